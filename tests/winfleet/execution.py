@@ -29,6 +29,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     directory: str | None = None
     skip_cmd: bool = False
+    codepage: int = 437  # WINRS_CODEPAGE of the shell: the console's encoding
 
 
 class Execution(Protocol):
