@@ -13,32 +13,41 @@ Result = Mapping[str, Any]
 
 
 def drift(result: Result) -> list[str]:
-    """One line for each value that differs: domain, path and name, what is there and what is wanted."""
+    """One line for each value that differs (domain, path, name, what is there, what is wanted) or cannot be read."""
     if finding := _why_unknown(result):
         return [finding]
-    return [
-        f"{domain}: {_name(change)}: {_value(change['before'])} -> {_value(change['after'])}"
-        for domain, state in sorted(_domains(result).items())
-        for change in state["changes"]
-    ]
+    lines = []
+    for domain, state in sorted(result["domains"].items()):
+        lines += [
+            f"{domain}: {_name(change)}: {_value(change['before'])} -> {_value(change['after'])}"
+            for change in state["changes"]
+        ]
+        lines += [f"{domain}: cannot read {key['what']}: {key['reason']}" for key in state.get("unreadable", [])]
+    return lines
 
 
-def drift_summary(result: Result, verb: str = "differ", restarted: bool = False) -> str:
-    """One line for the host, such as '19 values differ (client_settings 1, tls 18), restart due'.
+def drift_summary(result: Result, verb: str = "differs in", restarted: bool = False) -> str:
+    """One line for the host, such as 'differs in 19 values (client_settings 1, tls 18), needs a restart'.
 
-    verb: what is said of the values, "differ" or "set". restarted: the host was restarted after them.
+    verb: what is said of the values, such as "set" of a result that applied them. restarted: the host was restarted after them.
     """
     if finding := _why_unknown(result):
         return finding
-    counts = {domain: len(state["changes"]) for domain, state in sorted(_domains(result).items()) if state["changes"]}
-    total = sum(counts.values())
-    text = "complies"
-    if total:
-        parts = ", ".join(f"{domain} {count}" for domain, count in counts.items())
-        text = f"{total} value{'' if total == 1 else 's'} {verb} ({parts})"
+    domains = sorted(result["domains"].items())
+    counts = {domain: len(state["changes"]) for domain, state in domains if state["changes"]}
+    unreadable = sum(len(state.get("unreadable", [])) for _domain, state in domains)
+    parts = []
+    if counts:
+        total = sum(counts.values())
+        split = ", ".join(f"{domain} {count}" for domain, count in counts.items())
+        parts.append(f"{verb} {total} value{'' if total == 1 else 's'} ({split})")
+    if unreadable:
+        parts.append(f"cannot read {unreadable}")
     if restarted:
-        return f"{text}, restarted"
-    return f"{text}, restart due" if result.get("reboot_required") else text
+        parts.append("restarted")
+    elif result["reboot_required"]:
+        parts.append("needs a restart")
+    return ", ".join(parts if counts or unreadable else ["complies", *parts])
 
 
 def _why_unknown(result: Result) -> str | None:
@@ -52,10 +61,6 @@ def _why_unknown(result: Result) -> str | None:
     if "domains" not in result:
         return f"failed: {result.get('msg', 'the host was not looked at')}"
     return None
-
-
-def _domains(result: Result) -> Mapping[str, Any]:
-    return result["domains"]
 
 
 def _name(change: Mapping[str, Any]) -> str:
