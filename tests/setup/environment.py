@@ -28,14 +28,18 @@ REQUIREMENTS = ROOT / "requirements"
 LOG = CACHE / "setup.log"
 
 SUPPORTED_PYTHONS = ((3, 13), (3, 12), (3, 11))
-# The ansible-core a Python serves in .venv; those of the others are for tests of the same collection on older controllers.
+# The ansible-core that .venv gets with a Python; the others are for tests only.
 CORE_OF_PYTHON = {(3, 13): "2.21", (3, 12): "2.21", (3, 11): "2.19"}
 # The Pythons each ansible-core runs on, the one to take first.
-PYTHONS_OF_CORE = {"2.16": ((3, 11), (3, 12)), "2.19": ((3, 11), (3, 12), (3, 13)), "2.21": ((3, 13), (3, 12))}
+PYTHONS_OF_CORE: dict[str, tuple[tuple[int, int], ...]] = {
+    "2.16": ((3, 11), (3, 12)),
+    "2.19": ((3, 11), (3, 12), (3, 13)),
+    "2.21": ((3, 13), (3, 12)),
+}
 
 # Commands and the Debian (and Ubuntu) packages that bring them.
-FLEET_COMMANDS = {"wine": ("wine64", "wine")}
-COMMANDS = {
+FLEET_COMMANDS: dict[str, tuple[str, ...]] = {"wine": ("wine64", "wine")}
+COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "demo": FLEET_COMMANDS,
     "fleet": FLEET_COMMANDS,
     # nsis: stand-ins for installers; git and shellcheck: the gates
@@ -125,7 +129,7 @@ def find_pythons() -> dict[tuple[int, int], Python]:
         major, minor, complete, executable = answer.stdout.split(maxsplit=3)
         python = Python((int(major), int(minor)), complete == "True", Path(executable.strip()))
         known = pythons.get(python.version)
-        if python.version in SUPPORTED_PYTHONS and (known is None or python.complete and not known.complete):
+        if python.version in SUPPORTED_PYTHONS and (known is None or (python.complete and not known.complete)):
             pythons[python.version] = python
     return pythons
 
@@ -134,9 +138,7 @@ def find_pythons() -> dict[tuple[int, int], Python]:
 
 
 def missing_packages(purpose: str, pythons: dict[tuple[int, int], Python]) -> list[str]:
-    missing = [
-        name for command, names in COMMANDS[purpose].items() if shutil.which(command) is None for name in names
-    ]
+    missing = [name for command, names in COMMANDS[purpose].items() if shutil.which(command) is None for name in names]
     if not pythons:
         # Ubuntu 22.04 has 3.10 by default and 3.11 beside it
         missing += ["python3.11", "python3.11-venv"]
@@ -195,7 +197,7 @@ def make_venv(venv: Path, python: Python, names: Sequence[str]) -> None:
         return
     stamp = stamp_of(venv)
     label = f"{venv.relative_to(ROOT)} ({python}, ansible-core {names[0].removeprefix('core-').removesuffix('.txt')})"
-    if names[0] in stamp and all(stamp[name] == digest(REQUIREMENTS / name) for name in names if name in stamp):
+    if names[0] in stamp:  # complete for this ansible-core: pip brings it up to date in place
         (venv / "installed.json").unlink()
     else:
         stamp = {}
@@ -204,8 +206,15 @@ def make_venv(venv: Path, python: Python, names: Sequence[str]) -> None:
         elif venv.exists():
             shutil.rmtree(venv)
         run([python.executable, "-m", "venv", venv], f"making {label}")
-    files = [argument for name in names for argument in ("-r", REQUIREMENTS / name)]
-    pip = [venv / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    files: list[str | Path] = [argument for name in names for argument in ("-r", REQUIREMENTS / name)]
+    pip: list[str | Path] = [
+        venv / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     run([*pip, *files], f"installing Python packages in {label}")
     stamp.update({name: digest(REQUIREMENTS / name) for name in names}, venv=str(venv))
     (venv / "installed.json").write_text(json.dumps(stamp, indent=2) + "\n")
@@ -221,7 +230,7 @@ def main_venv(purpose: str, pythons: dict[tuple[int, int], Python]) -> Path:
 
 
 def core_venvs(pythons: dict[tuple[int, int], Python]) -> None:
-    """.cache/venvs/core-X: each ansible-core that the Pythons found here can run; one that .venv has is a link to it."""
+    """.cache/venvs/core-X: every ansible-core that the Pythons here can run; that of .venv is a link to it."""
     folder = CACHE / "venvs"
     folder.mkdir(exist_ok=True)
     own = core_of(ROOT / ".venv")

@@ -3,7 +3,7 @@
 
     python3 tests/setup/lock.py [CORE...]        (2.16 2.19 2.21; needs their Pythons, see environment.py)
 
-core-X.txt has Ansible and what the collection needs, test-X.txt all of that and the test tools (where .venv may have that core).
+core-X.txt has Ansible and what the collection needs, test-X.txt all of that and the test tools.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def lock(core: str, folder: Path) -> None:
     # the oldest Python of a core: releases that still support it serve the newer ones too
     python = pythons[min(version for version in PYTHONS_OF_CORE[core] if version in pythons)]
     subprocess.run([python.executable, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     names = [f"core-{core}"] + ([f"test-{core}"] if core in CORE_OF_PYTHON.values() else [])
     inputs = [f"core-{core}.in", "test.in"]
     for count, name in enumerate(names, 1):
-        files = [argument for file in inputs[:count] for argument in ("-r", REQUIREMENTS / file)]
+        files: list[str | Path] = [argument for file in inputs[:count] for argument in ("-r", REQUIREMENTS / file)]
         subprocess.run([*pip, "install", *files], check=True)
         subprocess.run([*pip, "check"], check=True)
         pins = subprocess.run([*pip, "freeze"], check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,31 @@
+"""The collection as its users get it: changelog, documentation, the archive that ansible-galaxy builds."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from .tools import ROOT, passes
+
+#: Ansible finds the checkout there as infoprotect.aip (tests/setup/environment.py makes the link)
+COLLECTION = ROOT / ".cache" / "collections" / "ansible_collections" / "infoprotect" / "aip"
+
+
+def test_changelog() -> None:
+    passes("antsibull-changelog", "lint")
+    passes("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
+
+
+def test_documentation() -> None:
+    """Schema, markup and references of every module, plugin and role."""
+    passes("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", COLLECTION)
+
+
+def test_build(tmp_path: Path) -> None:
+    """The archive builds and holds the collection, and nothing that only serves its development."""
+    passes("ansible-galaxy", "collection", "build", "--output-path", tmp_path)
+    (archive,) = tmp_path.glob("infoprotect-aip-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        top = {name.split("/")[0] for name in tar.getnames()}
+    assert {"plugins", "roles", "playbooks", "meta", "README.md", "LICENSE", "MANIFEST.json"} <= top
+    assert not {".cache", ".venv", ".git", "bin", "tests", "requirements"} & top

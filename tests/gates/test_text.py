@@ -1,0 +1,43 @@
+"""Bash, YAML and what must not stand in any file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .tools import ROOT, passes, project_files, run, shebang_files
+
+#: addresses everybody has; anything else that this machine's package tools are set to is the machine's own business
+PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org", "deb.debian.org", "security.debian.org", "archive.ubuntu.com"}
+
+
+def test_shellcheck() -> None:
+    scripts = [*project_files("*.sh"), *shebang_files(["bash", "/sh"])]
+    assert scripts, "no shell script found: bin/ should have some"
+    passes("shellcheck", "--severity=style", *scripts)
+
+
+def test_yamllint() -> None:
+    passes("yamllint", "--strict", ".")
+
+
+def test_ansible_lint() -> None:
+    passes("ansible-lint", "--profile", "production", "--offline", "--strict")
+
+
+def machine_words() -> set[str]:
+    """The hosts this machine takes packages from and its folders, as far as they are not everybody's."""
+    settings = run("pip", "config", "list").stdout + run("apt-get", "indextargets", "--format", "$(REPO_URI)").stdout
+    hosts = {urlsplit(url).hostname or "" for url in re.findall(r"https?://[^\s'\"]+", settings)}
+    return {word for word in hosts - PUBLIC_HOSTS if word} | {f"{folder}/" for folder in (Path.home(), ROOT.parent)}
+
+
+def test_names_nothing_of_this_machine() -> None:
+    """No package host and no path of the machine that the files were written on."""
+    words = {word for word in machine_words() if len(word) > 4}
+    found = []
+    for path in project_files():
+        text = path.read_bytes().decode("utf-8", "replace")
+        found += [f"{path.relative_to(ROOT)}: {word}" for word in words if word in text]
+    assert not found, "\n".join(found)

@@ -1,0 +1,57 @@
+"""How the gates run their tools and which files they look at. A missing tool is a failure: nothing here skips."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache" / "gates"
+#: the commands of the virtual environment that runs the tests, before those of the system
+TOOLS = Path(sys.prefix) / "bin"
+
+
+def run(
+    *arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool of the virtual environment or the system; its output (both streams) is in `stdout`."""
+    environment = {**os.environ, "PATH": f"{TOOLS}:{os.environ['PATH']}", "NO_COLOR": "1", **(env or {})}
+    environment.pop("FORCE_COLOR", None)
+    return subprocess.run(
+        [str(argument) for argument in arguments],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def passes(*arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
+    """Run a tool that has to end with 0; returns what it said."""
+    result = run(*arguments, cwd=cwd, env=env)
+    assert result.returncode == 0, f"{Path(arguments[0]).name} ended with {result.returncode}:\n{result.stdout}"
+    return result.stdout
+
+
+def project_files(*patterns: str) -> list[Path]:
+    """The files of the project, as git has them or would add them; patterns are git's ('*.sh', 'plugins/')."""
+    listed = passes("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
+    return sorted(ROOT / name for name in set(listed.split("\0")) if name and (ROOT / name).is_file())
+
+
+def shebang_files(words: Sequence[str]) -> list[Path]:
+    """Files without a suffix that say in their first line what runs them (commands in bin/ and the like)."""
+    found = []
+    for path in project_files():
+        if not path.suffix and not path.is_symlink():
+            with path.open("rb") as file:
+                first = file.readline(200)
+            if first.startswith(b"#!") and any(word.encode() in first for word in words):
+                found.append(path)
+    return found
