@@ -1,22 +1,48 @@
-"""Fixtures of the gates."""
+"""The gates' PowerShell: the fleet's engine in a Wine prefix of their own."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from winfleet import engine
+from winfleet.paths import state_directory
 
-from .tools import CACHE, ROOT, TOOLS
+from .tools import CACHE, GATES, run
+
+PREFIX = CACHE / "prefix"  # known to bin/pwsh too
+
+
+def make_prefix() -> None:
+    """A booted prefix with the engine where Windows has its PowerShell; booting takes 10 to 20 s, once."""
+    booted = PREFIX / "booted"
+    home = PREFIX / "drive_c" / "windows" / "system32" / "WindowsPowerShell" / "v1.0"
+    if not booted.exists():
+        shutil.rmtree(PREFIX, ignore_errors=True)
+        PREFIX.mkdir(parents=True)
+        environment = {"PATH": os.environ["PATH"], "HOME": str(CACHE), "WINEPREFIX": str(PREFIX), "WINEDEBUG": "-all"}
+        subprocess.run(["wine", "wineboot", "--init"], env=environment, capture_output=True, check=True)
+        subprocess.run(["wineserver", "--wait"], env=environment, check=True)
+        booted.touch()
+    folder = engine.prepare_engine(state_directory())
+    if not home.is_symlink() or home.resolve() != folder:
+        if home.is_symlink():
+            home.unlink()
+        else:
+            shutil.rmtree(home, ignore_errors=True)
+        home.symlink_to(folder)
 
 
 @pytest.fixture(scope="session")
-def pwsh_environment() -> Iterator[dict[str, str]]:
-    """Environment in which `pwsh` is the engine in a Wine prefix of the gates' own; stopped at the end."""
-    from winfleet.prefix import gate_prefix
+def pwsh() -> Iterator[Callable[..., str]]:
+    """Run a PowerShell script: pwsh(script, argument, ...) returns what it wrote. bin/pwsh does the same for others."""
+    make_prefix()
 
-    folder = gate_prefix(CACHE / "prefix")
-    environment = {"PATH": f"{ROOT / 'tests/gates/bin'}:{TOOLS}:{os.environ['PATH']}", "WINEPREFIX": str(folder)}
-    yield environment
-    subprocess.run(["wineserver", "-k"], env={**os.environ, "WINEPREFIX": str(folder)}, check=False)
+    def call(*arguments: object) -> str:
+        return run(GATES / "bin" / "pwsh", *map(str, arguments)).stdout
+
+    yield call
+    subprocess.run(["wineserver", "--kill"], env={**os.environ, "WINEPREFIX": str(PREFIX)}, check=False)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+GATES = ROOT / "tests" / "gates"
 CACHE = ROOT / ".cache" / "gates"
 #: the commands of the virtual environment that runs the tests, before those of the system
 TOOLS = Path(sys.prefix) / "bin"

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Prepare a checkout: Debian packages, virtual environments, the link by which Ansible finds the collection.
 
     python3 tests/setup/environment.py [--for demo|fleet|test]
@@ -45,6 +44,9 @@ COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     # nsis: stand-ins for installers; git and shellcheck: the gates
     "test": {**FLEET_COMMANDS, "makensis": ("nsis",), "git": ("git",), "shellcheck": ("shellcheck",)},
 }
+
+# winfleet's engine and paths modules are of the standard library only, as this one is
+sys.path.insert(0, str(ROOT / "tests"))
 
 PROBE = """
 import sys
@@ -162,6 +164,26 @@ def install_packages(packages: list[str]) -> None:
         run(command, f"installing {' '.join(packages)}", DEBIAN_FRONTEND="noninteractive")
 
 
+# ---- the PowerShell engine of the emulated hosts
+
+
+def fleet_state() -> Path:
+    """Where winfleet keeps what it makes."""
+    from winfleet.paths import state_directory
+
+    return state_directory()
+
+
+def prepare_engine() -> None:
+    """Find, check and unpack the engine; where one is looked for is winfleet's matter."""
+    from winfleet import engine
+
+    try:
+        engine.prepare_engine(fleet_state())
+    except engine.EngineError as error:
+        raise SetupError(str(error), 2) from error
+
+
 # ---- virtual environments
 
 
@@ -254,6 +276,8 @@ def is_prepared(purpose: str) -> bool:
     """Whether all is there, without starting any process."""
     if purpose == "test" or any(shutil.which(command) is None for command in COMMANDS[purpose]):
         return False
+    if not any(fleet_state().glob("engine/*/complete")):
+        return False
     core = core_of(ROOT / ".venv")
     return core is not None and is_current(ROOT / ".venv", [f"core-{core}.txt"])
 
@@ -280,6 +304,7 @@ def prepare(purpose: str) -> None:
             pythons = find_pythons()
             if still := missing_packages(purpose, pythons):
                 raise SetupError(f"still missing after their installation: {' '.join(still)}", 2)
+        prepare_engine()
         main_venv(purpose, pythons)
         if purpose == "test":
             core_venvs(pythons)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Renew the pinned requirements: resolve requirements/*.in with the newest releases and write requirements/*.txt.
 
     python3 tests/setup/lock.py [CORE...]        (2.16 2.19 2.21; needs their Pythons, see environment.py)
