@@ -1,0 +1,199 @@
+"""The supervisor's side of a resident agent: a PowerShell process in a prefix, spoken to in frames over its standard input and output.
+
+See agent/Agent/Agent.cs for the frames. Standard error is a pty, since PowerShell's console host wants a console.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from winfleet.execution import Chunk, ExecutionError
+
+HEADER = struct.Struct("<ici")
+STREAMS = {b"O": "stdout", b"e": "stderr", b"X": "clixml-output", b"Y": "clixml-error"}
+#: Output of one command that waits to be read; a client that never reads must not fill the memory.
+MOST_WAITING = 256 << 20
+FIRST_START = 60.0
+
+
+class RunningCommand:
+    """A command in an agent; see `winfleet.execution.Execution`."""
+
+    def __init__(self, agent: AgentProcess, number: int, ended: Callable[[], None]) -> None:
+        self._agent = agent
+        self._number = number
+        self._ended = ended
+        self._chunks: deque[Chunk] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition()
+        self._exit_code: int | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        with self._changed:
+            return None if self._chunks else self._exit_code
+
+    @property
+    def running(self) -> bool:
+        return self._exit_code is None
+
+    def write(self, data: bytes) -> None:
+        for at in range(0, len(data), 1 << 20):
+            self._agent.send(b"I", self._number, data[at : at + (1 << 20)])
+
+    def close_input(self) -> None:
+        self._agent.send(b"E", self._number, b"")
+
+    def read(self, timeout: float) -> list[Chunk]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._chunks or self._exit_code is not None, timeout)
+            taken, size = [], 0
+            while self._chunks and size < 1 << 20:
+                taken.append(self._chunks.popleft())
+                size += len(taken[-1][1])
+            self._waiting -= size
+            return taken
+
+    def kill(self) -> None:
+        self._agent.send(b"K", self._number, b"")
+
+    def output(self, stream: str, data: bytes) -> None:
+        with self._changed:
+            if self._waiting + len(data) > MOST_WAITING:
+                data = b""
+                self.kill()
+            if data:
+                self._chunks.append((stream, data))
+                self._waiting += len(data)
+            self._changed.notify_all()
+
+    def end(self, exit_code: int, message: str = "") -> None:
+        with self._changed:
+            if self._exit_code is not None:
+                return
+            if message:
+                self._chunks.append(("stderr", message.encode()))
+            self._exit_code = exit_code & 0xFFFFFFFF if exit_code >= 0 else exit_code
+            self._changed.notify_all()
+        self._ended()
+
+
+class AgentProcess:
+    """One PowerShell process of a host that runs commands.
+
+    Raises:
+        ExecutionError: when it does not come up.
+    """
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path, log: Path, **popen: object) -> None:
+        self._lock = threading.Lock()
+        self._sending = threading.Lock()
+        self._numbers = 0
+        self._running: dict[int, RunningCommand] = {}
+        self._ready = threading.Event()
+        self.commands = 0
+        self.dead = False
+        pty, terminal = os.openpty()
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=terminal,
+                env=dict(environment),
+                cwd=directory,
+                **popen,  # type: ignore[call-overload]
+            )
+        finally:
+            os.close(terminal)
+        threading.Thread(target=self._drain, args=(pty, log), daemon=True).start()
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def wait_ready(self, timeout: float = FIRST_START) -> None:
+        if not self._ready.wait(timeout) or self.dead:
+            self.stop()
+            raise ExecutionError("the PowerShell agent of this host did not start")
+
+    @staticmethod
+    def _drain(pty: int, log: Path) -> None:
+        with log.open("ab") as file, contextlib.suppress(OSError):
+            while data := os.read(pty, 65536):
+                file.write(data)
+                file.flush()
+        os.close(pty)
+
+    def _receive(self) -> None:
+        stdout = self.process.stdout
+        assert stdout is not None
+        while len(header := stdout.read(HEADER.size)) == HEADER.size:
+            size, kind, number = HEADER.unpack(header)
+            data = stdout.read(size)
+            if kind == b"R":
+                self._ready.set()
+                continue
+            with self._lock:
+                command = self._running.get(number)
+                if kind in b"DF":
+                    self._running.pop(number, None)
+            if command is None:
+                continue
+            if kind == b"D":
+                command.end(struct.unpack("<i", data)[0])
+            elif kind == b"F":
+                command.end(1, data.decode() + "\r\n")
+            else:
+                command.output(STREAMS[kind], data)
+        self.dead = True
+        self._ready.set()
+        with self._lock:
+            orphans, self._running = list(self._running.values()), {}
+        for command in orphans:
+            command.end(-1073741510, "The process that ran this command ended before the command did.\r\n")
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+
+    def send(self, kind: bytes, number: int, data: bytes) -> None:
+        stdin = self.process.stdin
+        assert stdin is not None
+        with self._sending, contextlib.suppress(OSError, ValueError):
+            stdin.write(HEADER.pack(len(data), kind, number) + data)
+            stdin.flush()
+
+    def start(self, request: Mapping[str, object], ended: Callable[[], None] = lambda: None) -> RunningCommand:
+        with self._lock:
+            if self.dead:
+                raise ExecutionError("the PowerShell agent of this host has ended")
+            self._numbers += 1
+            self.commands += 1
+            command = RunningCommand(self, self._numbers, ended)
+            self._running[self._numbers] = command
+        self.send(b"S", self._numbers, json.dumps(request).encode())
+        return command
+
+    @property
+    def resident_memory(self) -> int:
+        """Bytes of memory that the process holds; 0 when it is gone."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        except OSError:
+            return 0
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def stop(self) -> None:
+        """End the process at once, and the commands in it."""
+        self.dead = True
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        deadline = time.monotonic() + 5
+        while self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)

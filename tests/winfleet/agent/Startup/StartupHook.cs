@@ -1,0 +1,59 @@
+// Loaded by .NET before the main program of every PowerShell process on an emulated host (DOTNET_STARTUP_HOOKS): makes it say
+// what Windows PowerShell on that host would say.
+using System;
+using System.Collections;
+using System.Management.Automation;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Microsoft.Win32;
+
+internal static class StartupHook
+{
+    [DllImport("kernel32.dll")]
+    static extern bool SetConsoleOutputCP(uint page);
+    [DllImport("kernel32.dll")]
+    static extern bool SetConsoleCP(uint page);
+
+    public static void Initialize()
+    {
+        try
+        {
+            UseCodePage();
+            ReportVersion();
+        }
+        catch (Exception error)
+        {
+            Console.Error.WriteLine("winfleet: " + error);  // a process that cannot be adapted still runs
+        }
+    }
+
+    // A shell of WinRM has the code page its client asked for.
+    static void UseCodePage()
+    {
+        uint page;
+        if (uint.TryParse(Environment.GetEnvironmentVariable("WINFLEET_CODEPAGE"), out page) && page != 0)
+        {
+            SetConsoleOutputCP(page);
+            SetConsoleCP(page);
+        }
+    }
+
+    // $PSVersionTable as the host's registry has it; the table is one object for all runspaces of the process.
+    static void ReportVersion()
+    {
+        string text;
+        using (var key = Registry.LocalMachine.OpenSubKey(@"SOFTWARE\Microsoft\PowerShell\3\PowerShellEngine"))
+        {
+            text = key == null ? null : key.GetValue("PowerShellVersion") as string;
+        }
+        Version version;
+        if (!Version.TryParse(text, out version)) { return; }
+        var type = typeof(PSObject).Assembly.GetType("System.Management.Automation.PSVersionInfo");
+        var table = (IDictionary)type.GetMethod("GetPSVersionTable", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public).Invoke(null, null);
+        table["PSVersion"] = version;
+        table["BuildVersion"] = new Version(10, 0, version.Build < 0 ? 0 : version.Build, version.Revision < 0 ? 0 : version.Revision);
+        table["CLRVersion"] = new Version(4, 0, 30319, 42000);
+        if (version.Major >= 5) { table["PSEdition"] = "Desktop"; }
+        else { table.Remove("PSEdition"); }
+    }
+}

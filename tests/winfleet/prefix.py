@@ -1,0 +1,179 @@
+"""Wine prefixes: a template that is booted once, and the hosts' own, cloned from it by hard links."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from winfleet import registry
+from winfleet.paths import PACKAGE
+
+POWERSHELL = r"C:\windows\system32\WindowsPowerShell\v1.0\powershell.exe"
+HOME_ON_HOST = r"C:\windows\winfleet"
+SHELL_ARGUMENTS = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass"]
+#: Kinds of files that nothing writes into; everything else of a prefix is copied, not linked.
+LINKED = {".acm", ".ax", ".cpl", ".dll", ".drv", ".exe", ".msc", ".nls", ".ocx", ".sys", ".tlb", ".ttf", ".xml"}
+ENVIRONMENT_KEY = r"System\CurrentControlSet\Control\Session Manager\Environment"
+PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\system32\WindowsPowerShell\v1.0"
+
+
+class PrefixError(Exception):
+    """Wine could not make or start a prefix; the message says what failed."""
+
+
+def environment(prefix: Path) -> dict[str, str]:
+    """Return the only variables that Wine is started with: Linux' own would show up on the host."""
+    return {
+        "HOME": "/nonexistent",
+        "LANG": "C.UTF-8",
+        "PATH": "/usr/bin:/bin",
+        "USER": "Administrator",
+        "WINEDEBUG": "-all",
+        "WINEPREFIX": str(prefix),
+    }
+
+
+def wine_version() -> str:
+    wine = shutil.which("wine")
+    if wine is None:
+        raise PrefixError("wine is not installed; on Debian and Ubuntu: apt-get install --no-install-recommends wine wine64")
+    done = subprocess.run([wine, "--version"], capture_output=True, text=True, env=environment(Path("/nonexistent")), check=False)
+    return done.stdout.strip()
+
+
+def template_path(state: Path, engine: Path) -> Path:
+    """Return where the template is kept; the name changes with whatever it is made of."""
+    digest = hashlib.sha256(f"{engine.parent.name} {wine_version()}".encode())
+    for file in sorted([Path(__file__), *(p for folder in ("agent", "doubles") for p in (PACKAGE / folder).rglob("*") if p.is_file())]):
+        digest.update(f"{file.relative_to(PACKAGE)}\0".encode() + file.read_bytes())
+    return state / f"template-{digest.hexdigest()[:12]}"
+
+
+def prepare_template(state: Path, engine: Path) -> Path:
+    """Return the booted template, making it first when there is none (20 s).
+
+    Raises:
+        PrefixError: when Wine or PowerShell fails.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    target = template_path(state, engine)
+    with (state / ".template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return target
+        print("template: booting Wine once (about 20 s)", file=sys.stderr, flush=True)
+        for old in state.glob("template-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        draft = state / "template-draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        try:
+            _boot_template(draft, engine)
+        finally:
+            stop(draft)
+        (draft / "wineserver").unlink(missing_ok=True)
+        draft.rename(target)
+    return target
+
+
+def _boot_template(prefix: Path, engine: Path) -> None:
+    _run(prefix, ["wineboot", "-i"], "wineboot", 180)
+    stop(prefix)
+    # Only the emulated host's own disk: no way out to the machine's files or devices
+    for device in (prefix / "dosdevices").iterdir():
+        if device.name != "c:":
+            device.unlink()
+    shell = prefix / "drive_c/windows/system32/WindowsPowerShell/v1.0"
+    shutil.rmtree(shell, ignore_errors=True)
+    shutil.copytree(engine, shell, copy_function=_link_or_copy)
+    own = prefix / "drive_c/windows/winfleet"
+    shutil.copytree(PACKAGE / "agent", own / "source")
+    (own / "source/agent.ps1").rename(own / "agent.ps1")
+    registry.append(prefix / "system.reg", {
+        ENVIRONMENT_KEY: {
+            "PATH": PATH,
+            "PATHEXT": ".COM;.EXE;.BAT;.CMD;.VBS;.JS;.WS;.MSC",
+            "NO_COLOR": "1",
+            "POWERSHELL_TELEMETRY_OPTOUT": "1",
+            "POWERSHELL_UPDATECHECK": "Off",
+        },
+    })
+    registry.append(prefix / "user.reg", {
+        # Crash dialogs would wait for somebody to click
+        r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
+    })
+    _run(prefix, [POWERSHELL, *SHELL_ARGUMENTS, "-File", HOME_ON_HOST + r"\source\compile.ps1", HOME_ON_HOST + r"\source", HOME_ON_HOST], "compiling the agent", 120)
+    # Only now: the hook must exist before a process looks for it
+    stop(prefix)
+    registry.append(prefix / "system.reg", {ENVIRONMENT_KEY: {"DOTNET_STARTUP_HOOKS": HOME_ON_HOST + r"\Winfleet.Startup.dll"}})
+    missing = [name for name in ("Winfleet.Agent.dll", "Winfleet.Startup.dll") if not (own / name).exists()]
+    if missing:
+        raise PrefixError(f"compiling the agent left no {', '.join(missing)}")
+    shutil.rmtree(own / "source")
+
+
+def _run(prefix: Path, command: list[str], what: str, timeout: float) -> None:
+    """Run a Windows program to its end; its standard error is a pty, which PowerShell needs."""
+    pty, terminal = os.openpty()
+    try:
+        process = subprocess.Popen(
+            ["wine", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=terminal, env=environment(prefix), cwd=prefix
+        )
+        os.close(terminal)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise PrefixError(f"{what} did not end within {timeout:.0f} s") from None
+        if process.returncode:
+            said = output.decode(errors="replace")
+            os.set_blocking(pty, False)
+            try:
+                said += os.read(pty, 65536).decode(errors="replace")
+            except OSError:
+                pass
+            raise PrefixError(f"{what} failed with {process.returncode}: {said.strip()[-2000:]}")
+    finally:
+        os.close(pty)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def clone(template: Path, target: Path) -> None:
+    """Make a host's prefix: programs and libraries are hard links, everything that may be written into is a copy."""
+    draft = target.with_name(target.name + "-draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    windows = template / "drive_c" / "windows"
+
+    def take(source: str, destination: str) -> None:
+        path = Path(source)
+        if path.suffix.lower() in LINKED and path.is_relative_to(windows):
+            _link_or_copy(source, destination)
+        else:
+            shutil.copy2(source, destination)
+
+    shutil.copytree(template, draft, symlinks=True, copy_function=take)
+    draft.rename(target)
+
+
+def stop(prefix: Path, timeout: float = 20) -> None:
+    """End everything that runs in a prefix, saving its registry; harmless when nothing runs."""
+    if not (prefix / "drive_c").exists():
+        return
+    subprocess.run(["wineserver", "-k"], env=environment(prefix), check=False, capture_output=True, timeout=timeout)
+    try:
+        subprocess.run(["wineserver", "-w"], env=environment(prefix), check=False, capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        subprocess.run(["wineserver", "-k9"], env=environment(prefix), check=False, capture_output=True, timeout=timeout)
+        time.sleep(0.2)
