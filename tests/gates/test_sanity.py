@@ -1,4 +1,7 @@
-"""ansible-test sanity over the whole project, with the engine as `pwsh` for validate-modules and no container."""
+"""ansible-test sanity over the collection as it is built, with the engine as `pwsh`, so that validate-modules runs.
+
+The project's own tests and commands are not in it: ruff and mypy (test_python.py) look at them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from types import SimpleNamespace
 
 from ansible_test._internal.python_requirements import get_venv_packages
 
-from .tools import CACHE, GATES, ROOT, TOOLS, passes, project_files, run
+from .tools import CACHE, GATES, TOOLS, passes, run
 
 #: Tests that cannot be run here, each with the reason. Any other that ansible-test leaves out is a failure.
 WAIVED = {
@@ -31,14 +34,15 @@ runpy.run_module("pip", run_name="__main__")
 """
 
 
-def copy_of_project() -> Path:
-    """The project's files as ansible-test wants them: .../ansible_collections/infoprotect/aip, a git repository."""
+def built_collection() -> Path:
+    """What ansible-galaxy packs, where ansible-test wants it, as a git repository."""
     folder = CACHE / "sanity" / "ansible_collections" / "infoprotect" / "aip"
     shutil.rmtree(folder, ignore_errors=True)
-    for path in project_files():
-        target = folder / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target, follow_symlinks=False)
+    folder.mkdir(parents=True)
+    passes("ansible-galaxy", "collection", "build", "--force", "--output-path", CACHE)
+    (archive,) = CACHE.glob("infoprotect-aip-*.tar.gz")
+    passes("tar", "-xf", archive, "-C", folder)
+    archive.unlink()
     passes("git", "init", "--quiet", cwd=folder)
     passes("git", "add", "--all", cwd=folder)
     return folder
@@ -63,7 +67,7 @@ def sanity(folder: Path, *arguments: str) -> tuple[int, str]:
 
 def test_sanity(pwsh: Callable[..., str]) -> None:
     """Every test runs, and passes, but those that are waived."""
-    folder = copy_of_project()
+    folder = built_collection()
     skip = [word for name in sorted(WAIVED) for word in ("--skip-test", name)]
     code, output = sanity(folder, "--requirements", *skip)
     assert code == 0, output
