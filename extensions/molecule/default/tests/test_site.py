@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +26,7 @@ HOSTS = sorted({name for names in GROUPS.values() for name in names})
 def value(name: str, path: str, value_name: str) -> Any:
     """A registry value read by ansible.windows; None when it does not exist."""
     host = testinfra.get_host(f"ansible://{name}?ansible_inventory={quote(str(INVENTORY))}")
-    result = host.ansible("ansible.windows.win_reg_stat", {"path": path, "name": value_name}, check=False)
+    result = host.ansible("ansible.windows.win_reg_stat", json.dumps({"path": path, "name": value_name}), check=False)
     assert "exists" in result, result
     return result["value"] if result["exists"] else None
 
