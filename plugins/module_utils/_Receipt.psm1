@@ -1,0 +1,361 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# Receipts: what registry values were before a module wrote them, and what it wrote. One JSON file each, in a folder that only
+# administrators and the system account can open, since restoring a receipt writes what it says.
+
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
+using namespace System.IO
+using namespace System.Security.AccessControl
+using namespace System.Security.Principal
+
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -CSharpUtil ..module_utils._Native
+
+$schema = 1
+$newestKept = 50
+$fileName = '^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-[a-z_]+\.json$'
+$administrators = [SecurityIdentifier]'S-1-5-32-544'
+$system = [SecurityIdentifier]'S-1-5-18'
+
+function Get-ReceiptFolder {
+    # Not the environment variable: a task can set that.
+    [Path]::Combine([Environment]::GetFolderPath('CommonApplicationData'), 'infoprotect', 'receipts')
+}
+
+function Get-HostIdentity {
+    <#
+    .SYNOPSIS
+    What tells this host from others: a dictionary of machine_guid and name.
+    #>
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
+    try {
+        $read = {
+            param ($path, $name)
+            $key = $base.OpenSubKey($path)
+            if ($key) {
+                "$($key.GetValue($name))"
+                $key.Dispose()
+            }
+        }
+        @{
+            machine_guid = "$(& $read 'SOFTWARE\Microsoft\Cryptography' 'MachineGuid')"
+            name = "$(& $read 'SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName' 'ComputerName')"
+        }
+    }
+    finally {
+        $base.Dispose()
+    }
+}
+
+function Assert-TrustedItem {
+    <#
+    .SYNOPSIS
+    Throws unless a file or folder is a real one and belongs to somebody who may write the registry anyway.
+    #>
+    param ([string]$Path)
+
+    $attributes = [File]::GetAttributes($Path)
+    if ($attributes -band [FileAttributes]::ReparsePoint) {
+        throw "$Path is a link or junction: expected a real file or folder, since others could point it elsewhere"
+    }
+    $type = if ($attributes -band [FileAttributes]::Directory) { [DirectorySecurity] } else { [FileSecurity] }
+    $owner = $type::new($Path, [AccessControlSections]::Owner).GetOwner([SecurityIdentifier])
+    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
+    if ($trusted -notcontains $owner) {
+        throw "$Path belongs to $owner`: expected the administrators, the system account or this account, since a receipt says what is written to the registry"
+    }
+}
+
+function Get-ForeignAccess {
+    # Who else than administrators, the system and this account is allowed anything.
+    param ([DirectorySecurity]$Security)
+
+    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
+    foreach ($rule in $Security.GetAccessRules($true, $true, [SecurityIdentifier])) {
+        if ($rule.AccessControlType -eq 'Allow' -and $trusted -notcontains $rule.IdentityReference) {
+            $rule
+        }
+    }
+}
+
+function Assert-ReceiptFolder {
+    <#
+    .SYNOPSIS
+    Makes the folder of receipts, protected, or makes sure that it is.
+    #>
+    $security = [DirectorySecurity]::new()
+    $security.SetAccessRuleProtection($true, $false)
+    foreach ($account in $administrators, $system) {
+        $security.AddAccessRule([FileSystemAccessRule]::new($account, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'))
+    }
+
+    $folder = Get-ReceiptFolder
+    foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
+        if (-not [Directory]::Exists($path)) {
+            # .NET Framework and .NET offer this in different places.
+            $null = if ($PSVersionTable.PSEdition -eq 'Core') { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) }
+        }
+        Assert-TrustedItem -Path $path
+        $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
+        if (Get-ForeignAccess -Security $current) {
+            $info = [DirectoryInfo]$path
+            $null = if ($PSVersionTable.PSEdition -eq 'Core') { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) }
+            $write = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
+            $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
+            foreach ($rule in Get-ForeignAccess -Security $current) {
+                if ($rule.FileSystemRights -band $write) {
+                    throw "$path lets $($rule.IdentityReference) write: expected a folder for administrators and the system account only"
+                }
+            }
+        }
+    }
+    $folder
+}
+
+function Get-ReceiptFile {
+    # Names of all receipts, oldest first. They start with a number, so a clock set back does no harm.
+    $folder = Get-ReceiptFolder
+    if ([Directory]::Exists($folder)) {
+        Assert-TrustedItem -Path ([Path]::GetDirectoryName($folder))
+        Assert-TrustedItem -Path $folder
+        [Directory]::GetFiles($folder, '*.json') | Where-Object -FilterScript { [Path]::GetFileName($_) -match $fileName } |
+            Sort-Object -Property { [long]([Path]::GetFileName($_) -replace '-.*', '') }
+    }
+}
+
+function Protect-Byte {
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPositionalParameters', '', Justification = 'None are used')]
+    param ([byte[]]$Bytes, [switch]$Undo)
+
+    if (-not ('System.Security.Cryptography.ProtectedData' -as [type])) {
+        Add-Type -AssemblyName System.Security
+    }
+    $method = if ($Undo) { 'Unprotect' } else { 'Protect' }
+    , [System.Security.Cryptography.ProtectedData]::$method($Bytes, $null, 'LocalMachine')
+}
+
+function ConvertTo-ReceiptValue {
+    param ($Value, [bool]$Sensitive)
+
+    if ($null -eq $Value) {
+        return $null
+    }
+    if ($Sensitive) {
+        return @{ kind = [int]$Value.Kind; protected = [Convert]::ToBase64String((Protect-Byte -Bytes $Value.Bytes)) }
+    }
+    @{
+        kind = [int]$Value.Kind
+        bytes = [Convert]::ToBase64String($Value.Bytes)
+        text = Format-RegistryData -Value $Value
+    }
+}
+
+function ConvertFrom-ReceiptValue {
+    param ($Value)
+
+    if ($null -eq $Value) {
+        return $null
+    }
+    $bytes = if ($Value.ContainsKey('protected')) { Protect-Byte -Bytes ([Convert]::FromBase64String($Value.protected)) -Undo }
+    else { , [Convert]::FromBase64String($Value.bytes) }
+    [RawValue]::new($Value.kind, $bytes)
+}
+
+function New-Receipt {
+    <#
+    .SYNOPSIS
+    Writes a receipt and returns its path. Removes old ones: the first and the newest 50 stay.
+
+    .PARAMETER Change
+    Changes of a plan.
+
+    .PARAMETER NewKey
+    Keys that do not exist yet.
+
+    .PARAMETER Source
+    The module.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param (
+        [Parameter(Mandatory = $true)]
+        [object[]]
+        $Change,
+
+        [AllowEmptyCollection()]
+        [object[]]
+        $NewKey,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Source
+    )
+
+    $now = [datetime]::UtcNow
+    $head = @{
+        schema = $schema
+        collection = 'infoprotect.aip'
+        module = $Source
+        time = $now.ToString('yyyy-MM-ddTHH:mm:ssZ')
+        host = Get-HostIdentity
+    }
+    $values = foreach ($item in $Change) {
+        $record = @{
+            path = $item.Path
+            view = $item.View
+            name = $item.Name
+            before = ConvertTo-ReceiptValue -Value $item.Before -Sensitive $item.Sensitive
+            after = ConvertTo-ReceiptValue -Value $item.After -Sensitive $item.Sensitive
+            sensitive = $item.Sensitive
+        }
+        $bytes = [RawValue]::FromText($item.Name)
+        if (-not [string]::Equals([Text.Encoding]::UTF8.GetString([Text.Encoding]::UTF8.GetBytes($item.Name)), $item.Name, 'Ordinal')) {
+            # UTF-8 cannot hold half a surrogate pair.
+            $record.name_utf16 = [Convert]::ToBase64String($bytes)
+        }
+        ConvertTo-Json -InputObject $record -Depth 4 -Compress
+    }
+    $keys = foreach ($item in $NewKey) {
+        ConvertTo-Json -InputObject @{ path = $item.Path; view = $item.View } -Compress
+    }
+    # One line a record: readable, and nothing for ConvertTo-Json of 5.1 to get wrong about lists.
+    $text = "{`"receipt`": $(ConvertTo-Json -InputObject $head -Depth 3 -Compress),`n`"new_keys`": [`n$(@($keys) -join ",`n")`n],`n`"values`": [`n$(@($values) -join ",`n")`n]}`n"
+
+    $folder = Assert-ReceiptFolder
+    $temporary = [Path]::Combine($folder, "$([guid]::NewGuid()).tmp")
+    $stream = [FileStream]::new($temporary, 'CreateNew', 'Write', 'None')
+    try {
+        $bytes = [Text.UTF8Encoding]::new($false).GetBytes($text)
+        $stream.Write($bytes, 0, $bytes.Length)
+        $stream.Flush($true)
+    }
+    finally {
+        $stream.Dispose()
+    }
+
+    $files = @(Get-ReceiptFile)
+    $number = if ($files.Count) { 1 + [long]([Path]::GetFileName($files[-1]) -replace '-.*', '') } else { 1 }
+    try {
+        while ($true) {
+            $path = [Path]::Combine($folder, ('{0:d6}-{1:yyyyMMddTHHmmssZ}-{2}.json' -f $number, $now, $Source))
+            if (-not [Directory]::GetFiles($folder, ('{0:d6}-*.json' -f $number)).Length) {
+                [File]::Move($temporary, $path)
+                break
+            }
+            $number++
+        }
+    }
+    catch {
+        [File]::Delete($temporary)
+        throw
+    }
+
+    $old = $files.Count + 1 - 1 - $newestKept
+    for ($i = 1; $i -le $old; $i++) {
+        Remove-Item -LiteralPath $files[$i] -Force -ErrorAction SilentlyContinue
+    }
+    $path
+}
+
+function Get-Receipt {
+    <#
+    .SYNOPSIS
+    Reads a receipt: an object with Path, Module, Time, NewKeys (path, view) and Values (path, view, name, before, after as RawValue or
+    $null, sensitive).
+
+    .DESCRIPTION
+    Throws when it does not exist, is not trusted, is no receipt, has an unknown version or belongs to another host.
+
+    .PARAMETER Name
+    latest, first, a path, or a file name in the folder of receipts.
+
+    .PARAMETER Renamed
+    Accept that the host had another name when the receipt was written.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name,
+
+        [switch]
+        $Renamed
+    )
+
+    $folder = Get-ReceiptFolder
+    if ($Name -in 'latest', 'first') {
+        $files = @(Get-ReceiptFile)
+        if (-not $files.Count) {
+            throw "There is no receipt in $folder`: expected one that a module of infoprotect.aip has left"
+        }
+        $path = if ($Name -eq 'first') { $files[0] } else { $files[-1] }
+    }
+    else {
+        $path = [Path]::Combine($folder, $Name)
+    }
+    if (-not [File]::Exists($path)) {
+        throw "There is no receipt $path`: expected a file, 'latest' or 'first'"
+    }
+    Assert-TrustedItem -Path $path
+
+    $problem = "$path is no receipt of infoprotect.aip"
+    $bytes = [File]::ReadAllBytes($path)
+    try {
+        $content = [Ansible.Basic.AnsibleModule]::FromJson([Text.Encoding]::UTF8.GetString($bytes))
+    }
+    catch {
+        throw "$problem`: it is not JSON: $($_.Exception.GetBaseException().Message)"
+    }
+    if ($content -isnot [System.Collections.IDictionary] -or $content.receipt -isnot [System.Collections.IDictionary] -or
+        $content.receipt.collection -ne 'infoprotect.aip') {
+        throw $problem
+    }
+    $head = $content.receipt
+    if ($head.schema -ne $schema) {
+        throw "$path has version '$($head.schema)': expected version $schema, which this version of the collection reads"
+    }
+    $here = Get-HostIdentity
+    $there = $head.host
+    if ($there -isnot [System.Collections.IDictionary] -or $there.machine_guid -ne $here.machine_guid) {
+        throw "$path belongs to another host ('$($there.name)'): expected one of this host ('$($here.name)')"
+    }
+    if ($there.name -ne $here.name -and -not $Renamed) {
+        throw "$path belongs to '$($there.name)': expected '$($here.name)'. If the host was renamed since, restore with force"
+    }
+
+    try {
+        $values = foreach ($record in $content.values) {
+            if ($record.path -isnot [string] -or $record.name -isnot [string] -or $record.view -notin 32, 64) {
+                throw 'a record has no path, name or view'
+            }
+            [pscustomobject]@{
+                Path = $record.path
+                View = $record.view
+                Name = if ($record.ContainsKey('name_utf16')) { [RawValue]::ToText([Convert]::FromBase64String($record.name_utf16)) } else { $record.name }
+                Before = ConvertFrom-ReceiptValue -Value $record.before
+                After = ConvertFrom-ReceiptValue -Value $record.after
+                Sensitive = [bool]$record.sensitive
+            }
+        }
+        $newKeys = foreach ($record in $content.new_keys) {
+            [pscustomobject]@{ Path = $record.path; View = $record.view }
+        }
+    }
+    catch {
+        throw "$problem`: $($_.Exception.GetBaseException().Message)"
+    }
+    [pscustomobject]@{
+        Path = $path
+        Module = "$($head.module)"
+        Time = "$($head.time)"
+        Values = @($values)
+        NewKeys = @($newKeys)
+    }
+}
+
+Export-ModuleMember -Function Get-Receipt, New-Receipt

@@ -1,0 +1,978 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# The engine for desired registry values. New-RegistryValue checks what is wanted, Get-RegistryPlan compares it with the host
+# (reading only), Invoke-RegistryPlan puts the plan into a module's result and carries it out unless in check mode.
+
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
+using namespace Microsoft.Win32
+using namespace System.Collections.Generic
+
+#AnsibleRequires -CSharpUtil ..module_utils._Native
+#AnsibleRequires -PowerShell ..module_utils._Receipt
+
+$hiveNames = @{
+    HKLM = 'LocalMachine'
+    HKEY_LOCAL_MACHINE = 'LocalMachine'
+    HKU = 'Users'
+    HKEY_USERS = 'Users'
+    HKCR = 'ClassesRoot'
+    HKEY_CLASSES_ROOT = 'ClassesRoot'
+    HKCU = 'CurrentUser'
+    HKEY_CURRENT_USER = 'CurrentUser'
+    HKCC = 'CurrentConfig'
+    HKEY_CURRENT_CONFIG = 'CurrentConfig'
+}
+$hiveDrives = @{ LocalMachine = 'HKLM:'; Users = 'HKU:'; ClassesRoot = 'HKCR:'; CurrentUser = 'HKCU:'; CurrentConfig = 'HKCC:' }
+
+# The numbers of winnt.h.
+$kinds = @{ none = 0; string = 1; expandstring = 2; binary = 3; dword = 4; multistring = 7; qword = 11 }
+$kindNames = @{}
+foreach ($name in $kinds.Keys) {
+    $kindNames[[int]$kinds[$name]] = $name
+}
+
+# Where 32-bit programs see a registry of their own: https://learn.microsoft.com/windows/win32/winprog64/shared-registry-keys
+$classes = '(?:CLSID|DirectShow|Interface|Media Type|MediaFoundation)(?:\\|$)'
+$redirectedKeys = @{
+    LocalMachine = "^SOFTWARE(?:\\(?!Classes(?:\\|$))|\\Classes\\$classes|$)"
+    ClassesRoot = "^$classes"
+    CurrentUser = "^SOFTWARE\\Classes\\$classes"
+    Users = "^(?:[^\\]+\\SOFTWARE\\Classes|[^\\]+_Classes)\\$classes"
+}
+$sharedKeys = '^SOFTWARE\\(?:Clients|Policies|RegisteredApplications|Microsoft\\(?:COM3|CTF\\(?:SystemShared|TIP)|' +
+'Cryptography\\(?:Calais\\(?:Current|Readers)|Services)|DFS|Driver Signing|EnterpriseCertificates|EventSystem|MSMQ|' +
+'Non-Driver Signing|Notepad\\DefaultFonts|OLE|RAS|RPC|Shared Tools\\MSInfo|SystemCertificates|TermServLicensing|' +
+'TransactionServer|Windows\\CurrentVersion\\(?:Control Panel\\Cursors\\Schemes|Explorer\\(?:AutoplayHandlers|DriveIcons|' +
+'KindMap)|Group Policy|Policies|PreviewHandlers|Setup|Telephony\\Locations)|Windows NT\\CurrentVersion\\(?:Console|FontDpi|' +
+'FontLink|FontMapper|Fonts|FontSubstitutes|Gre_Initialize|Image File Execution Options|LanguagePack|NetworkCards|Perflib|' +
+'Ports|Print|ProfileList|Time Zones)))(?:\\|$)'
+
+function Resolve-RegistryPath {
+    <#
+    .SYNOPSIS
+    The canonical form of a key's path: an object with Hive, SubKey, View (64 or 32) and Path (HKLM:\SOFTWARE\...).
+
+    .DESCRIPTION
+    Throws when there is no hive or no key below it, and when a part of the path is longer than Windows allows.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyString()]
+        [string]
+        $Path,
+
+        [int]
+        $View = 64
+    )
+
+    $text = $Path -replace '^(?:Microsoft\.PowerShell\.Core\\)?Registry::|^Computer\\', ''
+    $head, $rest = $text -split '\\', 2
+    $hive = $hiveNames[$head.TrimEnd(':')]
+    $subKey = "$rest".Trim('\') -replace '\\{2,}', '\'
+    if (-not $hive -or -not $subKey -or $subKey.Contains([char]0)) {
+        throw "path '$Path' is no registry key: expected a hive (HKLM, HKU, HKCR, HKCU or HKCC) and a key below it, such as HKLM:\SOFTWARE\Contoso"
+    }
+
+    # One value must not have two names, or a conflict would go unseen.
+    $direct = $subKey -replace '(^|\\)WOW6432Node(?=\\|$)', ''
+    $direct = $direct.TrimStart('\')
+    if (-not [string]::Equals($direct, $subKey, 'Ordinal') -and $redirectedKeys[$hive] -and $direct -match $redirectedKeys[$hive]) {
+        $subKey = $direct
+        $View = 32
+    }
+    $redirected = $redirectedKeys[$hive] -and $subKey -match $redirectedKeys[$hive] -and -not (
+        $hive -eq 'LocalMachine' -and $subKey -match $sharedKeys)
+    if (-not $redirected) {
+        $View = 64
+    }
+
+    foreach ($part in $subKey.Split('\')) {
+        if ($part.Length -gt 255) {
+            throw "path '$Path' has a key with a name of $($part.Length) characters: expected at most 255"
+        }
+    }
+    [pscustomobject]@{ Hive = $hive; SubKey = $subKey; View = $View; Path = "$($hiveDrives[$hive])\$subKey" }
+}
+
+function Format-RegistryName {
+    <#
+    .SYNOPSIS
+    A key or value as messages name it.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Key,
+
+        [AllowNull()]
+        [AllowEmptyString()]
+        $Name
+    )
+
+    $text = $Key.Path
+    if ($PSBoundParameters.ContainsKey('Name')) {
+        $text += if ($Name) { "\$Name" } else { '\(default)' }
+    }
+    if ($Key.View -eq 32) {
+        $text += ' (32-bit view)'
+    }
+    $text
+}
+
+function ConvertTo-WholeNumber {
+    param ($Data, [int]$Bits)
+
+    $expected = "expected a whole number of $Bits bits, such as 1, -1 or 0x" + ('F' * ($Bits / 4))
+    $number = $null
+    if ($Data -is [string]) {
+        $text = $Data.Trim()
+        if ($text -match '^0[xX]([0-9a-fA-F]{1,16})$') {
+            $number = [decimal][uint64]::Parse($Matches[1], 'AllowHexSpecifier', [cultureinfo]::InvariantCulture)
+        }
+        elseif ($text -match '^[+-]?[0-9]{1,20}$') {
+            $number = [decimal]::Parse($text, [cultureinfo]::InvariantCulture)
+        }
+    }
+    elseif ($Data -is [double] -or $Data -is [single]) {
+        # Beyond 2^53 a floating-point number no longer says which whole number was meant.
+        if ([Math]::Floor($Data) -eq $Data -and [Math]::Abs($Data) -le 9007199254740992) {
+            $number = [decimal]$Data
+        }
+    }
+    elseif ($null -ne $Data -and $Data -isnot [bool] -and $Data -isnot [char] -and $Data -is [ValueType] -and $Data -isnot [datetime]) {
+        $number = [decimal]$Data
+        if ([decimal]::Truncate($number) -ne $number) {
+            $number = $null
+        }
+    }
+    if ($null -eq $number) {
+        throw $expected
+    }
+
+    $range = [decimal][Math]::Pow(2, $Bits - 1)
+    $limit = if ($Bits -eq 64) { [decimal][uint64]::MaxValue } else { [decimal][uint32]::MaxValue }
+    if ($number -lt -$range -or $number -gt $limit) {
+        throw "$expected, in the range of -$range to $limit"
+    }
+    $number
+}
+
+function ConvertTo-Text {
+    param ($Data, [string]$Expected)
+
+    if ($Data -is [int] -or $Data -is [long] -or $Data -is [decimal]) {
+        return $Data.ToString([cultureinfo]::InvariantCulture)
+    }
+    if ($Data -isnot [string]) {
+        throw "expected $Expected; a truth value, a date or a number with a fraction has to be quoted"
+    }
+    if ($Data.IndexOf([char]0) -ge 0) {
+        throw "expected $Expected without NUL characters"
+    }
+    $Data
+}
+
+function ConvertTo-ByteArray {
+    param ($Data)
+
+    if ($Data -is [string]) {
+        $digits = $Data -replace '^\s*hex(?:\([0-9a-fA-F]+\))?:', ''
+        if ($digits -notmatch '^[\s,:\\-]*(?>(?>0[xX])?(?>(?:[0-9a-fA-F]{2})+)(?>[\s,:\\-]+|$))*$') {
+            throw 'expected pairs of hexadecimal digits, such as de,ad,be,ef'
+        }
+        return , [RawValue]::FromHex(($digits -replace '0[xX]|[\s,:\\-]+', ''))
+    }
+    if ($Data -isnot [System.Collections.IList]) {
+        throw 'expected pairs of hexadecimal digits as text (quoted), or a list of numbers from 0 to 255'
+    }
+
+    $bytes = [byte[]]::new($Data.Count)
+    for ($i = 0; $i -lt $bytes.Length; $i++) {
+        $item = $Data[$i]
+        if ($item -is [int] -or $item -is [long]) {
+            $number = $item
+        }
+        elseif ($item -is [string] -and $item -match '^(?:[0-9]{1,3}|0[xX][0-9a-fA-F]{1,2})$') {
+            $number = [int]$item
+        }
+        else {
+            $number = -1
+        }
+        if ($number -lt 0 -or $number -gt 255) {
+            throw "expected a list of numbers from 0 to 255; element $($i + 1) is none"
+        }
+        $bytes[$i] = $number
+    }
+    , $bytes
+}
+
+function ConvertTo-RegistryData {
+    <#
+    .SYNOPSIS
+    A RawValue of what a user wrote. Throws a message that says what was expected, without repeating the data.
+    #>
+    [CmdletBinding()]
+    [OutputType('ansible_collections.infoprotect.aip.plugins.module_utils._Native.RawValue')]
+    param (
+        [Parameter(Mandatory = $true)]
+        [ValidateSet('none', 'string', 'expandstring', 'binary', 'dword', 'multistring', 'qword')]
+        [string]
+        $Type,
+
+        [AllowNull()]
+        $Data
+    )
+
+    if ($null -eq $Data -and $Type -ne 'none') {
+        throw 'expected data'
+    }
+    [byte[]]$bytes = switch ($Type) {
+        { $_ -in 'string', 'expandstring' } {
+            , [RawValue]::FromText((ConvertTo-Text -Data $Data -Expected 'text') + "`0")
+        }
+        'multistring' {
+            $list = if ($Data -is [System.Collections.IList]) { $Data } else { , $Data }
+            $text = [System.Text.StringBuilder]::new()
+            foreach ($item in $list) {
+                $item = ConvertTo-Text -Data $item -Expected 'a list of texts'
+                if (-not $item) {
+                    # An empty text ends the list for every program that reads it.
+                    throw 'expected a list of texts, none of them empty'
+                }
+                $null = $text.Append($item).Append([char]0)
+            }
+            , [RawValue]::FromText($text.Append([char]0).ToString())
+        }
+        'dword' {
+            $number = ConvertTo-WholeNumber -Data $Data -Bits 32
+            $number = if ($number -lt 0) { $number + 4294967296 } else { $number }
+            , [BitConverter]::GetBytes([uint32]$number)
+        }
+        'qword' {
+            $number = ConvertTo-WholeNumber -Data $Data -Bits 64
+            $number = if ($number -lt 0) { $number + 18446744073709551616 } else { $number }
+            , [BitConverter]::GetBytes([uint64]$number)
+        }
+        { $_ -in 'binary', 'none' } {
+            , (ConvertTo-ByteArray -Data $(if ($null -eq $Data) { '' } else { $Data }))
+        }
+    }
+    [RawValue]::new($kinds[$Type], $bytes)
+}
+
+function ConvertFrom-RegistryData {
+    <#
+    .SYNOPSIS
+    The data of a RawValue as results show it: text, a list of texts, an unsigned number, or hexadecimal digits.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [RawValue]
+        $Value
+    )
+
+    $bytes = $Value.Bytes
+    switch ($Value.Kind) {
+        { $_ -in 1, 2 } {
+            return [RawValue]::ToText($bytes).TrimEnd([char]0)
+        }
+        7 {
+            $text = [RawValue]::ToText($bytes).TrimEnd([char]0)
+            return , [string[]]@(if ($text) { $text.Split([char]0) })
+        }
+        { $_ -eq 4 -and $bytes.Length -eq 4 } {
+            return [BitConverter]::ToUInt32($bytes, 0)
+        }
+        { $_ -eq 11 -and $bytes.Length -eq 8 } {
+            return [BitConverter]::ToUInt64($bytes, 0)
+        }
+    }
+    [BitConverter]::ToString($bytes).Replace('-', '').ToLowerInvariant()
+}
+
+function Get-RegistryTypeName {
+    param ([RawValue]$Value)
+
+    $name = $kindNames[[int]$Value.Kind]
+    if ($name) { $name } else { "type $($Value.Kind)" }
+}
+
+function Format-RegistryData {
+    <#
+    .SYNOPSIS
+    Type and data in one line for a diff. Long data is cut, and then told apart by its hash.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [AllowNull()]
+        [RawValue]
+        $Value
+    )
+
+    if ($null -eq $Value) {
+        return '(absent)'
+    }
+    $limit = 1000
+    $head = $Value
+    $tail = ''
+    if ($Value.Bytes.Length -gt $limit) {
+        $start = [byte[]]::new($limit)
+        [Array]::Copy($Value.Bytes, $start, $limit)
+        $head = [RawValue]::new($Value.Kind, $start)
+        $sha = [System.Security.Cryptography.SHA256]::Create()
+        $hash = [BitConverter]::ToString($sha.ComputeHash($Value.Bytes)).Replace('-', '').Substring(0, 16).ToLowerInvariant()
+        $tail = "... ($($Value.Bytes.Length) bytes, SHA-256 $hash...)"
+    }
+    $data = ConvertFrom-RegistryData -Value $head
+    $text = switch ($Value.Kind) {
+        { $_ -in 1, 2 } { "`"$data`"" }
+        7 { '[' + ((@($data) | ForEach-Object -Process { "`"$_`"" }) -join ', ') + ']' }
+        { $data -is [uint32] } { '0x{0:x8}' -f $data }
+        { $data -is [uint64] } { '0x{0:x16}' -f $data }
+        default { $data }
+    }
+    $text = [regex]::Replace($text, '[\p{C}\u2028\u2029-[\uD800-\uDFFF]]', { '\u{0:x4}' -f [int][char]$args[0].Value })
+    "$(Get-RegistryTypeName -Value $Value) $text$tail".TrimEnd()
+}
+
+function New-RegistryValue {
+    <#
+    .SYNOPSIS
+    A desired value: an object for Get-RegistryPlan.
+
+    .DESCRIPTION
+    Throws an error that names the value and says what was expected.
+
+    .PARAMETER Fits
+    Equality by meaning: a script block that is given the value on the host (a RawValue or $null) and says whether it will do.
+
+    .PARAMETER Raw
+    What the value shall be to the byte, instead of Type and Data; $null for absent.
+    #>
+    [CmdletBinding(DefaultParameterSetName = 'Data')]
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
+    param (
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyString()]
+        [string]
+        $Path,
+
+        [AllowEmptyString()]
+        [string]
+        $Name = '',
+
+        [Parameter(ParameterSetName = 'Data')]
+        [string]
+        $Type = 'string',
+
+        [Parameter(ParameterSetName = 'Data')]
+        [AllowNull()]
+        $Data,
+
+        [Parameter(ParameterSetName = 'Data')]
+        [ValidateSet('present', 'absent')]
+        [string]
+        $State = 'present',
+
+        [int]
+        $View = 64,
+
+        [switch]
+        $Sensitive,
+
+        [scriptblock]
+        $Fits,
+
+        [Parameter(Mandatory = $true, ParameterSetName = 'Raw')]
+        [AllowNull()]
+        [RawValue]
+        $Raw
+    )
+
+    $key = Resolve-RegistryPath -Path $Path -View $View
+    if ($Name.Length -gt 16383 -or $Name.Contains([char]0)) {
+        throw "$($key.Path): a value's name has $($Name.Length) characters: expected at most 16383, and no NUL"
+    }
+    $wanted = $Raw
+    $exact = $PSCmdlet.ParameterSetName -eq 'Raw'
+    if (-not $exact -and $State -eq 'present') {
+        try {
+            $wanted = ConvertTo-RegistryData -Type $Type -Data $Data
+        }
+        catch {
+            $found = if ($null -eq $Data) { 'none' } elseif ($Sensitive) { 'something else' } else { ConvertTo-Json -InputObject $Data -Compress }
+            if ($found.Length -gt 100) {
+                $found = $found.Substring(0, 100) + '...'
+            }
+            throw "$(Format-RegistryName -Key $key -Name $Name): the data does not fit the type $($Type): $($_.Exception.Message), found $found"
+        }
+    }
+    [pscustomobject]@{
+        Hive = $key.Hive
+        SubKey = $key.SubKey
+        View = $key.View
+        Path = $key.Path
+        Name = $Name
+        Wanted = $wanted
+        Exact = $exact
+        Fits = $Fits
+        Sensitive = [bool]$Sensitive
+    }
+}
+
+function Open-RegistryKey {
+    <#
+    .SYNOPSIS
+    The key, or $null when it does not exist. Throws when it is denied. To be disposed of by the caller.
+    #>
+    [CmdletBinding()]
+    [OutputType([Microsoft.Win32.RegistryKey])]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Key,
+
+        [switch]
+        $Writable
+    )
+
+    $base = [RegistryKey]::OpenBaseKey($Key.Hive, "Registry$($Key.View)")
+    try {
+        $base.OpenSubKey($Key.SubKey, [bool]$Writable)
+    }
+    finally {
+        $base.Dispose()
+    }
+}
+
+function Get-KeyId {
+    param ($Key)
+
+    "$($Key.View) $($Key.Hive)\$($Key.SubKey)"
+}
+
+function Get-InnerMessage {
+    <#
+    .SYNOPSIS
+    What Windows said, without PowerShell's 'Exception calling ... with ... argument(s)'.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        $ErrorRecord
+    )
+
+    $ErrorRecord.Exception.GetBaseException().Message
+}
+
+function Get-RegistryPlan {
+    <#
+    .SYNOPSIS
+    What has to change on the host, found by reading only.
+
+    .DESCRIPTION
+    Opens each key once. Throws, naming the value, when the same value is wanted in two ways.
+
+    .OUTPUTS
+    An object with Changes (each with Hive, SubKey, View, Path, Name, Before and After as RawValue or $null, Sensitive), Count (the
+    number of values compared), EmptyKeys (keys to remove when empty, for restore) and Unreadable (what, reason).
+
+    .PARAMETER Purge
+    Dictionaries with path, view, match, keep and sensitive: keys whose other values are removed.
+    #>
+    [CmdletBinding()]
+    param (
+        [AllowNull()]
+        [AllowEmptyCollection()]
+        [object[]]
+        $Value,
+
+        [AllowNull()]
+        [AllowEmptyCollection()]
+        [object[]]
+        $Purge
+    )
+
+    $ignoreCase = [StringComparer]::OrdinalIgnoreCase
+    $wanted = [Dictionary[string, object]]::new($ignoreCase)
+    $order = [List[object]]::new()
+    foreach ($item in $Value) {
+        $id = "$(Get-KeyId -Key $item)`0$($item.Name)"
+        $same = $null
+        if (-not $wanted.TryGetValue($id, [ref]$same)) {
+            $wanted[$id] = $item
+            $order.Add($item)
+        }
+        elseif (-not [RawValue]::Same($same.Wanted, $item.Wanted)) {
+            throw "$(Format-RegistryName -Key $item -Name $item.Name): the value is wanted twice, in two ways: expected one"
+        }
+        elseif ($item.Sensitive) {
+            $same.Sensitive = $true
+        }
+    }
+    $rules = @(foreach ($rule in $Purge) {
+            try {
+                $match = [regex]::new("$($rule.match)", 'IgnoreCase, CultureInvariant')
+            }
+            catch {
+                throw "purge of '$($rule.path)': match '$($rule.match)' is no regular expression: $(Get-InnerMessage -ErrorRecord $_)"
+            }
+            @{ Key = Resolve-RegistryPath -Path $rule.path -View $rule.view; Match = $match; Keep = $rule.keep; Sensitive = $rule.sensitive }
+        })
+
+    $plan = [pscustomobject]@{
+        Changes = [List[object]]::new()
+        Count = $order.Count
+        EmptyKeys = [List[object]]::new()
+        Unreadable = [List[object]]::new()
+    }
+    $keys = [Dictionary[string, object]]::new($ignoreCase)
+    try {
+        foreach ($item in @($order) + @($rules | ForEach-Object -Process { $_.Key })) {
+            $id = Get-KeyId -Key $item
+            if (-not $keys.ContainsKey($id)) {
+                $keys[$id] = $null
+                try {
+                    $keys[$id] = Open-RegistryKey -Key $item
+                }
+                catch {
+                    $plan.Unreadable.Add(@{ what = Format-RegistryName -Key $item; reason = Get-InnerMessage -ErrorRecord $_ })
+                }
+            }
+        }
+
+        foreach ($item in $order) {
+            $key = $keys[(Get-KeyId -Key $item)]
+            $current = if ($key) { [RawRegistry]::Read($key.Handle, $item.Name) }
+            $fits = if ($item.Fits) { & $item.Fits $current }
+            elseif ($item.Exact) { [RawValue]::Same($current, $item.Wanted) }
+            else { [RawValue]::SameData($current, $item.Wanted) }
+            if (-not $fits) {
+                $plan.Changes.Add((New-Change -Value $item -Name $item.Name -Before $current -After $item.Wanted -Sensitive $item.Sensitive))
+            }
+        }
+
+        foreach ($rule in $rules) {
+            $id = Get-KeyId -Key $rule.Key
+            $names = @(if ($keys[$id]) { $keys[$id].GetValueNames() })
+            [Array]::Sort($names, [StringComparer]::Ordinal)
+            foreach ($name in $names) {
+                if ($wanted.ContainsKey("$id`0$name")) {
+                    continue
+                }
+                $plan.Count++
+                if (-not $rule.Match.IsMatch($name) -or ($rule.Keep -and [Linq.Enumerable]::Contains([string[]]$rule.Keep, $name, $ignoreCase))) {
+                    continue
+                }
+                # Another rule for the same key must not plan it again.
+                $wanted["$id`0$name"] = $null
+                $current = [RawRegistry]::Read($keys[$id].Handle, $name)
+                $plan.Changes.Add((New-Change -Value $rule.Key -Name $name -Before $current -Sensitive $rule.Sensitive))
+            }
+        }
+    }
+    finally {
+        foreach ($key in $keys.Values) {
+            if ($key) {
+                $key.Dispose()
+            }
+        }
+    }
+    $plan
+}
+
+function New-Change {
+    param ($Value, [string]$Name, $Before, $After, $Sensitive)
+
+    [pscustomobject]@{
+        Hive = $Value.Hive
+        SubKey = $Value.SubKey
+        View = $Value.View
+        Path = $Value.Path
+        Name = $Name
+        Before = $Before
+        After = $After
+        Sensitive = [bool]$Sensitive
+    }
+}
+
+function ConvertTo-ChangeResult {
+    <#
+    .SYNOPSIS
+    The changes of a plan as modules return them.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyCollection()]
+        [object]
+        $Change
+    )
+
+    $show = {
+        param ($value, $sensitive)
+        if ($null -eq $value) { return $null }
+        $shown = @{ type = Get-RegistryTypeName -Value $value }
+        if (-not $sensitive) {
+            $shown.data = ConvertFrom-RegistryData -Value $value
+            if ($value.Kind -eq 7) {
+                # Without the cast, ConvertTo-Json of 5.1 makes an object with 'value' and 'Count' of it.
+                $shown.data = [string[]]$shown.data
+            }
+        }
+        $shown
+    }
+    $list = [List[object]]::new()
+    foreach ($item in $Change) {
+        $list.Add(@{
+                path = $item.Path
+                name = $item.Name
+                view = $item.View
+                before = & $show $item.Before $item.Sensitive
+                after = & $show $item.After $item.Sensitive
+            })
+    }
+    , $list
+}
+
+function Get-RegistryDiff {
+    <#
+    .SYNOPSIS
+    The plan as a diff of two texts: one line for each value that differs, sorted.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Plan
+    )
+
+    $lines = [SortedDictionary[string, string[]]]::new([StringComparer]::Ordinal)
+    foreach ($item in $Plan.Changes) {
+        $name = if ($item.Name) { "`"$($item.Name)`"" } else { '(default)' }
+        $name = [regex]::Replace($name, '\p{Cc}', { '\u{0:x4}' -f [int][char]$args[0].Value })
+        $label = "$(Format-RegistryName -Key $item) $name = "
+        if ($item.Sensitive) {
+            $old = if ($item.Before) { "$(Get-RegistryTypeName -Value $item.Before) (sensitive, as it was)" } else { '(absent)' }
+            $new = if ($item.After) { "$(Get-RegistryTypeName -Value $item.After) (sensitive, as wanted)" } else { '(absent)' }
+        }
+        else {
+            $old = Format-RegistryData -Value $item.Before
+            $new = Format-RegistryData -Value $item.After
+        }
+        $lines[$label] = ($label + $old), ($label + $new)
+    }
+    foreach ($key in $Plan.EmptyKeys) {
+        $label = "$(Format-RegistryName -Key $key) "
+        $lines[$label] = "$label(empty key)", "$label(absent)"
+    }
+    @{
+        before = -join ($lines.Values | ForEach-Object -Process { $_[0] + "`n" })
+        after = -join ($lines.Values | ForEach-Object -Process { $_[1] + "`n" })
+        before_header = 'registry'
+        after_header = 'registry'
+    }
+}
+
+function Get-MissingKey {
+    <#
+    .SYNOPSIS
+    The keys that have to be made for a key to exist, from the top, and the deepest one above them that exists.
+    #>
+    param ($Key)
+
+    $missing = [List[object]]::new()
+    $subKey = $Key.SubKey
+    while ($true) {
+        $candidate = [pscustomobject]@{
+            Hive = $Key.Hive
+            SubKey = $subKey
+            View = $Key.View
+            Path = $Key.Path.Substring(0, $Key.Path.Length - $Key.SubKey.Length + $subKey.Length)
+        }
+        $open = Open-RegistryKey -Key $candidate
+        if ($open) {
+            $open.Dispose()
+            return @{ Parent = $candidate; Missing = $missing }
+        }
+        $missing.Insert(0, $candidate)
+        $cut = $subKey.LastIndexOf('\')
+        if ($cut -lt 0) {
+            return @{ Parent = $null; Missing = $missing }
+        }
+        $subKey = $subKey.Substring(0, $cut)
+    }
+}
+
+function Set-RawRegistryValue {
+    <#
+    .SYNOPSIS
+    Writes or deletes one value of an open key and returns what the registry then holds.
+    #>
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Inner function')]
+    param ($Key, [string]$Name, $Value)
+
+    if ($null -eq $Value) {
+        [RawRegistry]::Delete($Key.Handle, $Name)
+    }
+    else {
+        [RawRegistry]::Write($Key.Handle, $Name, $Value)
+    }
+    [RawRegistry]::Read($Key.Handle, $Name)
+}
+
+function Remove-EmptyRegistryKey {
+    <#
+    .SYNOPSIS
+    Removes a key that has neither values nor subkeys. Returns why not, or nothing when it is gone.
+    #>
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Inner function')]
+    param ($Key)
+
+    try {
+        $open = Open-RegistryKey -Key $Key
+        if (-not $open) {
+            return
+        }
+        $empty = $open.ValueCount -eq 0 -and $open.SubKeyCount -eq 0
+        $open.Dispose()
+        if (-not $empty) {
+            return 'the key is not empty'
+        }
+        $base = [RegistryKey]::OpenBaseKey($Key.Hive, "Registry$($Key.View)")
+        try {
+            $base.DeleteSubKey($Key.SubKey, $false)
+        }
+        finally {
+            $base.Dispose()
+        }
+    }
+    catch {
+        Get-InnerMessage -ErrorRecord $_
+    }
+}
+
+function Undo-RegistryWrite {
+    <#
+    .SYNOPSIS
+    Undoes what was written, newest first. Returns a line for each thing that could not be undone.
+    #>
+    param ($Step)
+
+    for ($i = $Step.Count - 1; $i -ge 0; $i--) {
+        $item = $Step[$i]
+        if ($item.NewKey) {
+            $reason = Remove-EmptyRegistryKey -Key $item.NewKey
+            if ($reason) {
+                "$(Format-RegistryName -Key $item.NewKey): $reason"
+            }
+            continue
+        }
+        $change = $item.Change
+        $name = Format-RegistryName -Key $change -Name $change.Name
+        try {
+            $current = [RawRegistry]::Read($item.Key.Handle, $change.Name)
+            if ([RawValue]::Same($current, $change.Before)) {
+                continue
+            }
+            if (-not [RawValue]::Same($current, $change.After) -and -not ($item.Seen -and [RawValue]::Same($current, $item.Seen[0]))) {
+                "$($name): somebody else has changed it since, so it was left as it is"
+                continue
+            }
+            $current = Set-RawRegistryValue -Key $item.Key -Name $change.Name -Value $change.Before
+            if (-not [RawValue]::Same($current, $change.Before)) {
+                "$($name): it reads back differently from what was written"
+            }
+        }
+        catch {
+            "$($name): $(Get-InnerMessage -ErrorRecord $_)"
+        }
+    }
+}
+
+function Write-RegistryPlan {
+    <#
+    .SYNOPSIS
+    Carries out a plan: receipt, writes in the plan's order, each read back; all or nothing.
+
+    .DESCRIPTION
+    Opens every key before the first write, so that a denied one is found while nothing has been written. When a write fails,
+    undoes the earlier ones and throws with every path and reason.
+
+    .OUTPUTS
+    An object with Receipt (its path, or $null) and Kept (keys that were to be removed and are not empty: Key, Reason).
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Plan,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Source
+    )
+
+    $keys = [Dictionary[string, object]]::new([StringComparer]::OrdinalIgnoreCase)
+    $newKeys = [Dictionary[string, object]]::new([StringComparer]::OrdinalIgnoreCase)
+    $newKeyOrder = [List[object]]::new()
+    $steps = [List[object]]::new()
+    $receipt = $null
+    try {
+        $denied = [List[string]]::new()
+        foreach ($change in $Plan.Changes) {
+            $id = Get-KeyId -Key $change
+            if ($keys.ContainsKey($id)) {
+                continue
+            }
+            $keys[$id] = $null
+            $culprit = $change
+            try {
+                $keys[$id] = Open-RegistryKey -Key $change -Writable
+                if (-not $keys[$id] -and $null -ne $change.After) {
+                    $found = Get-MissingKey -Key $change
+                    foreach ($key in $found.Missing) {
+                        if (-not $newKeys.ContainsKey((Get-KeyId -Key $key))) {
+                            $newKeys[(Get-KeyId -Key $key)] = $key
+                            $newKeyOrder.Add($key)
+                        }
+                    }
+                    if ($found.Parent) {
+                        $culprit = $found.Parent
+                        (Open-RegistryKey -Key $culprit -Writable).Dispose()
+                    }
+                }
+            }
+            catch {
+                $denied.Add("$(Format-RegistryName -Key $culprit): $(Get-InnerMessage -ErrorRecord $_)")
+            }
+        }
+        if ($denied.Count) {
+            throw "Cannot open for writing, so nothing was written: $(($denied | Select-Object -Unique) -join '; ')"
+        }
+
+        if ($Plan.Changes.Count) {
+            $receipt = New-Receipt -Change $Plan.Changes -NewKey $newKeyOrder -Source $Source
+        }
+
+        $change = $null
+        try {
+            foreach ($change in $Plan.Changes) {
+                $id = Get-KeyId -Key $change
+                if (-not $keys[$id]) {
+                    foreach ($key in (Get-MissingKey -Key $change).Missing) {
+                        # One level at a time: a failure below would leave the levels above behind.
+                        $base = [RegistryKey]::OpenBaseKey($key.Hive, "Registry$($key.View)")
+                        try {
+                            $made = $base.CreateSubKey($key.SubKey)
+                        }
+                        finally {
+                            $base.Dispose()
+                        }
+                        $steps.Add(@{ NewKey = $key })
+                        if ($key.SubKey.Length -eq $change.SubKey.Length) {
+                            $keys[$id] = $made
+                        }
+                        else {
+                            $made.Dispose()
+                        }
+                    }
+                }
+                $step = @{ Key = $keys[$id]; Change = $change; Seen = $null }
+                $steps.Add($step)
+                $seen = Set-RawRegistryValue -Key $step.Key -Name $change.Name -Value $change.After
+                $step.Seen = , $seen
+                if (-not [RawValue]::Same($seen, $change.After)) {
+                    $what = if ($change.Sensitive) { '' } else { ": expected $(Format-RegistryData -Value $change.After), found $(Format-RegistryData -Value $seen)" }
+                    throw "it reads back differently from what was written$what"
+                }
+            }
+        }
+        catch {
+            $reason = "$(Format-RegistryName -Key $change -Name $change.Name): $(Get-InnerMessage -ErrorRecord $_)"
+            $left = @(Undo-RegistryWrite -Step $steps)
+            if ($left.Count) {
+                throw "$reason. Undoing what had been written failed for: $($left -join '; '). The receipt $receipt has the values as they were."
+            }
+            # Nothing of it happened, so restoring the newest receipt must mean the one before.
+            Remove-Item -LiteralPath $receipt -Force -ErrorAction SilentlyContinue
+            throw "$reason. Everything that had been written was undone."
+        }
+    }
+    finally {
+        foreach ($key in $keys.Values) {
+            if ($key) {
+                $key.Dispose()
+            }
+        }
+    }
+
+    $kept = @(foreach ($key in $Plan.EmptyKeys) {
+            $reason = Remove-EmptyRegistryKey -Key $key
+            if ($reason) {
+                @{ Key = $key; Reason = $reason }
+            }
+        })
+    [pscustomobject]@{ Receipt = $receipt; Kept = $kept }
+}
+
+function Invoke-RegistryPlan {
+    <#
+    .SYNOPSIS
+    Puts a plan into the result of a module and carries it out, unless in check mode.
+
+    .DESCRIPTION
+    Sets changed, changes, receipt and the diff. Throws when a key cannot be read or the plan fails. Returns keys that were kept.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Module,
+
+        [Parameter(Mandatory = $true)]
+        $Plan
+    )
+
+    if ($Plan.Unreadable.Count) {
+        throw "Cannot read, so nothing was written: $(($Plan.Unreadable | ForEach-Object -Process { "$($_.what): $($_.reason)" }) -join '; ')"
+    }
+    $Module.Result.changes = ConvertTo-ChangeResult -Change $Plan.Changes
+    $Module.Result.receipt = $null
+    if ($Module.DiffMode) {
+        $diff = Get-RegistryDiff -Plan $Plan
+        foreach ($part in $diff.Keys) {
+            $Module.Diff[$part] = $diff[$part]
+        }
+    }
+    if (($Plan.Changes.Count -or $Plan.EmptyKeys.Count) -and -not $Module.CheckMode) {
+        $done = Write-RegistryPlan -Plan $Plan -Source ($Module.ModuleName -split '\.')[-1]
+        $Module.Result.receipt = $done.Receipt
+        $done.Kept
+    }
+    $Module.Result.changed = [bool]($Plan.Changes.Count -or $Plan.EmptyKeys.Count)
+}
+
+$export = @{
+    Function = @(
+        'ConvertFrom-RegistryData'
+        'ConvertTo-ChangeResult'
+        'ConvertTo-RegistryData'
+        'Format-RegistryData'
+        'Format-RegistryName'
+        'Get-InnerMessage'
+        'Get-RegistryDiff'
+        'Get-RegistryPlan'
+        'Get-RegistryTypeName'
+        'Invoke-RegistryPlan'
+        'New-RegistryValue'
+        'Open-RegistryKey'
+        'Resolve-RegistryPath'
+        'Write-RegistryPlan'
+    )
+}
+Export-ModuleMember @export
