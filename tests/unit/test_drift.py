@@ -1,0 +1,77 @@
+"""The filters that put a host's differences into words."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+FILE = Path(__file__).resolve().parents[2] / "plugins" / "filter" / "drift.py"
+spec = importlib.util.spec_from_file_location("drift", FILE)
+assert spec is not None and spec.loader is not None
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+FILTERS = module.FilterModule().filters()
+drift, drift_summary = FILTERS["drift"], FILTERS["drift_summary"]
+
+
+def change(name: str, before: dict[str, Any] | None, after: dict[str, Any] | None, view: int = 64) -> dict[str, Any]:
+    return {"path": r"HKLM:\SOFTWARE\X", "name": name, "view": view, "before": before, "after": after}
+
+
+def look(reboot_required: bool = False, **domains: dict[str, Any]) -> dict[str, Any]:
+    return {"domains": domains, "reboot_required": reboot_required}
+
+
+ONE = {"type": "dword", "data": 1}
+DIFFERENT = look(
+    True,
+    tls={"changes": [change("B", {"type": "dword", "data": 0}, ONE), change("", ONE, None)], "unreadable": []},
+    client_settings={
+        "changes": [change("A", None, ONE, view=32)],
+        "unreadable": [{"what": r"HKLM:\SOFTWARE\Y", "reason": "Access is denied."}],
+    },
+)
+
+
+def test_drift_has_one_line_for_each_value() -> None:
+    assert drift(DIFFERENT) == [
+        r"client_settings: HKLM:\SOFTWARE\X (32-bit view) A: (absent) -> dword 1",
+        r"client_settings: cannot read HKLM:\SOFTWARE\Y: Access is denied.",
+        r"tls: HKLM:\SOFTWARE\X B: dword 0 -> dword 1",
+        r"tls: HKLM:\SOFTWARE\X (default): dword 1 -> (absent)",
+    ]
+
+
+def test_summary_counts_by_domain() -> None:
+    assert drift_summary(DIFFERENT) == "differs in 3 values (client_settings 1, tls 2), cannot read 1, needs a restart"
+
+
+@pytest.mark.parametrize(
+    ("result", "arguments", "expected"),
+    [
+        (look(tls={"changes": []}), {}, "complies"),
+        (look(), {}, "complies"),
+        (look(True, tls={"changes": []}), {}, "complies, needs a restart"),
+        (look(True, tls={"changes": []}), {"restarted": True}, "complies, restarted"),
+        (look(tls={"changes": [change("A", None, ONE)]}), {"verb": "set"}, "set 1 value (tls 1)"),
+        ({"finding": "too old", "domains": {}, "reboot_required": False}, {}, "too old"),
+        ({"unreachable": True, "msg": "no route"}, {}, "unreachable: no route"),
+        ({"failed": True, "msg": "broken"}, {}, "failed: broken"),
+        ({}, {}, "failed: the host was not looked at"),
+    ],
+)
+def test_summary(result: dict[str, Any], arguments: dict[str, Any], expected: str) -> None:
+    assert drift_summary(result, **arguments) == expected
+
+
+def test_a_host_that_is_not_known_is_drift() -> None:
+    assert drift({"unreachable": True, "msg": "no route"}) == ["unreachable: no route"]
+
+
+def test_other_input_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="expected the result .* found list"):
+        drift([])
