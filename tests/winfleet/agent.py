@@ -66,6 +66,10 @@ class RunningCommand:
     def kill(self) -> None:
         self._agent.send(b"K", self._number, b"")
 
+    def abandon(self) -> None:
+        """End the whole process: the command does not end otherwise."""
+        self._agent.stop()
+
     def output(self, stream: str, data: bytes) -> None:
         with self._changed:
             if self._waiting + len(data) > MOST_WAITING:

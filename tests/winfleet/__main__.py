@@ -1,0 +1,91 @@
+"""bin/fleet: the emulated Windows hosts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from winfleet.control import ControlError
+from winfleet.engine import EngineError
+from winfleet.fleet import Fleet, FleetError
+from winfleet.identity import IdentityError
+from winfleet.network import NetworkError
+from winfleet.prefix import PrefixError
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="bin/fleet", description="The emulated Windows hosts of an inventory (default: inventories/emulated).")
+    top.add_argument("-i", "--inventory", type=Path, help="another inventory")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=text, description=text)
+        return found
+
+    for name, text in {
+        "up": "start hosts (all, or those named); those that run are left alone",
+        "reset": "give hosts the state back that they had when they were new",
+    }.items():
+        found = command(name, text)
+        found.add_argument("hosts", nargs="*", metavar="HOST")
+        found.add_argument("--mode", choices=("warm", "cold"), default="", help="how commands are run (default: WINFLEET_MODE, or warm)")
+    command("down", "stop hosts; their disks and registries stay").add_argument("hosts", nargs="*", metavar="HOST")
+    command("reboot", "restart hosts").add_argument("hosts", nargs="+", metavar="HOST")
+    status = command("status", "show the hosts")
+    status.add_argument("hosts", nargs="*", metavar="HOST")
+    status.add_argument("--json", action="store_true", help="all that is known, as JSON")
+    fault = command("fault", "switch a fault on, or all off: drop_connection, hang, http_500, kill_process, deny_key, lost_host, clear")
+    fault.add_argument("host", metavar="HOST")
+    fault.add_argument("name", metavar="FAULT|clear")
+    fault.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="count, skip, seconds, action, argument")
+    wire = command("wire", "record a host's requests in a file, one line of JSON each; without a file: stop that")
+    wire.add_argument("host", metavar="HOST")
+    wire.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    return top
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    fleet = Fleet(arguments.inventory.resolve() if arguments.inventory else None, lambda text: print(text, flush=True))
+    try:
+        if arguments.command == "up":
+            fleet.up(arguments.hosts, arguments.mode)
+        elif arguments.command == "down":
+            fleet.down(arguments.hosts)
+        elif arguments.command == "reset":
+            fleet.reset(arguments.hosts, arguments.mode)
+        elif arguments.command == "reboot":
+            fleet.reboot(arguments.hosts)
+        elif arguments.command == "fault":
+            if wrong := [text for text in arguments.arguments if "=" not in text]:
+                raise FleetError(f"{wrong[0]!r} is not KEY=VALUE")
+            fleet.fault(arguments.host, arguments.name, dict(text.split("=", 1) for text in arguments.arguments))
+        elif arguments.command == "wire":
+            fleet.wire(arguments.host, arguments.file.resolve() if arguments.file else None)
+        else:
+            show(fleet, arguments.hosts, as_json=arguments.json)
+    except (FleetError, EngineError, PrefixError, IdentityError, NetworkError, ControlError) as error:
+        print(f"fleet: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def show(fleet: Fleet, hosts: list[str], *, as_json: bool) -> None:
+    states = fleet.status(hosts)
+    if as_json:
+        print(json.dumps(states, indent=2))
+        return
+    if not states:
+        print("no host has been up here yet")
+    for state in states:
+        details = "".join(
+            f"  {state[key]:<{width}}" for key, width in {"address": 13, "os": 6, "mode": 5}.items() if key in state
+        )
+        memory = f"{state['memory_mb']} MB, {state['counters'].get('requests', 0)} requests" if "memory_mb" in state else ""
+        print(f"{state['name']:<16}{state['phase']:<11}{details}  {memory}".rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""The supervisor of one emulated host: its prefix, its processes, its listener, its restarts and faults.
+
+    python -m winfleet.host FOLDER     (started by `winfleet.fleet`; FOLDER has host.json)
+
+It runs until SIGTERM, and then leaves nothing behind. When it is killed, the Windows processes see the end of their input and go too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from winfleet import control, namespaces, prefix, registry
+from winfleet.agent import AgentProcess
+from winfleet.certificates import create_certificate
+from winfleet.execution import Command, Execution, ExecutionError
+from winfleet.executor import HostExecutor
+from winfleet.faults import Fault, Faults
+from winfleet.identity import NT, Identity
+from winfleet.listener import ListenerOptions, WinRMListener
+
+log = logging.getLogger("winfleet")
+
+HOST_FAULTS = {
+    "kill_process": "the next command is started, and its process killed after `seconds`",
+    "deny_key": "nobody can write the registry key `argument` (HKLM:\\...), until the fault is cleared",
+    "lost_host": "the host is gone: connections are refused and its commands die, until the fault is cleared",
+}
+#: Faults that hold until they are cleared, as opposed to those that hit a number of requests.
+LASTING = {"deny_key", "lost_host"}
+
+
+class Host:
+    """One emulated Windows host."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = json.loads((folder / "host.json").read_text())
+        self.folder = folder
+        self.prefix = folder / "prefix"
+        self.template = Path(settings["template"])
+        self.identity = Identity(**{**settings["identity"], "roles": tuple(settings["identity"]["roles"])})
+        self.phase = "starting"
+        self.booted = 0.0
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._denied: set[str] = set()
+        self._clock = namespaces.BootClock()
+        self.truthful = {"host name": namespaces.take_host_name(self.identity.computer_name), "uptime": False}
+        self.faults = Faults(HOST_FAULTS)
+        self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
+        self._certificate = create_certificate(folder, self.identity.computer_name.lower(), self.identity.address)
+        self.listener = WinRMListener(
+            self.identity.address,
+            self,
+            self.identity.accounts,
+            self.faults,
+            self._certificate,
+            hostname=self.identity.computer_name,
+            domains=[self.identity.domain, self.identity.domain.split(".")[0]] if self.identity.domain else [],
+        )
+
+    # -- life -------------------------------------------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Boot, making the prefix first when there is none; at the end the listener answers."""
+        with self._lock:
+            self.phase = "booting"
+            if not self.prefix.exists():
+                prefix.clone(self.template, self.prefix)
+                registry.append(self.prefix / "system.reg", self.identity.registry())
+                # Wine would take this machine's name otherwise
+                registry.append(self.prefix / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
+            # What a boot of Windows makes anew; win_reboot waits for it
+            registry.append(self.prefix / "system.reg", {NT + r"\Winlogon\AutoLogonChecked": {}})
+            self.truthful["uptime"] = self._clock.restart()
+            self.executor.begin()
+            self.booted = time.time()
+            for path in self._denied:
+                self._deny(path, deny=True)
+            self.listener.start()
+            self.phase = "up"
+
+    def power_off(self) -> None:
+        with self._lock:
+            self.phase = "down"
+            self.listener.stop()
+            self.executor.end()
+            prefix.stop(self.prefix)
+            self._clock.stop()
+
+    def reboot(self, delay: float = 0) -> None:
+        """Restart after `delay` seconds, in the background."""
+
+        def run() -> None:
+            if self._stopping.wait(delay):
+                return
+            log.info("restarting")
+            self.power_off()
+            self.phase = "restarting"
+            # No machine is back at once; clients must see it gone
+            if not self._stopping.wait(3):
+                self.power_on()
+
+        threading.Thread(target=run, name="reboot", daemon=True).start()
+
+    def run(self) -> None:
+        """Serve until SIGTERM."""
+        signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        control.serve(self.folder, self.answer)
+        try:
+            self.power_on()
+            self._stopping.wait()
+        finally:
+            self._stopping.set()
+            self.power_off()
+            (self.folder / control.NAME).unlink(missing_ok=True)
+
+    # -- commands ---------------------------------------------------------------------------------------------------------------
+
+    def start(self, command: Command) -> Execution:
+        """See `winfleet.execution.Executor`."""
+        execution = self.executor.start(command)
+        if fault := self.faults.take("kill_process"):
+            timer = threading.Timer(fault.seconds, self.executor.kill)
+            timer.daemon = True
+            timer.start()
+        return execution
+
+    def _spawn(self) -> AgentProcess:
+        command = [*self._clock.prefix, "wine", prefix.POWERSHELL, *prefix.SHELL_ARGUMENTS, "-File", prefix.HOME_ON_HOST + r"\agent.ps1"]
+        return AgentProcess(command, prefix.environment(self.prefix), self.prefix / "drive_c/windows", self.folder / "agent.log")
+
+    def _variables(self, user: str) -> Mapping[str, str]:
+        name = self.identity.computer_name
+        account = user.rpartition("\\")[2].partition("@")[0] or "Administrator"
+        return {"COMPUTERNAME": name, "USERDOMAIN": name, "USERNAME": account}
+
+    def run_script(self, script: str) -> str:
+        """Run a PowerShell script of our own on the host and return its output.
+
+        Raises:
+            ExecutionError: when it fails.
+        """
+        execution = self.executor.start(Command(line="", script=script))
+        execution.close_input()
+        output: dict[str, str] = {}
+        while execution.exit_code is None:
+            for stream, data in execution.read(1):
+                output[stream] = output.get(stream, "") + data.decode()
+        if execution.exit_code or "clixml-error" in output:
+            raise ExecutionError(output.get("clixml-error") or output.get("stderr") or f"exit code {execution.exit_code}")
+        return output.get("clixml-output", "")
+
+    # -- faults -----------------------------------------------------------------------------------------------------------------
+
+    def set_fault(self, name: str, arguments: Mapping[str, Any]) -> None:
+        values: dict[str, Any] = {"seconds": 0.5} if name == "kill_process" else {}
+        for key, convert in {"count": int, "skip": int, "seconds": float, "action": str, "argument": str}.items():
+            if key in arguments:
+                values[key] = convert(arguments[key])
+        unknown = set(arguments) - {"count", "skip", "seconds", "action", "argument"}
+        if unknown:
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has count, skip, seconds, action, argument")
+        fault = Fault(name, **values)
+        if name == "deny_key" and not fault.argument:
+            raise ValueError("deny_key needs the key: argument=HKLM:\\SOFTWARE\\...")
+        self.faults.set(fault)
+        if name == "deny_key":
+            self._deny(fault.argument or "", deny=True)
+            self._denied.add(fault.argument or "")
+        elif name == "lost_host":
+            self.phase = "lost"
+            self.listener.stop()
+            self.executor.kill()
+
+    def clear_faults(self) -> None:
+        self.faults.clear()
+        for path in sorted(self._denied):
+            self._deny(path, deny=False)
+        self._denied.clear()
+        if self.phase == "lost":
+            self.listener.start()
+            self.phase = "up"
+
+    def _deny(self, path: str, *, deny: bool) -> None:
+        quoted = path.replace("'", "''")
+        self.run_script((Path(__file__).parent / "agent" / "deny.ps1").read_text() + f"\nSet-KeyDenied -Path '{quoted}' -Denied ${str(deny).lower()}\n")
+
+    # -- control ----------------------------------------------------------------------------------------------------------------
+
+    def answer(self, request: Mapping[str, Any]) -> Any:
+        what = request.get("do")
+        if what == "status":
+            return {
+                "phase": self.phase,
+                "address": self.identity.address,
+                "os": self.identity.os,
+                "booted": self.booted,
+                "truthful": self.truthful,
+                "shells": self.listener.shell_count,
+                "counters": dict(self.listener.counters),
+                "faults": self.faults.active(),
+                **self.executor.status(),
+            }
+        if what == "reboot":
+            self.reboot(float(request.get("delay", 0)))
+        elif what == "fault":
+            self.set_fault(str(request["name"]), request.get("arguments", {}))
+        elif what == "clear":
+            self.clear_faults()
+        elif what == "wire":
+            path = request.get("path")
+            self.listener.options = ListenerOptions(wire_log=Path(path) if path else None)
+        else:
+            raise ValueError(f"unknown request {what!r}")
+        return None
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    try:
+        Host(folder).run()
+    except Exception as error:
+        log.exception("the host failed")
+        (folder / "error").write_text(str(error))
+        with contextlib.suppress(Exception):
+            prefix.stop(folder / "prefix")
+        os._exit(1)
+    os._exit(0)  # threads that wait for a client must not hold the process
+
+
+if __name__ == "__main__":
+    main()
