@@ -29,6 +29,7 @@ author:
 """
 
     REGISTRY = r"""
+options: {}
 notes:
   - Keys are opened for reading only until a value really has to be written. Check mode never opens a key for writing
     and so needs no more than the right to read.
