@@ -1,0 +1,374 @@
+"""PSRP: PowerShell runspace pools and their pipelines, with psrpcore as the server's half of the protocol.
+
+A pipeline becomes one script (`powershell_script.py`) that the host runs; the objects that come back are CLIXML documents and go to the
+client as objects. Variables do not survive from one pipeline to the next: each runs in a runspace of its own.
+
+Beside "clixml-output" and "clixml-error" an Execution may give "clixml-failure" (the error that ended the script: the pipeline fails with
+it), "clixml-warning", "clixml-verbose", "clixml-debug" (message texts), and "stdout" and "stderr" (text for the client's screen).
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import struct
+import threading
+import uuid
+from xml.etree import ElementTree
+
+import psrpcore
+from psrpcore.types import (
+    ErrorCategoryInfo,
+    ErrorRecord,
+    HostMethodIdentifier,
+    NETException,
+    PSInvocationState,
+    PSRPMessageType,
+    deserialize_clixml,
+)
+
+from . import wsman
+from .execution import Command, Execution, ExecutionError, Executor
+from .powershell_script import UnsupportedPipeline, script_text
+from .shells import COMMAND_STATE, Limits, Shell, identifier
+from .winrs import decode_stream
+from .wsman import NAMESPACES, Request
+
+log = logging.getLogger(__name__)
+
+_FRAGMENT_SIZE = 32 * 1024  #: bytes, as Windows fragments its messages
+_ENVELOPE_OVERHEAD = 4096
+_MAX_UNREAD = 8 * 1024 * 1024  #: bytes of output that wait for the client before the script is held back
+_MAX_RECEIVED_OBJECT = 64 * 1024 * 1024  #: bytes of one incoming message in parts
+_PROTOCOL_ERRORS = (
+    psrpcore.PSRPCoreError,
+    ElementTree.ParseError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    struct.error,
+)  # psrpcore trusts its peer: a hostile one meets whatever its parsing runs into
+
+
+class RunspacePool(Shell):
+    """One runspace pool."""
+
+    streams = ("stdin pr", "stdout")
+
+    def __init__(self, executor: Executor, request: Request, user: str, client: str, limits: Limits, shell_id: str) -> None:
+        super().__init__(request, user, client, limits, shell_id)
+        self._executor = executor
+        self._pool = psrpcore.ServerRunspacePool()
+        self._changed = threading.Condition()
+        self._pipelines: dict[uuid.UUID, _Pipeline] = {}
+        self._outgoing = _Outgoing()
+        self._received = 0
+        self._closed = False
+        creation = request.element("rsp:Shell/pwsh:creationXml")
+        self._take(decode_stream(creation.text), None)
+
+    def command(self, request: Request) -> str:
+        line = request.element("rsp:CommandLine")
+        command_id = identifier(line.get("CommandId"), "CommandId")
+        pipeline_id = uuid.UUID(command_id)
+        fragment = decode_stream("".join(part.text or "" for part in line.iterfind("rsp:Arguments", NAMESPACES)))
+        with self._changed:
+            if pipeline_id in self._pipelines:
+                raise wsman.already_exists(f"the command {command_id}")
+            if len(self._pipelines) >= self.limits.commands_per_shell:
+                raise wsman.too_many_operations(self.limits.commands_per_shell)
+            self._pipelines[pipeline_id] = _Pipeline(psrpcore.ServerPipeline(self._pool, pipeline_id))
+        self._take(fragment, pipeline_id)
+        return f"<rsp:CommandResponse><rsp:CommandId>{command_id}</rsp:CommandId></rsp:CommandResponse>"
+
+    def send(self, request: Request) -> str:
+        stream = request.element("rsp:Send/rsp:Stream")
+        command_id = stream.get("CommandId")
+        pipeline_id = self._pipeline_id(command_id) if command_id else None
+        self._take(decode_stream(stream.text), pipeline_id)
+        return "<rsp:SendResponse/>"
+
+    def receive(self, request: Request) -> str:
+        command_id = request.element("rsp:Receive/rsp:DesiredStream").get("CommandId")
+        pipeline_id = self._pipeline_id(command_id) if command_id else None
+        limit = (request.max_envelope_size - _ENVELOPE_OVERHEAD) // 4 * 3
+        with self._changed:
+            outgoing = self._pipelines[pipeline_id].outgoing if pipeline_id else self._outgoing
+            answer = outgoing.answer_to(request.message_id)
+            if answer:
+                return answer
+            self._changed.wait_for(lambda: outgoing or outgoing.ended or self._closed, timeout=request.operation_timeout)
+            if self._closed:
+                raise wsman.shell_not_found(self.id)
+            fragments = outgoing.take(limit)
+            if not fragments and not outgoing.ended:
+                raise wsman.operation_timed_out()
+            done = outgoing.ended and not outgoing
+            self._changed.notify_all()  # there is room again for a script that was held back
+            attribute = f' CommandId="{command_id}"' if command_id else ""
+            parts = [f'<rsp:Stream Name="stdout"{attribute}>{base64.b64encode(data).decode()}</rsp:Stream>' for data in fragments]
+            if command_id:
+                parts.append(f'<rsp:CommandState{attribute} State="{COMMAND_STATE}{"Done" if done else "Running"}"/>')
+            return outgoing.remember(request.message_id, f"<rsp:ReceiveResponse>{''.join(parts)}</rsp:ReceiveResponse>")
+
+    def signal(self, request: Request) -> str:
+        """Stop the pipeline, if it still runs, and forget it: whatever the code is, clients send it as the last word on a pipeline."""
+        pipeline_id = self._pipeline_id(request.element("rsp:Signal").get("CommandId"))
+        with self._changed:
+            pipeline = self._pipelines.pop(pipeline_id)
+            if pipeline.protocol.state == PSInvocationState.Running:
+                pipeline.protocol.stop()
+            pipeline.end()
+            self._pool.pipeline_table.pop(pipeline_id, None)
+            self._collect()
+        pipeline.terminate()
+        return "<rsp:SignalResponse/>"
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            pipelines, self._pipelines = list(self._pipelines.values()), {}
+            self._changed.notify_all()
+        for pipeline in pipelines:
+            pipeline.terminate()
+
+    def _pipeline_id(self, command_id: str | None) -> uuid.UUID:
+        pipeline_id = uuid.UUID(identifier(command_id or "", "CommandId"))
+        with self._changed:
+            if pipeline_id not in self._pipelines:
+                raise wsman.command_not_found(command_id or "(none)")
+        return pipeline_id
+
+    def _take(self, data: bytes, pipeline_id: uuid.UUID | None) -> None:
+        """Feed what the client sent to the protocol and do what it asks for."""
+        try:
+            with self._changed:
+                self._received += len(data)
+                if self._received > _MAX_RECEIVED_OBJECT:
+                    raise wsman.envelope_too_large(_MAX_RECEIVED_OBJECT)
+                self._pool.receive_data(psrpcore.PSRPPayload(data, psrpcore.StreamType.default, pipeline_id))
+                events = []
+                while event := self._pool.next_event():
+                    self._received = 0
+                    events.append(event)
+                self._collect()
+            for event in events:
+                self._handle(event)
+        except _PROTOCOL_ERRORS as error:
+            log.debug("PSRP protocol error", exc_info=True)
+            self.close()  # its state is unknown; Windows gives up such a pool too
+            raise wsman.schema_violation("the data is not what the PowerShell Remoting Protocol expects here") from error
+
+    def _handle(self, event: psrpcore.PSRPEvent) -> None:
+        if isinstance(event, psrpcore.CreatePipelineEvent):
+            self._start(event.pipeline_id, event.pipeline)
+        elif isinstance(event, psrpcore.PipelineInputEvent):
+            self._pipeline(event.pipeline_id).write(event.data)
+        elif isinstance(event, psrpcore.EndOfPipelineInputEvent):
+            self._pipeline(event.pipeline_id).close_input()
+        elif isinstance(event, psrpcore.GetCommandMetadataEvent):
+            with self._changed:
+                self._fail(self._pipeline(event.pipeline_id), "Command metadata is not available from this host.")
+        elif isinstance(event, psrpcore.GetAvailableRunspacesEvent):
+            self._answer(event.ci, self._pool.max_runspaces - len(self._pipelines))
+        elif isinstance(event, (psrpcore.SetMaxRunspacesEvent, psrpcore.SetMinRunspacesEvent, psrpcore.ResetRunspaceStateEvent)):
+            self._answer(event.ci, True)
+
+    def _answer(self, ci: int, answer: bool | int) -> None:
+        with self._changed:
+            self._pool.runspace_availability_response(ci, answer)
+            self._collect()
+
+    def _pipeline(self, pipeline_id: uuid.UUID) -> _Pipeline:
+        with self._changed:
+            pipeline = self._pipelines.get(pipeline_id)
+        if pipeline is None:
+            raise wsman.command_not_found(str(pipeline_id).upper())
+        return pipeline
+
+    def _start(self, pipeline_id: uuid.UUID, metadata: psrpcore.PowerShell) -> None:
+        pipeline = self._pipeline(pipeline_id)
+        with self._changed:
+            pipeline.protocol.start()
+        try:
+            command = Command(line="", script=script_text(metadata), user=self.user)
+            pipeline.execution = self._executor.start(command)
+        except (ExecutionError, UnsupportedPipeline) as error:
+            with self._changed:
+                self._fail(pipeline, str(error))
+            return
+        if metadata.no_input:
+            pipeline.close_input()
+        if pipeline.ended or self._closed:  # signalled from another connection in the meantime
+            pipeline.terminate()
+            return
+        threading.Thread(target=self._relay, args=(pipeline,), name=f"psrp-{str(pipeline_id)[:8]}", daemon=True).start()
+
+    def _relay(self, pipeline: _Pipeline) -> None:
+        """Bring the output of a running script into the protocol until it ends."""
+        failed = False
+        while pipeline.execution.exit_code is None and not pipeline.ended:
+            try:
+                chunks = pipeline.execution.read(1.0)
+            except ExecutionError as error:
+                chunks, failed = [], True
+                with self._changed:
+                    self._fail(pipeline, str(error))
+            with self._changed:
+                if self._closed or pipeline.ended:
+                    break
+                for stream, data in chunks:
+                    failed = pipeline.write_output(stream, data) or failed
+                self._collect()
+                self._changed.wait_for(lambda: pipeline.outgoing.size < _MAX_UNREAD or pipeline.ended or self._closed)
+        with self._changed:
+            if not (self._closed or pipeline.ended):
+                exit_code = pipeline.execution.exit_code
+                if exit_code:
+                    pipeline.protocol.host_call(HostMethodIdentifier.SetShouldExit, [exit_code])
+                if not failed:
+                    pipeline.protocol.complete()
+                pipeline.end()
+                self._collect()
+        pipeline.terminate()
+
+    def _fail(self, pipeline: _Pipeline, message: str) -> None:
+        """End a pipeline with an error of the server's (the lock is held)."""
+        if pipeline.ended:
+            return
+        pipeline.fail(_error_record(message))
+        pipeline.end()
+        self._collect()
+
+    def _collect(self) -> None:
+        """Move what the protocol has to say to those who will ask for it (the lock is held)."""
+        while payload := self._pool.data_to_send(_FRAGMENT_SIZE):
+            pipeline = self._pipelines.get(payload.pipeline_id)
+            if payload.pipeline_id is None:
+                self._outgoing.put(payload.data)
+            elif pipeline is not None:
+                pipeline.outgoing.put(payload.data)
+        self._changed.notify_all()
+
+
+class _Outgoing:
+    """Fragments that wait for a Receive, of the pool or of one pipeline."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.ended = False
+        self._fragments: list[bytes] = []
+        self._last_answer: tuple[str, str] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._fragments)
+
+    def put(self, fragment: bytes) -> None:
+        self._fragments.append(fragment)
+        self.size += len(fragment)
+
+    def take(self, limit: int) -> list[bytes]:
+        """Return as many fragments as fit in `limit` bytes, at least one if there is one (8192, the smallest envelope, holds none)."""
+        taken: list[bytes] = []
+        while self._fragments and (not taken or limit >= len(self._fragments[0]) + 128):
+            taken.append(self._fragments.pop(0))
+            self.size -= len(taken[-1])
+            limit -= len(taken[-1]) + 128
+        return taken
+
+    def answer_to(self, message_id: str) -> str | None:
+        """The answer that this very message got before: clients repeat a Receive whose answer was lost on the way."""
+        return self._last_answer[1] if self._last_answer and self._last_answer[0] == message_id else None
+
+    def remember(self, message_id: str, answer: str) -> str:
+        self._last_answer = (message_id, answer)
+        return answer
+
+
+class _Pipeline:
+    """One pipeline: its protocol half, the running script, and what waits for the client."""
+
+    def __init__(self, protocol: psrpcore.ServerPipeline) -> None:
+        self.protocol = protocol
+        self.execution: Execution | None = None
+        self.outgoing = _Outgoing()
+        self._cipher = protocol.runspace_pool._cipher  # noqa: SLF001 - psrpcore gives no other way to it
+
+    @property
+    def ended(self) -> bool:
+        return self.outgoing.ended
+
+    def end(self) -> None:
+        self.outgoing.ended = True
+
+    def terminate(self) -> None:
+        if self.execution is not None:
+            self.execution.terminate()
+
+    def write(self, value: object) -> None:
+        if self.execution is not None and not self.ended:
+            try:
+                self.execution.write(f"{value}\n".encode("utf-8", "surrogatepass"))
+            except (OSError, ExecutionError):
+                log.debug("pipeline input after the script ended")
+
+    def close_input(self) -> None:
+        if self.execution is not None:
+            try:
+                self.execution.close_input()
+            except (OSError, ExecutionError):
+                log.debug("pipeline input closed after the script ended")
+
+    def write_output(self, stream: str, data: bytes) -> bool:
+        """Hand on one piece of output; True when it was the error that ended the script."""
+        text = data.decode("utf-8", "replace")
+        if not stream.startswith("clixml-"):
+            method = HostMethodIdentifier.WriteErrorLine if stream == "stderr" else HostMethodIdentifier.WriteLine2
+            self.protocol.host_call(method, [text.rstrip("\r\n")])
+            return False
+        try:
+            values = deserialize_clixml(text, self._cipher)
+        except _PROTOCOL_ERRORS as error:
+            log.warning("the host's %s is not CLIXML: %s", stream, error)
+            self.protocol.prepare_message(
+                _error_record(f"The host's output cannot be read: {error}"), message_type=PSRPMessageType.ErrorRecord
+            )
+            return False
+        for value in values:
+            self._write_value(stream, value)
+        return stream == "clixml-failure"
+
+    def _write_value(self, stream: str, value: object) -> None:
+        if stream == "clixml-output":
+            self.protocol.write_output(value)
+        elif stream == "clixml-failure":
+            self.fail(_as_error_record(value))
+        elif stream == "clixml-error":
+            self.protocol.prepare_message(_as_error_record(value), message_type=PSRPMessageType.ErrorRecord)
+        else:
+            write = {
+                "clixml-warning": self.protocol.write_warning,
+                "clixml-verbose": self.protocol.write_verbose,
+                "clixml-debug": self.protocol.write_debug,
+            }.get(stream)
+            if write is not None:
+                write(str(getattr(value, "Message", value)))
+
+    def fail(self, error: ErrorRecord) -> None:
+        # psrpcore has no public way to fail a pipeline; this is how its own stop() ends one.
+        self.protocol._change_state(PSInvocationState.Failed, error=error)  # noqa: SLF001
+
+
+def _as_error_record(value: object) -> ErrorRecord:
+    return value if isinstance(value, ErrorRecord) else _error_record(str(value))
+
+
+def _error_record(message: str) -> ErrorRecord:
+    return ErrorRecord(
+        Exception=NETException(Message=message),
+        CategoryInfo=ErrorCategoryInfo(),
+        FullyQualifiedErrorId="RuntimeException",
+    )
