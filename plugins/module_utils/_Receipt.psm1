@@ -97,13 +97,13 @@ function Assert-ReceiptFolder {
     foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
         if (-not [Directory]::Exists($path)) {
             # .NET Framework and .NET offer this in different places.
-            $null = if ($PSVersionTable.PSEdition -eq 'Core') { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) }
+            $null = if ([Environment]::Version.Major -gt 4) { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) }
         }
         Assert-TrustedItem -Path $path
         $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
         if (Get-ForeignAccess -Security $current) {
             $info = [DirectoryInfo]$path
-            $null = if ($PSVersionTable.PSEdition -eq 'Core') { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) }
+            $null = if ([Environment]::Version.Major -gt 4) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) }
             $write = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
             $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
             foreach ($rule in Get-ForeignAccess -Security $current) {
@@ -145,9 +145,9 @@ function ConvertTo-ReceiptValue {
         return $null
     }
     if ($Sensitive) {
-        return @{ kind = [int]$Value.Kind; protected = [Convert]::ToBase64String((Protect-Byte -Bytes $Value.Bytes)) }
+        return [ordered]@{ kind = [int]$Value.Kind; protected = [Convert]::ToBase64String((Protect-Byte -Bytes $Value.Bytes)) }
     }
-    @{
+    [ordered]@{
         kind = [int]$Value.Kind
         bytes = [Convert]::ToBase64String($Value.Bytes)
         text = Format-RegistryData -Value $Value
@@ -197,7 +197,7 @@ function New-Receipt {
     )
 
     $now = [datetime]::UtcNow
-    $head = @{
+    $head = [ordered]@{
         schema = $schema
         collection = 'infoprotect.aip'
         module = $Source
@@ -205,7 +205,7 @@ function New-Receipt {
         host = Get-HostIdentity
     }
     $values = foreach ($item in $Change) {
-        $record = @{
+        $record = [ordered]@{
             path = $item.Path
             view = $item.View
             name = $item.Name
@@ -221,7 +221,7 @@ function New-Receipt {
         ConvertTo-Json -InputObject $record -Depth 4 -Compress
     }
     $keys = foreach ($item in $NewKey) {
-        ConvertTo-Json -InputObject @{ path = $item.Path; view = $item.View } -Compress
+        ConvertTo-Json -InputObject ([ordered]@{ path = $item.Path; view = $item.View }) -Compress
     }
     # One line a record: readable, and nothing for ConvertTo-Json of 5.1 to get wrong about lists.
     $text = "{`"receipt`": $(ConvertTo-Json -InputObject $head -Depth 3 -Compress),`n`"new_keys`": [`n$(@($keys) -join ",`n")`n],`n`"values`": [`n$(@($values) -join ",`n")`n]}`n"
