@@ -36,12 +36,6 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
         [DllImport("kernel32.dll", SetLastError = true)]
         [return: MarshalAs(UnmanagedType.Bool)]
         public static extern bool GlobalMemoryStatusEx([In, Out] MemoryStatus status);
-
-        [DllImport("netapi32.dll", CharSet = CharSet.Unicode)]
-        public static extern int NetGetJoinInformation(string server, out IntPtr name, out int status);
-
-        [DllImport("netapi32.dll")]
-        public static extern int NetApiBufferFree(IntPtr buffer);
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -214,25 +208,6 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
             if (!NativeMethods.GlobalMemoryStatusEx(status))
                 throw new Win32Exception();
             return status.TotalPhysical;
-        }
-
-        /// <summary>The domain that the computer has joined, or null.</summary>
-        public static string Domain()
-        {
-            const int JoinedDomain = 3;
-            IntPtr name;
-            int status;
-            int error = NativeMethods.NetGetJoinInformation(null, out name, out status);
-            if (error != 0)
-                throw new Win32Exception(error);
-            try
-            {
-                return status == JoinedDomain ? Marshal.PtrToStringUni(name) : null;
-            }
-            finally
-            {
-                NativeMethods.NetApiBufferFree(name);
-            }
         }
     }
 }

@@ -451,6 +451,35 @@ function Open-RegistryKey {
     }
 }
 
+function Read-RegistryValue {
+    <#
+    .SYNOPSIS
+    Values of one key as RawValue, $null for those that do not exist, in the order of the names.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Path,
+
+        [int]
+        $View = 64,
+
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyString()]
+        [string[]]
+        $Name
+    )
+
+    $key = Open-RegistryKey -Key (Resolve-RegistryPath -Path $Path -View $View)
+    foreach ($item in $Name) {
+        if ($key) { [RawRegistry]::Read($key.Handle, $item) } else { $null }
+    }
+    if ($key) {
+        $key.Dispose()
+    }
+}
+
 function Get-KeyId {
     param ($Key)
 
@@ -482,7 +511,7 @@ function Get-RegistryPlan {
 
     .OUTPUTS
     An object with Changes (each with Hive, SubKey, View, Path, Name, Before and After as RawValue or $null, Sensitive), Count (the
-    number of values compared), EmptyKeys (keys to remove when empty, for restore) and Unreadable (what, reason).
+    number of values compared), EmptyKeys (keys to remove, see Get-RestorePlan) and Unreadable (what, reason).
 
     .PARAMETER Purge
     Dictionaries with path, view, match, keep and sensitive: keys whose other values are removed.
@@ -603,6 +632,35 @@ function New-Change {
     }
 }
 
+function ConvertTo-ValueResult {
+    <#
+    .SYNOPSIS
+    Type and data of a RawValue as modules return them; nothing for $null. Without data when sensitive.
+    #>
+    [CmdletBinding()]
+    param (
+        [AllowNull()]
+        [RawValue]
+        $Value,
+
+        [switch]
+        $Sensitive
+    )
+
+    if ($null -eq $Value) {
+        return
+    }
+    $shown = [ordered]@{ type = Get-RegistryTypeName -Value $Value }
+    if (-not $Sensitive) {
+        $shown.data = ConvertFrom-RegistryData -Value $Value
+        if ($Value.Kind -eq 7) {
+            # Without the cast, ConvertTo-Json of 5.1 makes an object with 'value' and 'Count' of it.
+            $shown.data = [string[]]$shown.data
+        }
+    }
+    $shown
+}
+
 function ConvertTo-ChangeResult {
     <#
     .SYNOPSIS
@@ -616,27 +674,14 @@ function ConvertTo-ChangeResult {
         $Change
     )
 
-    $show = {
-        param ($value, $sensitive)
-        if ($null -eq $value) { return $null }
-        $shown = @{ type = Get-RegistryTypeName -Value $value }
-        if (-not $sensitive) {
-            $shown.data = ConvertFrom-RegistryData -Value $value
-            if ($value.Kind -eq 7) {
-                # Without the cast, ConvertTo-Json of 5.1 makes an object with 'value' and 'Count' of it.
-                $shown.data = [string[]]$shown.data
-            }
-        }
-        $shown
-    }
     $list = [List[object]]::new()
     foreach ($item in $Change) {
-        $list.Add(@{
+        $list.Add([ordered]@{
                 path = $item.Path
                 name = $item.Name
                 view = $item.View
-                before = & $show $item.Before $item.Sensitive
-                after = & $show $item.After $item.Sensitive
+                before = ConvertTo-ValueResult -Value $item.Before -Sensitive:$item.Sensitive
+                after = ConvertTo-ValueResult -Value $item.After -Sensitive:$item.Sensitive
             })
     }
     , $list
@@ -708,6 +753,72 @@ function Get-MissingKey {
         }
         $subKey = $subKey.Substring(0, $cut)
     }
+}
+
+function Get-RestorePlan {
+    <#
+    .SYNOPSIS
+    A plan that brings back what a receipt has kept, as Get-RegistryPlan, newest write first.
+
+    .DESCRIPTION
+    Its EmptyKeys are those that were made for the receipt's values and will be empty. It has also Foreign (path, view, name, reason):
+    values that somebody else has changed since, none with -Force; and Kept: keys that will not be empty.
+
+    .PARAMETER Receipt
+    What Get-Receipt returns.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Receipt,
+
+        [switch]
+        $Force
+    )
+
+    $ignoreCase = [StringComparer]::OrdinalIgnoreCase
+    $after = [Dictionary[string, object]]::new($ignoreCase)
+    $records = @($Receipt.Values)
+    [Array]::Reverse($records)
+    $wanted = foreach ($record in $records) {
+        $value = New-RegistryValue -Path $record.Path -View $record.View -Name $record.Name -Raw $record.Before -Sensitive:$record.Sensitive
+        $after["$(Get-KeyId -Key $value)`0$($value.Name)"] = $record
+        $value
+    }
+    $plan = Get-RegistryPlan -Value $wanted
+    $plan | Add-Member -NotePropertyMembers @{ Foreign = @(); Kept = @() }
+
+    $gone = [HashSet[string]]::new($ignoreCase)
+    foreach ($change in $plan.Changes) {
+        $id = "$(Get-KeyId -Key $change)`0$($change.Name)"
+        if ($null -eq $change.After) {
+            $null = $gone.Add($id)
+        }
+        if (-not $Force -and -not [RawValue]::Same($change.Before, $after[$id].After)) {
+            $plan.Foreign += [ordered]@{ path = $change.Path; view = $change.View; name = $change.Name; reason = 'changed since the receipt was written' }
+        }
+    }
+
+    $newKeys = @($Receipt.NewKeys | ForEach-Object -Process { Resolve-RegistryPath -Path $_.Path -View $_.View } |
+            Sort-Object -Property { $_.SubKey.Length } -Descending)
+    foreach ($key in $newKeys) {
+        $id = Get-KeyId -Key $key
+        $open = Open-RegistryKey -Key $key
+        if (-not $open) {
+            continue
+        }
+        $left = @($open.GetValueNames() | Where-Object -FilterScript { -not $gone.Contains("$id`0$_") }).Count +
+        @($open.GetSubKeyNames() | Where-Object -FilterScript { -not $gone.Contains("$id\$_") }).Count
+        $open.Dispose()
+        if ($left) {
+            $plan.Kept += [ordered]@{ path = $key.Path; view = $key.View; name = $null; reason = 'the key is not empty' }
+        }
+        else {
+            $null = $gone.Add($id)
+            $plan.EmptyKeys.Add($key)
+        }
+    }
+    $plan
 }
 
 function Set-RawRegistryValue {
@@ -806,7 +917,7 @@ function Write-RegistryPlan {
     undoes the earlier ones and throws with every path and reason.
 
     .OUTPUTS
-    An object with Receipt (its path, or $null) and Kept (keys that were to be removed and are not empty: Key, Reason).
+    An object with Receipt (its path, or $null) and Kept (keys that were to be removed and could not be: path, view, name, reason).
     #>
     [CmdletBinding()]
     param (
@@ -915,7 +1026,7 @@ function Write-RegistryPlan {
     $kept = @(foreach ($key in $Plan.EmptyKeys) {
             $reason = Remove-EmptyRegistryKey -Key $key
             if ($reason) {
-                @{ Key = $key; Reason = $reason }
+                [ordered]@{ path = $key.Path; view = $key.View; name = $null; reason = $reason }
             }
         })
     [pscustomobject]@{ Receipt = $receipt; Kept = $kept }
@@ -962,15 +1073,18 @@ $export = @{
         'ConvertFrom-RegistryData'
         'ConvertTo-ChangeResult'
         'ConvertTo-RegistryData'
+        'ConvertTo-ValueResult'
         'Format-RegistryData'
         'Format-RegistryName'
         'Get-InnerMessage'
         'Get-RegistryDiff'
         'Get-RegistryPlan'
         'Get-RegistryTypeName'
+        'Get-RestorePlan'
         'Invoke-RegistryPlan'
         'New-RegistryValue'
         'Open-RegistryKey'
+        'Read-RegistryValue'
         'Resolve-RegistryPath'
         'Write-RegistryPlan'
     )

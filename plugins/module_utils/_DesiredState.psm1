@@ -1,0 +1,87 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# Several domains as one: each says what it wants, they are compared one by one, and written together with one receipt.
+
+#AnsibleRequires -PowerShell ..module_utils._Host
+#AnsibleRequires -PowerShell ..module_utils._Registry
+
+function Get-PolicyNote {
+    # What Group Policy will undo.
+    param ($Value, $Policy)
+
+    foreach ($item in $Value) {
+        foreach ($owner in $Policy) {
+            if ($owner.path -eq $item.Path -and $owner.view -eq $item.View -and $owner.name -eq $item.Name) {
+                "$(Format-RegistryName -Key $item -Name $item.Name) is set by Group Policy ($($owner.source)), which sets it again."
+            }
+        }
+    }
+}
+
+function Invoke-DesiredState {
+    <#
+    .SYNOPSIS
+    Compares the host with the domains that the module was given, writes what differs unless in check mode, and fills the result.
+
+    .PARAMETER Domain
+    By name, in the order of writing: Wanted, a script block that turns options and facts into an object with Values, Notes and maybe
+    Parts, and Restart, one that says of a plan whether the host has to be restarted.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Module,
+
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Domain
+    )
+
+    $facts = Get-HostFact
+    $all = Get-RegistryPlan
+    $plans = [ordered]@{}
+    $results = [ordered]@{}
+    foreach ($name in $Domain.Keys) {
+        $option = $Module.Params[$name]
+        if ($null -eq $option) {
+            continue
+        }
+        $wanted = & $Domain[$name].Wanted $option $facts
+        $plan = Get-RegistryPlan -Value $wanted.Values
+        $plans[$name] = $plan
+        $all.Changes.AddRange($plan.Changes)
+        if (-not $Module.CheckMode) {
+            $all.Unreadable.AddRange($plan.Unreadable)
+        }
+        $results[$name] = [ordered]@{
+            compliant = -not ($plan.Changes.Count -or $plan.Unreadable.Count)
+            changes = ConvertTo-ChangeResult -Change $plan.Changes
+            notes = [string[]]@($wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy $facts.group_policy))
+            reboot_required = $null
+            unreadable = $plan.Unreadable
+        }
+        if ($null -ne $wanted.Parts) {
+            $results[$name].parts = [string[]]$wanted.Parts
+        }
+    }
+
+    $null = Invoke-RegistryPlan -Module $Module -Plan $all
+    # The changes stand with their domains.
+    $null = $Module.Result.Remove('changes')
+    if ($Module.Result.changed -and -not $Module.CheckMode) {
+        $facts = Get-HostFact
+    }
+    foreach ($name in $plans.Keys) {
+        $results[$name].reboot_required = [bool](& $Domain[$name].Restart $plans[$name])
+    }
+    $Module.Result.compliant = -not @($results.Values | Where-Object -FilterScript { -not $_.compliant }).Count
+    $Module.Result.domains = $results
+    $Module.Result.host = $facts
+    $Module.Result.reboot_required = [bool]@($results.Values | Where-Object -FilterScript { $_.reboot_required }).Count
+}
+
+Export-ModuleMember -Function Invoke-DesiredState

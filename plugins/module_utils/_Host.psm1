@@ -1,0 +1,371 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# Facts of a host, from the registry and from files: fast, and open to accounts that are not administrators, unlike CIM. Each fact has
+# a reader of its own; what a reader cannot read is reported and does not keep the others from being read.
+
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
+using namespace Microsoft.Win32
+using namespace System.IO
+
+#AnsibleRequires -CSharpUtil ..module_utils._Native
+#AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._Policy
+#AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._Tls
+
+$windows = 'SOFTWARE\Microsoft\Windows\CurrentVersion'
+$control = 'SYSTEM\CurrentControlSet\Control'
+$services = 'SYSTEM\CurrentControlSet\Services'
+
+# First builds, see https://learn.microsoft.com/windows/release-health/windows-server-release-info
+$products = @{ 9200 = '2012'; 9600 = '2012r2'; 14393 = '2016'; 17763 = '2019'; 20348 = '2022'; 26100 = '2025' }
+
+# https://learn.microsoft.com/dotnet/framework/migration-guide/how-to-determine-which-versions-are-installed
+$dotnetReleases = [ordered]@{
+    533320 = '4.8.1'
+    528040 = '4.8'
+    461808 = '4.7.2'
+    461308 = '4.7.1'
+    460798 = '4.7'
+    394802 = '4.6.2'
+    394254 = '4.6.1'
+    393295 = '4.6'
+    379893 = '4.5.2'
+    378675 = '4.5.1'
+    378389 = '4.5'
+}
+
+# Names in the list of installed programs. The first that matches decides.
+$productKinds = [ordered]@{
+    '^Microsoft Rights Management connector' = { 'rms_connector' }
+    '^Microsoft Purview Information Protection' = { 'purview_client' }
+    # Versions 1 and 2 may share a name.
+    '^(?:Microsoft )?Azure Information Protection' = {
+        param ($version)
+        switch -Regex ($version) {
+            '^1\.' { 'classic_client' }
+            '^2\.' { 'unified_labeling_client' }
+            '^3\.' { 'purview_client' }
+            default { 'other' }
+        }
+    }
+    'Rights Management Services? Client' = { 'rms_client' }
+    'Rights Management|Information Protection' = { 'other' }
+}
+
+function Get-MachineValue {
+    <#
+    .SYNOPSIS
+    One value below HKEY_LOCAL_MACHINE, or nothing when there is none.
+    #>
+    param ([string]$SubKey, [string]$Name, [int]$View = 64)
+
+    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = $View }
+    if ($key) {
+        $key.GetValue($Name)
+        $key.Dispose()
+    }
+}
+
+function Test-MachineKey {
+    param ([string]$SubKey)
+
+    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = 64 }
+    if ($key) {
+        $key.Dispose()
+    }
+    [bool]$key
+}
+
+function Format-Time {
+    param ([datetime]$Time)
+
+    $Time.ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
+}
+
+function Get-OperatingSystem {
+    <#
+    .SYNOPSIS
+    The fact 'os'.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'; View = 64 }
+    $build = [int]$key.GetValue('CurrentBuildNumber')
+    $server = (Get-MachineValue -SubKey "$control\ProductOptions" -Name 'ProductType') -ne 'WinNT'
+    # CurrentVersion stays at 6.3 since Windows 10.
+    $major = $key.GetValue('CurrentMajorVersionNumber')
+    $os = [ordered]@{
+        product = if ($server -and $products.ContainsKey($build)) { $products[$build] } else { 'other' }
+        name = "$($key.GetValue('ProductName'))"
+        edition = "$($key.GetValue('EditionID'))"
+        version = if ($null -ne $major) { "$major.$($key.GetValue('CurrentMinorVersionNumber'))" } else { "$($key.GetValue('CurrentVersion'))" }
+        build = $build
+        revision = $key.GetValue('UBR')
+        installation_type = "$($key.GetValue('InstallationType'))"
+        architecture = "$(Get-MachineValue -SubKey "$control\Session Manager\Environment" -Name 'PROCESSOR_ARCHITECTURE')"
+    }
+    $key.Dispose()
+    $os
+}
+
+function Get-ServerRole {
+    <#
+    .SYNOPSIS
+    The fact 'roles': what servers of interest the host is.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    $exchange = foreach ($line in 'v15', 'v14') {
+        $setup = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SOFTWARE\Microsoft\ExchangeServer\$line\Setup"; View = 64 }
+        if ($setup) {
+            'MsiProductMajor', 'MsiProductMinor', 'MsiBuildMajor', 'MsiBuildMinor' | ForEach-Object -Process { $setup.GetValue($_) }
+            $setup.Dispose()
+            break
+        }
+    }
+    $sharepoint = foreach ($line in '16.0', '15.0', '14.0') {
+        $subKey = "SOFTWARE\Microsoft\Shared Tools\Web Server Extensions\$line"
+        if ((Get-MachineValue -SubKey $subKey -Name 'SharePoint') -eq 'Installed') {
+            "$(Get-MachineValue -SubKey $subKey -Name 'Version')"
+            break
+        }
+    }
+    $role = { param ($found, $version) [ordered]@{ found = [bool]$found; version = if ($version) { $version } else { $null } } }
+    [ordered]@{
+        exchange = & $role ($null -ne $exchange) ($exchange -join '.')
+        sharepoint = & $role ($null -ne $sharepoint) $sharepoint
+        fci = & $role (Test-MachineKey -SubKey "$services\SrmSvc")
+        domain_controller = & $role ((Get-MachineValue -SubKey "$control\ProductOptions" -Name 'ProductType') -eq 'LanmanNT')
+        ad_rms = & $role (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\DRMS')
+    }
+}
+
+function Get-Membership {
+    # Windows starts Netlogon by itself on members of a domain only.
+    $joined = (Get-MachineValue -SubKey "$services\Netlogon" -Name 'Start') -eq 2
+    $suffix = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'Domain')"
+    if (-not $suffix) {
+        $suffix = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'NV Domain')"
+    }
+    $type = Get-MachineValue -SubKey "$control\ProductOptions" -Name 'ProductType'
+    $kind = if ($type -eq 'WinNT') { 'workstation' } else { 'server' }
+    @{
+        Suffix = $suffix
+        Domain = if (($joined -or $type -eq 'LanmanNT') -and $suffix) { $suffix } else { $null }
+        Role = if ($type -eq 'LanmanNT') { 'domain_controller' } elseif ($joined) { "member_$kind" } else { "standalone_$kind" }
+    }
+}
+
+function Get-ComputerName {
+    $name = Get-MachineValue -SubKey "$control\ComputerName\ActiveComputerName" -Name 'ComputerName'
+    if (-not $name) {
+        $name = Get-MachineValue -SubKey "$control\ComputerName\ComputerName" -Name 'ComputerName'
+    }
+    "$name"
+}
+
+function Get-Fqdn {
+    $name = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'Hostname')"
+    if (-not $name) {
+        $name = (Get-ComputerName).ToLowerInvariant()
+    }
+    $suffix = (Get-Membership).Suffix
+    if ($suffix) { "$name.$suffix" } else { $name }
+}
+
+function Get-FixedDisk {
+    foreach ($drive in [DriveInfo]::GetDrives()) {
+        if ($drive.DriveType -eq 'Fixed' -and $drive.IsReady) {
+            [ordered]@{
+                name = $drive.Name
+                size_gb = [Math]::Round($drive.TotalSize / 1GB, 1)
+                free_gb = [Math]::Round($drive.AvailableFreeSpace / 1GB, 1)
+            }
+        }
+    }
+}
+
+function Get-DotNetFramework {
+    $release = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full' -Name 'Release'
+    $version = foreach ($minimum in $dotnetReleases.Keys) {
+        if ($release -ge $minimum) {
+            $dotnetReleases[[object]$minimum]
+            break
+        }
+    }
+    [ordered]@{ release = $release; version = $version }
+}
+
+function Get-PendingRestart {
+    # Whether a restart is pending, and every reason that can be told without an administrator's rights.
+    param ($Tls)
+
+    $reasons = @(
+        if (Test-MachineKey -SubKey "$windows\Component Based Servicing\RebootPending") { 'component_servicing' }
+        if (Test-MachineKey -SubKey "$windows\WindowsUpdate\Auto Update\RebootRequired") { 'windows_update' }
+        if (Get-MachineValue -SubKey "$control\Session Manager" -Name 'PendingFileRenameOperations') { 'file_rename' }
+        $active = Get-MachineValue -SubKey "$control\ComputerName\ActiveComputerName" -Name 'ComputerName'
+        if ($active -and $active -ne (Get-MachineValue -SubKey "$control\ComputerName\ComputerName" -Name 'ComputerName')) { 'computer_rename' }
+        foreach ($name in 'JoinDomain', 'AvoidSpnSet') {
+            if ((Test-MachineKey -SubKey "$services\Netlogon\$name") -or $null -ne (Get-MachineValue -SubKey "$services\Netlogon" -Name $name)) {
+                'domain_join'
+                break
+            }
+        }
+        if (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\ServerManager\CurrentRebootAttempts') { 'server_manager' }
+        if ($Tls -and $Tls.restart_due) { 'tls' }
+    )
+    [ordered]@{
+        # Installers leave renames behind all the time; alone they are no reason to restart.
+        required = [bool](@($reasons) -ne 'file_rename')
+        reasons = $reasons
+    }
+}
+
+function Get-WinHttpProxy {
+    # The binary value that 'netsh winhttp set proxy' writes: version, counter, flags, then two texts, each after its length.
+    $data = Get-MachineValue -SubKey "$windows\Internet Settings\Connections" -Name 'WinHttpSettings'
+    $named = 2
+    if ($data -isnot [byte[]] -or $data.Length -lt 16 -or -not ([BitConverter]::ToInt32($data, 8) -band $named)) {
+        return
+    }
+    $offset = 12
+    $server, $bypass = foreach ($i in 1, 2) {
+        $length = if ($offset + 4 -le $data.Length) { [BitConverter]::ToInt32($data, $offset) } else { 0 }
+        if ($length -lt 0 -or $offset + 4 + $length -gt $data.Length) {
+            throw 'WinHttpSettings is damaged'
+        }
+        [Text.Encoding]::ASCII.GetString($data, [Math]::Min($offset + 4, $data.Length), $length)
+        $offset += 4 + $length
+    }
+    [ordered]@{ server = $server; bypass = $bypass }
+}
+
+function Get-Proxy {
+    # The fact 'proxy'.
+    $machine = $null
+    if ((Get-MachineValue -SubKey "$windows\Internet Settings" -Name 'ProxyEnable') -eq 1) {
+        $machine = [ordered]@{
+            server = "$(Get-MachineValue -SubKey "$windows\Internet Settings" -Name 'ProxyServer')"
+            bypass = "$(Get-MachineValue -SubKey "$windows\Internet Settings" -Name 'ProxyOverride')"
+        }
+    }
+    $places = [ordered]@{
+        policy = @{ Hive = 'LocalMachine'; SubKey = 'SOFTWARE\Policies\Microsoft\Windows\CurrentVersion\Internet Settings' }
+        machine = @{ Hive = 'LocalMachine'; SubKey = "$windows\Internet Settings" }
+        system = @{ Hive = 'Users'; SubKey = "S-1-5-18\$windows\Internet Settings" }
+        user = @{ Hive = 'CurrentUser'; SubKey = "$windows\Internet Settings" }
+    }
+    $pac = foreach ($source in $places.Keys) {
+        try {
+            $key = Open-RegistryKey -Key (@{ View = 64 } + $places[$source])
+        }
+        catch [System.Security.SecurityException] {
+            # Only administrators can open the system account's settings.
+            continue
+        }
+        if ($key) {
+            $url = $key.GetValue('AutoConfigURL')
+            $key.Dispose()
+            if ($url) {
+                [ordered]@{ source = $source; url = "$url" }
+            }
+        }
+    }
+    [ordered]@{ winhttp = Get-WinHttpProxy; machine = $machine; pac = @($pac) }
+}
+
+function Get-InstalledProduct {
+    # The fact 'products'.
+    foreach ($view in 64, 32) {
+        $root = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$windows\Uninstall"; View = $view }
+        if (-not $root) {
+            continue
+        }
+        foreach ($code in $root.GetSubKeyNames()) {
+            $key = $root.OpenSubKey($code)
+            $name = "$($key.GetValue('DisplayName'))"
+            $version = "$($key.GetValue('DisplayVersion'))"
+            $key.Dispose()
+            foreach ($pattern in $productKinds.Keys) {
+                if ($name -match $pattern) {
+                    [ordered]@{ name = $name; version = $version; product_code = $code; view = $view; kind = & $productKinds[$pattern] $version }
+                    break
+                }
+            }
+        }
+        $root.Dispose()
+    }
+}
+
+function Get-Connector {
+    # The fact 'connector'.
+    param ($Product)
+
+    $installed = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' })
+    if ($installed.Count -or (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\AADRM\Connector')) {
+        $proxy = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\AADRM\Connector' -Name 'ProxyAddress'
+        [ordered]@{
+            version = if ($installed.Count) { $installed[0].version } else { $null }
+            proxy_address = if ($proxy) { "$proxy" } else { $null }
+        }
+    }
+}
+
+# The facts in the order in which they are read; a reader is given those before it.
+$readers = [ordered]@{
+    name = { Get-ComputerName }
+    fqdn = { Get-Fqdn }
+    domain = { (Get-Membership).Domain }
+    domain_role = { (Get-Membership).Role }
+    os = { Get-OperatingSystem }
+    memory_mb = { [int]([Machine]::Memory() / 1MB) }
+    disks = { , @(Get-FixedDisk) }
+    powershell = { [ordered]@{ version = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\PowerShell\3\PowerShellEngine' -Name 'PowerShellVersion' } }
+    dotnet = { Get-DotNetFramework }
+    boot_time = { Format-Time -Time ([Machine]::BootTime()) }
+    tls = { Get-TlsState }
+    reboot = { param ($facts) Get-PendingRestart -Tls $facts.tls }
+    proxy = { Get-Proxy }
+    msip = { , @(Get-ClientState) }
+    products = { , @(Get-InstalledProduct) }
+    connector = { param ($facts) Get-Connector -Product $facts.products }
+    roles = { Get-ServerRole }
+}
+
+function Get-HostFact {
+    <#
+    .SYNOPSIS
+    All facts: an ordered dictionary, with what could not be read in 'unreadable' (a list of what and reason).
+    #>
+    [CmdletBinding()]
+    param ()
+
+    $facts = [ordered]@{}
+    $unreadable = [System.Collections.Generic.List[object]]::new()
+    foreach ($name in $readers.Keys) {
+        try {
+            $facts[$name] = & $readers[$name] $facts
+        }
+        catch {
+            $facts[$name] = $null
+            $unreadable.Add([ordered]@{ what = $name; reason = Get-InnerMessage -ErrorRecord $_ })
+        }
+    }
+    $policy = Get-PolicyValue
+    $facts.group_policy = $policy.Values
+    foreach ($item in $policy.Unreadable) {
+        $unreadable.Add([ordered]@{ what = "group_policy: $($item.what)"; reason = $item.reason })
+    }
+    $facts.unreadable = $unreadable
+    $facts
+}
+
+Export-ModuleMember -Function Get-HostFact, Get-OperatingSystem, Get-ServerRole

@@ -1,0 +1,40 @@
+#!powershell
+
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#Requires -Version 5.1
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._Registry
+
+$spec = @{
+    options = @{
+        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+        use_default_credentials_in_proxy = @{ type = 'bool' }
+        cloud_environment = @{
+            type = 'str'
+            choices = 'commercial', 'gcc', 'gcc_high', 'dod', 'usnat', 'ussec', 'china', 'germany'
+        }
+        names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
+    }
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+
+$failure = $null
+try {
+    $wanted = Get-ClientDesiredState -Option $module.Params
+    $plan = Get-RegistryPlan -Value $wanted.Values
+    Invoke-RegistryPlan -Module $module -Plan $plan
+    $module.Result.notes = $wanted.Notes
+    $module.Result.reboot_required = $false
+}
+catch {
+    $failure = $_
+}
+if ($failure) {
+    $module.FailJson($failure.Exception.Message, $failure)
+}
+$module.ExitJson()

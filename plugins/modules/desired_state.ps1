@@ -1,0 +1,63 @@
+#!powershell
+
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#Requires -Version 5.1
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._DesiredState
+#AnsibleRequires -PowerShell ..module_utils._Tls
+
+$spec = @{
+    options = @{
+        client_settings = @{
+            type = 'dict'
+            options = @{
+                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+                use_default_credentials_in_proxy = @{ type = 'bool' }
+                cloud_environment = @{
+                    type = 'str'
+                    choices = 'commercial', 'gcc', 'gcc_high', 'dod', 'usnat', 'ussec', 'china', 'germany'
+                }
+                names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
+            }
+        }
+        tls = @{
+            type = 'dict'
+            options = @{
+                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+                minimum = @{ type = 'str'; choices = @('1.2'); default = '1.2' }
+                parts = @{ type = 'list'; elements = 'str'; choices = 'schannel_client', 'schannel_server', 'dotnet', 'winhttp' }
+                disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'auto' }
+            }
+        }
+    }
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+
+# In the order in which they are written.
+$domains = [ordered]@{
+    client_settings = @{
+        Wanted = { param ($option) Get-ClientDesiredState -Option $option }
+        Restart = { $false }
+    }
+    tls = @{
+        Wanted = { param ($option, $facts) Get-TlsDesiredState -Option $option -Build $facts.os.build -Role $facts.roles }
+        Restart = { param ($plan) Test-TlsRestartRequired -Plan $plan }
+    }
+}
+
+$failure = $null
+try {
+    Invoke-DesiredState -Module $module -Domain $domains
+}
+catch {
+    $failure = $_
+}
+if ($failure) {
+    $module.FailJson($failure.Exception.Message, $failure)
+}
+$module.ExitJson()

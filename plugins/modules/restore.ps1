@@ -1,0 +1,41 @@
+#!powershell
+
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#Requires -Version 5.1
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Receipt
+#AnsibleRequires -PowerShell ..module_utils._Registry
+
+$spec = @{
+    options = @{
+        receipt = @{ type = 'str'; default = 'latest' }
+        force = @{ type = 'bool'; default = $false }
+    }
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+
+$module.Result.skipped = @()
+$failure = $null
+try {
+    $receipt = Get-Receipt -Name $module.Params.receipt -Renamed:$module.Params.force
+    $plan = Get-RestorePlan -Receipt $receipt -Force:$module.Params.force
+    $module.Result.skipped = $plan.Foreign
+    if ($plan.Foreign.Count) {
+        $names = $plan.Foreign | ForEach-Object -Process { Format-RegistryName -Key $_ -Name $_.name }
+        throw "Changed since the receipt $($receipt.Path) was written, so nothing was restored: $($names -join '; '). force overwrites them."
+    }
+    $kept = Invoke-RegistryPlan -Module $module -Plan $plan
+    $module.Result.skipped = @($plan.Kept) + @($kept)
+    $module.Result.restored = @{ path = $receipt.Path; module = $receipt.Module; time = $receipt.Time }
+}
+catch {
+    $failure = $_
+}
+if ($failure) {
+    $module.FailJson($failure.Exception.Message, $failure)
+}
+$module.ExitJson()
