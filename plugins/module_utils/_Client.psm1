@@ -7,6 +7,7 @@
 # What is known of the Azure Information Protection client: its settings for the whole host.
 
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._RegistryData
 
 # The client is a 32-bit product.
 $clientKey = @{ Path = 'HKLM:\SOFTWARE\Microsoft\MSIP'; View = 32 }

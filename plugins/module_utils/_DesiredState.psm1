@@ -8,6 +8,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._RegistryData
 
 function Get-PolicyNote {
     # What Group Policy will undo.

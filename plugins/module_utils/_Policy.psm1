@@ -9,6 +9,7 @@
 using namespace System.IO
 
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._RegistryData
 
 # The keys that this collection cares for, in their canonical form.
 $ownKeys = '^HKLM:\\(?:SOFTWARE\\(?:Policies\\)?Microsoft\\(?:MSIP|MSIPC|MSDRM|AADRM|\.NETFramework|ExchangeServer\\v1[45]\\IRM|' +

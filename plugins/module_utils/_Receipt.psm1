@@ -14,6 +14,7 @@ using namespace System.Security.Principal
 
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -CSharpUtil ..module_utils._Native
+#AnsibleRequires -PowerShell ..module_utils._RegistryData
 
 $schema = 1
 $newestKept = 50

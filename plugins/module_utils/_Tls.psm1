@@ -10,6 +10,7 @@ using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._RegistryData
 
 $schannel = 'HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols'
 $sides = [ordered]@{ schannel_client = 'Client'; schannel_server = 'Server' }

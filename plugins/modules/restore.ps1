@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Receipt
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._RegistryData
 
 $spec = @{
     options = @{
