@@ -17,6 +17,7 @@ import uuid
 from xml.etree import ElementTree
 
 import psrpcore
+from psrpcore._payload import PSRPMessage, create_message
 from psrpcore.types import (
     ErrorCategoryInfo,
     ErrorRecord,
@@ -61,7 +62,7 @@ class RunspacePool(Shell):
     def __init__(self, executor: Executor, request: Request, user: str, client: str, limits: Limits, shell_id: str) -> None:
         super().__init__(request, user, client, limits, shell_id)
         self._executor = executor
-        self._pool = psrpcore.ServerRunspacePool()
+        self._pool = _ServerPool()
         self._changed = threading.Condition()
         self._pipelines: dict[uuid.UUID, _Pipeline] = {}
         self._outgoing = _Outgoing()
@@ -192,7 +193,8 @@ class RunspacePool(Shell):
     def _start(self, pipeline_id: uuid.UUID, metadata: psrpcore.PowerShell) -> None:
         pipeline = self._pipeline(pipeline_id)
         with self._changed:
-            pipeline.protocol.start()
+            # Without telling the client, as Windows does; psrpcore's start() would tell it, which costs one more Receive.
+            pipeline.protocol._change_state(PSInvocationState.Running, emit=False)
         try:
             command = Command(line="", script=script_text(metadata), user=self.user)
             pipeline.execution = self._executor.start(command)
@@ -254,6 +256,19 @@ class RunspacePool(Shell):
         self._changed.notify_all()
 
 
+class _ServerPool(psrpcore.ServerRunspacePool):
+    """psrpcore's pool, which can also hand on an object that is CLIXML already.
+
+    Reading it and writing it again would change it (the types' names get "Deserialized." before them, numbers lose their width).
+    """
+
+    def hand_on(self, clixml: ElementTree.Element, message_type: PSRPMessageType, pipeline_id: uuid.UUID) -> None:
+        payload = create_message(False, message_type, ElementTree.tostring(clixml), self.runspace_pool_id, pipeline_id)
+        self._send_buffer.append(
+            PSRPMessage(message_type, bytearray(payload), self.runspace_pool_id, pipeline_id, self._fragment_counter)
+        )
+
+
 class _Outgoing:
     """Fragments that wait for a Receive, of the pool or of one pipeline."""
 
@@ -295,7 +310,7 @@ class _Pipeline:
         self.protocol = protocol
         self.execution: Execution | None = None
         self.outgoing = _Outgoing()
-        self._cipher = protocol.runspace_pool._cipher  # noqa: SLF001 - psrpcore gives no other way to it
+        self._cipher = protocol.runspace_pool._cipher  # psrpcore gives no other way to it
 
     @property
     def ended(self) -> bool:
@@ -330,6 +345,10 @@ class _Pipeline:
             self.protocol.host_call(method, [text.rstrip("\r\n")])
             return False
         try:
+            if stream == "clixml-output":
+                for element in _clixml_objects(text):
+                    self.protocol.runspace_pool.hand_on(element, PSRPMessageType.PipelineOutput, self.protocol.pipeline_id)
+                return False
             values = deserialize_clixml(text, self._cipher)
         except _PROTOCOL_ERRORS as error:
             log.warning("the host's %s is not CLIXML: %s", stream, error)
@@ -342,9 +361,7 @@ class _Pipeline:
         return stream == "clixml-failure"
 
     def _write_value(self, stream: str, value: object) -> None:
-        if stream == "clixml-output":
-            self.protocol.write_output(value)
-        elif stream == "clixml-failure":
+        if stream == "clixml-failure":
             self.fail(_as_error_record(value))
         elif stream == "clixml-error":
             self.protocol.prepare_message(_as_error_record(value), message_type=PSRPMessageType.ErrorRecord)
@@ -359,7 +376,15 @@ class _Pipeline:
 
     def fail(self, error: ErrorRecord) -> None:
         # psrpcore has no public way to fail a pipeline; this is how its own stop() ends one.
-        self.protocol._change_state(PSInvocationState.Failed, error=error)  # noqa: SLF001
+        self.protocol._change_state(PSInvocationState.Failed, error=error)
+
+
+def _clixml_objects(document: str) -> list[ElementTree.Element]:
+    """The objects of a CLIXML document as PSRP sends them: each alone, and in no namespace."""
+    head, separator, rest = document.partition(">")
+    if not head.lstrip().startswith("<Objs") or not separator:
+        raise ValueError("not a CLIXML document")
+    return list(ElementTree.fromstring("<Objs>" + rest))
 
 
 def _as_error_record(value: object) -> ErrorRecord:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 
-from psrpcore.types import ErrorRecord, NETException, serialize_clixml
+from psrpcore.types import ErrorCategoryInfo, ErrorRecord, NETException, serialize_clixml
 from winfleet.execution import Chunk, Command, ExecutionError
 from winfleet.powershell_script import _NoCipher
 
@@ -99,12 +99,13 @@ class ShellExecution:
     def terminate(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 def _as_clixml(name: str, line: str) -> Chunk:
     if line.startswith("failure:"):
         return "clixml-failure", serialize_clixml([line], _NoCipher()).encode()
     if name == "stderr":
-        record = ErrorRecord(Exception=NETException(Message=line), FullyQualifiedErrorId="FakeError")
+        record = ErrorRecord(Exception=NETException(Message=line), CategoryInfo=ErrorCategoryInfo(), FullyQualifiedErrorId="FakeError")
         return "clixml-error", serialize_clixml([record], _NoCipher()).encode()
     return "clixml-output", (line if line.startswith("<Objs") else serialize_clixml([line], _NoCipher())).encode()

@@ -93,7 +93,7 @@ def test_output_is_objects(pool, tmp_path):
     (output,) = PowerShell(pool).add_script(f"cat {tmp_path}/thing").invoke()
     properties = output.adapted_properties | output.extended_properties
     assert output.types[0] == "My.Thing"
-    assert (properties["Name"], properties["Size"], properties["Made"].year) == ("größe <&>", 2**40, 2026)
+    assert (properties["Name"], properties["Size"], str(properties["Made"])[:10]) == ("größe <&>", 2**40, "2026-01-02")
     assert properties["Parts"] == [1, "two", None, True]
 
 
@@ -230,8 +230,6 @@ def test_what_is_no_psrp_message_is_a_fault_and_ends_the_pool(fleet, pool):
 
 def test_pool_questions(pool):
     assert pool.get_available_runspaces() == 1
-    pool.max_runspaces = 3
-    assert pool.max_runspaces == 3
     assert pool.is_alive()
 
 
