@@ -34,13 +34,13 @@ class Fleet:
     """The emulated hosts of one state folder.
 
     Args:
-        inventories: where the hosts are described; none: inventories/emulated.
+        inventory: where the hosts are described.
         say: takes lines of progress.
     """
 
-    def __init__(self, inventories: Sequence[Path] = (), say: Callable[[str], None] = print) -> None:
+    def __init__(self, inventory: Path | None = None, say: Callable[[str], None] = print) -> None:
         self.state = state_directory()
-        self.inventories = list(inventories) or [DEFAULT_INVENTORY]
+        self.inventory = inventory or DEFAULT_INVENTORY
         self.say = say
 
     # -- commands ---------------------------------------------------------------------------------------------------------------
@@ -58,7 +58,10 @@ class Fleet:
             chosen = self._choose(hosts, names)
             number, lock = network.take(self.state, self._recorded_network())
             try:
-                described = [self._settings(hosts[name], number, template, mode) for name in chosen]
+                names_of_all = _hosts_file([(identity, network.address_in(identity.address, number)) for identity in hosts.values()])
+                described = [
+                    {**self._settings(hosts[name], number, template, mode), "hosts": f"127.0.0.1 localhost\n{names_of_all}"} for name in chosen
+                ]
                 self._record_network(number, hosts)
                 self._each(described, lambda settings: self._start(settings, lock))
             finally:
@@ -127,7 +130,7 @@ class Fleet:
         if not program.exists():
             raise FleetError(f"{program} is missing; run python3 tests/setup/environment.py first")
         done = subprocess.run(
-            [program, *(f"--inventory={inventory}" for inventory in self.inventories), "--list"],
+            [program, "-i", self.inventory, "--list"],
             capture_output=True,
             text=True,
             check=False,
@@ -135,10 +138,10 @@ class Fleet:
             env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         )
         if done.returncode:
-            raise FleetError(f"{' and '.join(map(str, self.inventories))} cannot be read: {done.stderr.strip()}")
+            raise FleetError(f"{self.inventory} cannot be read: {done.stderr.strip()}")
         variables = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})
         if not variables:
-            raise FleetError(f"{' and '.join(map(str, self.inventories))}: no hosts in there")
+            raise FleetError(f"{self.inventory} has no hosts")
         return {name: Identity.from_inventory(name, values) for name, values in variables.items()}
 
     @staticmethod
@@ -180,8 +183,8 @@ class Fleet:
             self._stop(folder, quiet=True)
         else:
             self._stop(folder, quiet=True)  # what a killed supervisor left
-        if current and {**current, "mode": ""} != {**settings, "mode": ""}:
-            shutil.rmtree(folder)  # another template or identity: the disk would not fit
+        if current and any(current[key] != settings[key] for key in ("identity", "template")):
+            shutil.rmtree(folder)  # the disk and registry would not fit
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings))
         file.chmod(0o600)
@@ -276,6 +279,15 @@ class Fleet:
                     errors.append(str(error))
         if errors:
             raise FleetError("\n".join(errors))
+
+
+def _hosts_file(hosts: Sequence[tuple[Identity, str]]) -> str:
+    """Return what the hosts know of each other's names, as /etc/hosts has it."""
+    lines = []
+    for identity, address in hosts:
+        short = identity.computer_name.lower()
+        lines.append(f"{address} {short}.{identity.domain} {short}\n" if identity.domain else f"{address} {short}\n")
+    return "".join(lines)
 
 
 def _started(pid: int) -> str:

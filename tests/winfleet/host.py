@@ -54,7 +54,8 @@ class Host:
         self._stopping = threading.Event()
         self._denied: set[str] = set()
         self._clock = namespaces.BootClock()
-        self.truthful = {"host name": namespaces.take_host_name(self.identity.computer_name), "uptime": False}
+        (folder / "hosts").write_text(settings["hosts"])
+        self.truthful = {"host name": namespaces.take_host_name(self.identity.computer_name, folder / "hosts"), "uptime": False}
         self.faults = Faults(HOST_FAULTS)
         self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
         self._certificate = create_certificate(folder, self.identity.computer_name.lower(), self.identity.address)

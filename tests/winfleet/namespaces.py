@@ -14,19 +14,22 @@ import subprocess
 import time
 from pathlib import Path
 
+_NEWNS = 0x00020000
 _NEWUTS = 0x04000000
 _NEWUSER = 0x10000000
+_MS_BIND = 0x1000
+_MS_REC_SLAVE = 0x4000 | 0x80000
 
 
-def take_host_name(name: str) -> bool:
-    """Give this process and all that it starts the host name `name`; False when the kernel does not allow it.
+def take_host_name(name: str, hosts_file: Path) -> bool:
+    """Give this process and all that it starts the host name `name` and `hosts_file` as /etc/hosts.
 
-    To be called before any thread is started.
+    To be called before any thread is started. Returns False when the kernel does not allow it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
-    if libc.unshare(_NEWUTS) != 0:
-        if libc.unshare(_NEWUSER | _NEWUTS) != 0:
+    if libc.unshare(_NEWUTS | _NEWNS) != 0:
+        if libc.unshare(_NEWUSER | _NEWUTS | _NEWNS) != 0:
             return False
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
@@ -35,7 +38,10 @@ def take_host_name(name: str) -> bool:
         socket.sethostname(name)
     except OSError:
         return False
-    return True
+    return (
+        libc.mount(None, b"/", None, _MS_REC_SLAVE, None) == 0
+        and libc.mount(bytes(hosts_file), b"/etc/hosts", None, _MS_BIND, None) == 0
+    )
 
 
 class BootClock:

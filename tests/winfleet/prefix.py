@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,10 @@ SHELL_ARGUMENTS = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass"
 LINKED = {".acm", ".ax", ".cpl", ".dll", ".drv", ".exe", ".msc", ".nls", ".ocx", ".sys", ".tlb", ".ttf", ".xml"}
 ENVIRONMENT_KEY = r"System\CurrentControlSet\Control\Session Manager\Environment"
 PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\system32\WindowsPowerShell\v1.0"
+
+#: Scripts that a built-in module of the engine loads too. They stand in its manifest, since a function from elsewhere would only be
+#: found as long as the module itself is not loaded.
+NESTED = {"Microsoft.PowerShell.Security": "Acl.psm1"}
 
 
 class PrefixError(Exception):
@@ -92,6 +97,10 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     shell = prefix / "drive_c/windows/system32/WindowsPowerShell/v1.0"
     shutil.rmtree(shell, ignore_errors=True)
     shutil.copytree(engine, shell, copy_function=_link_or_copy)
+    for module in (PACKAGE / "doubles" / "modules").iterdir():
+        shutil.copytree(module, shell / "Modules" / module.name, dirs_exist_ok=True)
+    for name, script in NESTED.items():
+        _nest(shell / "Modules" / name / f"{name}.psd1", script)
     own = prefix / "drive_c/windows/winfleet"
     shutil.copytree(PACKAGE / "agent", own / "source")
     (own / "source/agent.ps1").rename(own / "agent.ps1")
@@ -116,6 +125,15 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     if missing:
         raise PrefixError(f"compiling the agent left no {', '.join(missing)}")
     shutil.rmtree(own / "source")
+
+
+def _nest(manifest: Path, script: str) -> None:
+    text = manifest.read_text(encoding="utf-8-sig")
+    changed, count = re.subn(r"(NestedModules\s*=\s*)@?\(?\s*(['\"][\w.]+['\"])\s*\)?", rf"\g<1>@(\g<2>, '{script}')\n", text, count=1)
+    if not count:
+        raise PrefixError(f"{manifest.name} of the engine has no NestedModules")
+    manifest.unlink()  # it is a link to the engine's
+    manifest.write_text(changed, encoding="utf-8")
 
 
 def _run(prefix: Path, command: list[str], what: str, timeout: float) -> None:

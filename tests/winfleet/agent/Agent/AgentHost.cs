@@ -6,6 +6,7 @@ using System.Globalization;
 using System.IO;
 using System.Management.Automation;
 using System.Management.Automation.Host;
+using System.Management.Automation.Internal;
 using System.Security;
 using System.Text;
 
@@ -112,11 +113,17 @@ namespace Winfleet
 
         public override PSHostRawUserInterface RawUI { get { return raw; } }
         public override bool SupportsVirtualTerminal { get { return false; } }
-        public override void Write(string value) { Console.Out.Write(value); }
-        public override void Write(ConsoleColor foreground, ConsoleColor background, string value) { Console.Out.Write(value); }
+        // Windows PowerShell writes no colours; what formats output here leaves it to the host to take them out.
+        static string Plain(string text)
+        {
+            return text != null && text.IndexOf('\x1b') >= 0 ? new StringDecorated(text).ToString(OutputRendering.PlainText) : text;
+        }
+
+        public override void Write(string value) { Console.Out.Write(Plain(value)); }
+        public override void Write(ConsoleColor foreground, ConsoleColor background, string value) { Console.Out.Write(Plain(value)); }
         public override void WriteLine() { Console.Out.Write("\r\n"); }
-        public override void WriteLine(string value) { Console.Out.Write(value + "\r\n"); }
-        public override void WriteErrorLine(string value) { Record("Error", value + "\r\n"); }
+        public override void WriteLine(string value) { Console.Out.Write(Plain(value) + "\r\n"); }
+        public override void WriteErrorLine(string value) { Record("Error", Plain(value) + "\r\n"); }
         public override void WriteDebugLine(string message) { if (clixml) { Record("debug", message); } else { Console.Out.Write("DEBUG: " + message + "\r\n"); } }
         public override void WriteVerboseLine(string message) { if (clixml) { Record("verbose", message); } else { Console.Out.Write("VERBOSE: " + message + "\r\n"); } }
         public override void WriteWarningLine(string message) { if (clixml) { Record("warning", message); } else { Console.Out.Write("WARNING: " + message + "\r\n"); } }

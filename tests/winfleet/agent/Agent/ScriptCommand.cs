@@ -90,7 +90,6 @@ namespace Winfleet
                 Console.SetError(pipeline ? TextWriter.Null : new FrameWriter(id, 'e'));
                 var state = InitialSessionState.CreateDefault2();
                 state.ExecutionPolicy = Microsoft.PowerShell.ExecutionPolicy.Bypass;
-                state.Variables.Add(new SessionStateVariableEntry("ErrorView", "NormalView", null));
                 using (var runspace = RunspaceFactory.CreateRunspace(host, state))
                 {
                     runspace.ThreadOptions = PSThreadOptions.UseCurrentThread;

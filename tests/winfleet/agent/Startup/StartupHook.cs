@@ -3,6 +3,7 @@
 using System;
 using System.Collections;
 using System.Management.Automation;
+using System.Management.Automation.Runspaces;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.Win32;
@@ -20,6 +21,9 @@ internal static class StartupHook
         {
             UseCodePage();
             ReportVersion();
+            WritePlainly();
+            Services.Complete();
+            Domain.Complete();
         }
         catch (Exception error)
         {
@@ -55,5 +59,20 @@ internal static class StartupHook
         table["CLRVersion"] = new Version(4, 0, 30319, 42000);
         if (version.Major >= 5) { table["PSEdition"] = "Desktop"; }
         else { table.Remove("PSEdition"); }
+    }
+
+    // Windows PowerShell knows neither colours in its output nor the short form of errors.
+    static void WritePlainly()
+    {
+        PSStyle.Instance.OutputRendering = OutputRendering.PlainText;
+        var variables = (Array)typeof(InitialSessionState).GetField("BuiltInVariables", BindingFlags.Static | BindingFlags.NonPublic).GetValue(null);
+        foreach (SessionStateVariableEntry variable in variables)
+        {
+            if (variable.Name == "ErrorView")
+            {
+                typeof(SessionStateVariableEntry).GetField("<Value>k__BackingField", BindingFlags.Instance | BindingFlags.NonPublic)
+                    .SetValue(variable, ErrorView.NormalView);
+            }
+        }
     }
 }
