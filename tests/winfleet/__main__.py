@@ -17,7 +17,7 @@ from winfleet.prefix import PrefixError
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="bin/fleet", description="The emulated Windows hosts of an inventory (default: inventories/emulated).")
-    top.add_argument("-i", "--inventory", type=Path, help="another inventory")
+    top.add_argument("-i", "--inventory", type=Path, action="append", default=[], help="other inventories (may be repeated)")
     commands = top.add_subparsers(dest="command", required=True)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     arguments = parser().parse_args()
-    fleet = Fleet(arguments.inventory.resolve() if arguments.inventory else None, lambda text: print(text, flush=True))
+    fleet = Fleet([inventory.resolve() for inventory in arguments.inventory], lambda text: print(text, flush=True))
     try:
         if arguments.command == "up":
             fleet.up(arguments.hosts, arguments.mode)

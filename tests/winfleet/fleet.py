@@ -34,13 +34,13 @@ class Fleet:
     """The emulated hosts of one state folder.
 
     Args:
-        inventory: where the hosts are described.
+        inventories: where the hosts are described; none: inventories/emulated.
         say: takes lines of progress.
     """
 
-    def __init__(self, inventory: Path | None = None, say: Callable[[str], None] = print) -> None:
+    def __init__(self, inventories: Sequence[Path] = (), say: Callable[[str], None] = print) -> None:
         self.state = state_directory()
-        self.inventory = inventory or DEFAULT_INVENTORY
+        self.inventories = list(inventories) or [DEFAULT_INVENTORY]
         self.say = say
 
     # -- commands ---------------------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class Fleet:
         if not program.exists():
             raise FleetError(f"{program} is missing; run python3 tests/setup/environment.py first")
         done = subprocess.run(
-            [program, "-i", self.inventory, "--list"],
+            [program, *(f"--inventory={inventory}" for inventory in self.inventories), "--list"],
             capture_output=True,
             text=True,
             check=False,
@@ -138,10 +138,10 @@ class Fleet:
             env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         )
         if done.returncode:
-            raise FleetError(f"{self.inventory} cannot be read: {done.stderr.strip()}")
+            raise FleetError(f"{' and '.join(map(str, self.inventories))} cannot be read: {done.stderr.strip()}")
         variables = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})
         if not variables:
-            raise FleetError(f"{self.inventory} has no hosts")
+            raise FleetError(f"{' and '.join(map(str, self.inventories))}: no hosts in there")
         return {name: Identity.from_inventory(name, values) for name, values in variables.items()}
 
     @staticmethod
