@@ -168,6 +168,7 @@ class Fleet:
     def _settings(self, identity: Identity, number: int, template: Path, mode: str) -> dict[str, Any]:
         values = asdict(identity)
         values["address"] = network.address_in(identity.address, number)
+        values["roles"] = list(identity.roles)  # as JSON gives it back, since the two are compared
         return {"identity": values, "template": str(template), "mode": mode}
 
     # -- one host ---------------------------------------------------------------------------------------------------------------
