@@ -11,7 +11,7 @@ import pytest
 from winfleet import engine
 from winfleet.paths import state_directory
 
-from .tools import CACHE, GATES, run
+from .tools import CACHE, GATES
 
 PREFIX = CACHE / "prefix"  # known to bin/pwsh too
 
@@ -42,7 +42,8 @@ def pwsh() -> Iterator[Callable[..., str]]:
     make_prefix()
 
     def call(*arguments: object) -> str:
-        return run(GATES / "bin" / "pwsh", *map(str, arguments)).stdout
+        command = [str(GATES / "bin" / "pwsh"), *map(str, arguments)]
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
 
     yield call
     subprocess.run(["wineserver", "--kill"], env={**os.environ, "WINEPREFIX": str(PREFIX)}, check=False)
