@@ -68,7 +68,9 @@ class Accounts:
         """
         for user in passwords:
             if not user or re.search(r"[\\@:\r\n]", user):
-                raise ValueError(f"user name {user!r}: a plain name without \\ @ : is expected, the domain is given apart")
+                raise ValueError(
+                    f"user name {user!r}: a plain name without \\ @ : is expected, the domain is given apart"
+                )
         self._passwords = {user.lower(): password for user, password in passwords.items()}
         self._names = {user.lower(): user for user in passwords}
         self._domains = {"", ".", hostname.lower(), *(domain.lower() for domain in domains)}
@@ -78,7 +80,9 @@ class Accounts:
     def _write_store(self) -> None:
         lines = []
         for user, password in self._passwords.items():
-            no_lm_hash = secrets.token_hex(16)  # Windows keeps none; the LM hash of "" would let an LM response of "" in
+            no_lm_hash = secrets.token_hex(
+                16
+            )  # Windows keeps none; the LM hash of "" would let an LM response of "" in
             hashed = f"0:{no_lm_hash}:{_nt_hash(password)}:[U]:LCT-0"
             lines += [f"{domain}\\{user}:{hashed}" if domain else f"{user}:{hashed}" for domain in self._domains]
             lines += [f"{user}@{domain}:{hashed}" for domain in self._domains - {"", "."}]
@@ -176,7 +180,9 @@ class Negotiation:
         if self._context is None or self.user is None or head is None or end is None:
             raise DecryptionError("the body is not a multipart/encrypted message of an authenticated connection")
         if head["protocol"].decode().lower() != SPNEGO_ENCRYPTED.lower():
-            raise DecryptionError(f"the protocol {head['protocol'].decode()} is not supported, {SPNEGO_ENCRYPTED} is expected")
+            raise DecryptionError(
+                f"the protocol {head['protocol'].decode()} is not supported, {SPNEGO_ENCRYPTED} is expected"
+            )
         sealed = body[head.end() : end.start()]
         signature_length = int.from_bytes(sealed[:4], "little")
         if len(sealed) < 4 or signature_length > len(sealed) - 4:
@@ -197,7 +203,9 @@ class Negotiation:
             f"\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={len(message) + sealed.padding_length}\r\n"
             f"--{_BOUNDARY}\r\n\tContent-Type: application/octet-stream\r\n"
         ).encode()
-        body = head + struct.pack("<i", len(sealed.header)) + sealed.header + sealed.data + f"--{_BOUNDARY}--\r\n".encode()
+        body = (
+            head + struct.pack("<i", len(sealed.header)) + sealed.header + sealed.data + f"--{_BOUNDARY}--\r\n".encode()
+        )
         return f'multipart/encrypted;protocol="{SPNEGO_ENCRYPTED}";boundary="{_BOUNDARY}"', body
 
 

@@ -42,7 +42,7 @@ class Faults:
 
     def __init__(self, kinds: dict[str, str] | None = None) -> None:
         """Args:
-            kinds: names and meanings of further faults than the protocol's.
+        kinds: names and meanings of further faults than the protocol's.
         """
         self.kinds = {**PROTOCOL_FAULTS, **(kinds or {})}
         self._lock = threading.Lock()

@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 
 SOAP = "application/soap+xml;charset=UTF-8"
 MAX_BODY = wsman.MAX_ENVELOPE_SIZE + 4096  #: bytes; encryption adds a few hundred to an envelope
-_MAX_DISCARDED = 4 * MAX_BODY  #: bytes of a refused body that are read, so that the client sees the answer and not a reset
+_MAX_DISCARDED = (
+    4 * MAX_BODY
+)  #: bytes of a refused body that are read, so that the client sees the answer and not a reset
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,10 @@ class WinRMListener:
         limits: Limits | None = None,
     ) -> None:
         """Args:
-            address: the loopback address to listen on.
-            accounts: user name -> password.
-            tls: certificate and key (PEM) of the HTTPS listener, see `certificates.create_certificate`; None for HTTP only.
-            hostname, domains: names that stand for this host's accounts in `NAME\\user` and `user@name`.
+        address: the loopback address to listen on.
+        accounts: user name -> password.
+        tls: certificate and key (PEM) of the HTTPS listener, see `certificates.create_certificate`; None for HTTP only.
+        hostname, domains: names that stand for this host's accounts in `NAME\\user` and `user@name`.
         """
         self.address = address
         self.hostname = hostname
@@ -116,7 +118,10 @@ class WinRMListener:
             return
         listening = []
         try:
-            for port, context in [(self.options.http_port, None), *([(self.options.https_port, self._tls)] if self._tls else [])]:
+            for port, context in [
+                (self.options.http_port, None),
+                *([(self.options.https_port, self._tls)] if self._tls else []),
+            ]:
                 listening.append((socket.create_server((self.address, port), backlog=128), context))
         except OSError:
             for server, _ in listening:
@@ -129,7 +134,8 @@ class WinRMListener:
         if self._tls:
             self.https_port = self._listening[1].getsockname()[1]
         self._accepting = [
-            threading.Thread(target=self._accept, args=pair, name=f"winrm-{self.address}", daemon=True) for pair in listening
+            threading.Thread(target=self._accept, args=pair, name=f"winrm-{self.address}", daemon=True)
+            for pair in listening
         ]
         for thread in self._accepting:
             thread.start()
@@ -168,7 +174,9 @@ class WinRMListener:
             if full:
                 connection.close()
             else:
-                threading.Thread(target=self._serve, args=(connection, client, context), name=f"winrm-{client[1]}", daemon=True).start()
+                threading.Thread(
+                    target=self._serve, args=(connection, client, context), name=f"winrm-{client[1]}", daemon=True
+                ).start()
 
     def _serve(self, connection: socket.socket, client: tuple[str, int], context: ssl.SSLContext | None) -> None:
         raw = connection
@@ -232,17 +240,23 @@ class _Connection(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.1"  # so that a request line which cannot be read gets a status line, too
-    wbufsize = 64 * 1024  # head and body in one write: two small ones meet Nagle and delayed acknowledgement (44 ms a request)
+    wbufsize = (
+        64 * 1024
+    )  # head and body in one write: two small ones meet Nagle and delayed acknowledgement (44 ms a request)
     server: WinRMListener
 
-    def __init__(self, connection: socket.socket, client: tuple[str, int], listener: WinRMListener, *, encrypted: bool) -> None:
+    def __init__(
+        self, connection: socket.socket, client: tuple[str, int], listener: WinRMListener, *, encrypted: bool
+    ) -> None:
         self._transport_encrypted = encrypted
         self._negotiation = Negotiation(listener._accounts)
         super().__init__(connection, client, listener)
 
     def setup(self) -> None:
         self.connection = self.request
-        self._reader = _TimedReader(self.connection, self.server.options.keep_alive, self.server.options.request_timeout)
+        self._reader = _TimedReader(
+            self.connection, self.server.options.keep_alive, self.server.options.request_timeout
+        )
         self.rfile = io.BufferedReader(self._reader, 64 * 1024)
         self.wfile = io.BufferedWriter(_SocketWriter(self.connection), self.wbufsize)
 
@@ -254,10 +268,16 @@ class _Connection(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         self._reader.expect_request()
-        self._entry: dict[str, object] = {"connection": self.client_address[1], "user": None, "action": None, "encrypted": False, "status": 0}
+        self._entry: dict[str, object] = {
+            "connection": self.client_address[1],
+            "user": None,
+            "action": None,
+            "encrypted": False,
+        }
         self._headers: list[tuple[str, str]] = []
-        self._bytes_in = self._bytes_out = 0
+        self._bytes_in = 0
         self._drop = False
+        self._started = time.monotonic()
         super().handle_one_request()
 
     def handle_expect_100(self) -> bool:
@@ -268,17 +288,16 @@ class _Connection(BaseHTTPRequestHandler):
     def version_string(self) -> str:
         return "Microsoft-HTTPAPI/2.0"
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+    def log_message(self, format: str, *args: object) -> None:
         log.debug("%s:%s " + format, *self.client_address, *args)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server calls for a request that it cannot read: answered by the status alone, in a connection's last response."""
         self.close_connection = True
         self._respond(code, b"")
-        self.server.count(requests=1, refused=1)
 
     def do_POST(self) -> None:
-        started = time.monotonic()
+        self._started = time.monotonic()
         try:
             self._serve_request()
         except _HTTPError as error:
@@ -286,22 +305,14 @@ class _Connection(BaseHTTPRequestHandler):
             self._respond(error.status, b"")
         except OSError:
             raise  # the client or the listener closed the connection
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets a plain 500 and the log the traceback
+        except Exception:
             log.exception("serving a request failed")
             self.close_connection = True
             self._respond(500, b"")
-        finally:
-            refused = int(400 <= self._entry["status"] < 500)
-            self.server.count(requests=1, bytes_in=self._bytes_in, bytes_out=self._bytes_out, refused=refused)
-            milliseconds = round((time.monotonic() - started) * 1000, 1)
-            self.server.log_request(
-                {"time": round(time.time(), 3), **self._entry, "bytes_in": self._bytes_in, "bytes_out": self._bytes_out, "ms": milliseconds}
-            )
-
     def _refuse_method(self) -> None:
         self.send_error(405)
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = do_OPTIONS = _refuse_method
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_OPTIONS = _refuse_method  # noqa: N815 - http.server's names
 
     def _serve_request(self) -> None:
         body = self._read_body()
@@ -425,8 +436,18 @@ class _Connection(BaseHTTPRequestHandler):
             raise _HTTPError(500, close=False)
         self._drop = self.server.faults.take("drop_connection", operation) is not None
 
+    def _record(self, status: int, bytes_out: int) -> None:
+        """Count a request; before its response, so that a client that has the answer finds it counted."""
+        milliseconds = round((time.monotonic() - self._started) * 1000, 1)
+        counts = {"bytes_in": self._bytes_in, "bytes_out": bytes_out}
+        self.server.count(requests=1, refused=int(400 <= status < 500), **counts)
+        self.server.log_request(
+            {"time": round(time.time(), 3), **self._entry, "status": status, **counts, "ms": milliseconds}
+        )
+
     def _respond(self, status: int, body: bytes, content_type: str = SOAP) -> None:
-        self._entry["status"] = status
+        sent = body[: len(body) // 2] if self._drop else body
+        self._record(status, len(sent))
         self.send_response(status)
         for name, value in self._headers:
             self.send_header(name, value)
@@ -436,14 +457,10 @@ class _Connection(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self._drop:
-            self.wfile.write(body[: len(body) // 2])
-            self.wfile.flush()
-            self._entry["status"] = 0
-            raise ConnectionAbortedError("dropped, as the fault drop_connection says")
-        self.wfile.write(body)
+        self.wfile.write(sent)
         self.wfile.flush()
-        self._bytes_out += len(body)
+        if self._drop:
+            raise ConnectionAbortedError("dropped, as the fault drop_connection says")
 
 
 class _TimedReader(io.RawIOBase):
@@ -498,4 +515,6 @@ def _server_context(tls: tuple[Path, Path]) -> ssl.SSLContext:
 def _shut(sock: socket.socket) -> None:
     """End a socket that another thread may be waiting on; that thread closes it."""
     with contextlib.suppress(OSError):  # not connected any more
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of the plain socket: TLS would change its state under the other thread
+        socket.socket.shutdown(
+            sock, socket.SHUT_RDWR
+        )  # of the plain socket: TLS would change its state under the other thread

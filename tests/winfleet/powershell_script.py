@@ -18,7 +18,7 @@ _PARAMETER_NAME = re.compile(r"-?[A-Za-z_?][\w?]*:?")
 _STREAMS = {"error": 2, "warning": 3, "verbose": 4, "debug": 5, "information": 6}
 
 
-class UnsupportedPipeline(Exception):
+class UnsupportedPipelineError(Exception):
     """A pipeline that cannot be written as a script; the message is fit for the client."""
 
 
@@ -26,7 +26,7 @@ def script_text(pipeline: psrpcore.PowerShell) -> str:
     """Return the script that does what `pipeline` asks for; its input objects are the script's `$input`.
 
     Raises:
-        UnsupportedPipeline: a parameter's name or value that has no spelling in a script.
+        UnsupportedPipelineError: a parameter's name or value that has no spelling in a script.
     """
     commands = pipeline.commands
     if len(commands) == 1 and commands[0].is_script and not commands[0].parameters and not _redirections(commands[0]):
@@ -65,12 +65,14 @@ def literal(value: object, cipher: object = None) -> str:
     if type(value) in (list, tuple) or type(value).__name__ == "PSList":
         return "@(" + ", ".join(literal(item) for item in value) + ")"
     if isinstance(value, Decimal) and not value.is_finite():
-        raise UnsupportedPipeline(f"The argument {value} cannot be given to a command on this host.")
+        raise UnsupportedPipelineError(f"The argument {value} cannot be given to a command on this host.")
     try:
         # Every other type (dates, GUIDs, numbers of a given width, hashtables, objects) has an exact form in CLIXML.
         return f"([System.Management.Automation.PSSerializer]::Deserialize({quote(serialize_clixml([value], cipher or _NoCipher()))}))"
     except (TypeError, ValueError, AttributeError) as error:
-        raise UnsupportedPipeline(f"An argument of type {type(value).__name__} cannot be given to a command on this host.") from error
+        raise UnsupportedPipelineError(
+            f"An argument of type {type(value).__name__} cannot be given to a command on this host."
+        ) from error
 
 
 class _NoCipher:
@@ -96,7 +98,7 @@ def _command_text(command: psrpcore.Command) -> str:
             words.append(literal(value))
             continue
         if not _PARAMETER_NAME.fullmatch(name):
-            raise UnsupportedPipeline(f"{name!r} is not the name of a parameter.")
+            raise UnsupportedPipelineError(f"{name!r} is not the name of a parameter.")
         parameter = "-" + name.strip("-:")
         words.append(parameter if value is None else f"{parameter}:{literal(value)}")  # None: a switch
     return " ".join(words + _redirections(command))

@@ -30,7 +30,7 @@ from psrpcore.types import (
 
 from . import wsman
 from .execution import Command, Execution, ExecutionError, Executor
-from .powershell_script import UnsupportedPipeline, script_text
+from .powershell_script import UnsupportedPipelineError, script_text
 from .shells import COMMAND_STATE, Limits, Shell, identifier
 from .winrs import decode_stream
 from .wsman import NAMESPACES, Request
@@ -59,7 +59,9 @@ class RunspacePool(Shell):
 
     streams = ("stdin pr", "stdout")
 
-    def __init__(self, executor: Executor, request: Request, user: str, client: str, limits: Limits, shell_id: str) -> None:
+    def __init__(
+        self, executor: Executor, request: Request, user: str, client: str, limits: Limits, shell_id: str
+    ) -> None:
         super().__init__(request, user, client, limits, shell_id)
         self._executor = executor
         self._pool = _ServerPool()
@@ -101,7 +103,9 @@ class RunspacePool(Shell):
             answer = outgoing.answer_to(request.message_id)
             if answer:
                 return answer
-            self._changed.wait_for(lambda: outgoing or outgoing.ended or self._closed, timeout=request.operation_timeout)
+            self._changed.wait_for(
+                lambda: outgoing or outgoing.ended or self._closed, timeout=request.operation_timeout
+            )
             if self._closed:
                 raise wsman.shell_not_found(self.id)
             fragments = outgoing.take(limit)
@@ -110,7 +114,10 @@ class RunspacePool(Shell):
             done = outgoing.ended and not outgoing
             self._changed.notify_all()  # there is room again for a script that was held back
             attribute = f' CommandId="{command_id}"' if command_id else ""
-            parts = [f'<rsp:Stream Name="stdout"{attribute}>{base64.b64encode(data).decode()}</rsp:Stream>' for data in fragments]
+            parts = [
+                f'<rsp:Stream Name="stdout"{attribute}>{base64.b64encode(data).decode()}</rsp:Stream>'
+                for data in fragments
+            ]
             if command_id:
                 parts.append(f'<rsp:CommandState{attribute} State="{COMMAND_STATE}{"Done" if done else "Running"}"/>')
             return outgoing.remember(request.message_id, f"<rsp:ReceiveResponse>{''.join(parts)}</rsp:ReceiveResponse>")
@@ -132,6 +139,8 @@ class RunspacePool(Shell):
         with self._changed:
             self._closed = True
             pipelines, self._pipelines = list(self._pipelines.values()), {}
+            for pipeline in pipelines:
+                pipeline.end()
             self._changed.notify_all()
         for pipeline in pipelines:
             pipeline.terminate()
@@ -161,7 +170,9 @@ class RunspacePool(Shell):
         except _PROTOCOL_ERRORS as error:
             log.debug("PSRP protocol error", exc_info=True)
             self.close()  # its state is unknown; Windows gives up such a pool too
-            raise wsman.schema_violation("the data is not what the PowerShell Remoting Protocol expects here") from error
+            raise wsman.schema_violation(
+                "the data is not what the PowerShell Remoting Protocol expects here"
+            ) from error
 
     def _handle(self, event: psrpcore.PSRPEvent) -> None:
         if isinstance(event, psrpcore.CreatePipelineEvent):
@@ -175,7 +186,9 @@ class RunspacePool(Shell):
                 self._fail(self._pipeline(event.pipeline_id), "Command metadata is not available from this host.")
         elif isinstance(event, psrpcore.GetAvailableRunspacesEvent):
             self._answer(event.ci, self._pool.max_runspaces - len(self._pipelines))
-        elif isinstance(event, (psrpcore.SetMaxRunspacesEvent, psrpcore.SetMinRunspacesEvent, psrpcore.ResetRunspaceStateEvent)):
+        elif isinstance(
+            event, (psrpcore.SetMaxRunspacesEvent, psrpcore.SetMinRunspacesEvent, psrpcore.ResetRunspaceStateEvent)
+        ):
             self._answer(event.ci, True)
 
     def _answer(self, ci: int, answer: bool | int) -> None:
@@ -198,7 +211,7 @@ class RunspacePool(Shell):
         try:
             command = Command(line="", script=script_text(metadata), user=self.user)
             pipeline.execution = self._executor.start(command)
-        except (ExecutionError, UnsupportedPipeline) as error:
+        except (ExecutionError, UnsupportedPipelineError) as error:
             with self._changed:
                 self._fail(pipeline, str(error))
             return
@@ -210,39 +223,34 @@ class RunspacePool(Shell):
         threading.Thread(target=self._relay, args=(pipeline,), name=f"psrp-{str(pipeline_id)[:8]}", daemon=True).start()
 
     def _relay(self, pipeline: _Pipeline) -> None:
-        """Bring the output of a running script into the protocol until it ends."""
-        failed = False
-        while pipeline.execution.exit_code is None and not pipeline.ended:
-            try:
+        """Bring a running script's output into the protocol until it ends."""
+        try:
+            while pipeline.execution.exit_code is None and not pipeline.ended:
                 chunks = pipeline.execution.read(1.0)
-            except ExecutionError as error:
-                chunks, failed = [], True
                 with self._changed:
-                    self._fail(pipeline, str(error))
+                    for stream, data in chunks:
+                        pipeline.write_output(stream, data)
+                    self._collect()
+                    self._changed.wait_for(
+                        lambda: pipeline.outgoing.size < _MAX_UNREAD or pipeline.ended or self._closed
+                    )
             with self._changed:
-                if self._closed or pipeline.ended:
-                    break
-                for stream, data in chunks:
-                    failed = pipeline.write_output(stream, data) or failed
-                self._collect()
-                self._changed.wait_for(lambda: pipeline.outgoing.size < _MAX_UNREAD or pipeline.ended or self._closed)
-        with self._changed:
-            if not (self._closed or pipeline.ended):
-                exit_code = pipeline.execution.exit_code
-                if exit_code:
-                    pipeline.protocol.host_call(HostMethodIdentifier.SetShouldExit, [exit_code])
-                if not failed:
-                    pipeline.protocol.complete()
-                pipeline.end()
-                self._collect()
-        pipeline.terminate()
+                if not pipeline.ended:
+                    pipeline.finish(pipeline.execution.exit_code or 0)
+                    self._collect()
+        except Exception as error:  # whatever the host behind us does, a pipeline must end for its client
+            level = logging.DEBUG if isinstance(error, ExecutionError) else logging.ERROR
+            log.log(level, "a pipeline ended early", exc_info=True)
+            with self._changed:
+                self._fail(pipeline, str(error))
+        finally:
+            pipeline.terminate()
 
     def _fail(self, pipeline: _Pipeline, message: str) -> None:
         """End a pipeline with an error of the server's (the lock is held)."""
         if pipeline.ended:
             return
         pipeline.fail(_error_record(message))
-        pipeline.end()
         self._collect()
 
     def _collect(self) -> None:
@@ -310,6 +318,7 @@ class _Pipeline:
         self.protocol = protocol
         self.execution: Execution | None = None
         self.outgoing = _Outgoing()
+        self._failure: ErrorRecord | None = None
         self._cipher = protocol.runspace_pool._cipher  # psrpcore gives no other way to it
 
     @property
@@ -337,32 +346,30 @@ class _Pipeline:
             except (OSError, ExecutionError):
                 log.debug("pipeline input closed after the script ended")
 
-    def write_output(self, stream: str, data: bytes) -> bool:
-        """Hand on one piece of output; True when it was the error that ended the script."""
+    def write_output(self, stream: str, data: bytes) -> None:
+        """Hand on one piece of output."""
+        if self.ended:
+            return
         text = data.decode("utf-8", "replace")
         if not stream.startswith("clixml-"):
             method = HostMethodIdentifier.WriteErrorLine if stream == "stderr" else HostMethodIdentifier.WriteLine2
             self.protocol.host_call(method, [text.rstrip("\r\n")])
-            return False
+            return
         try:
             if stream == "clixml-output":
                 for element in _clixml_objects(text):
-                    self.protocol.runspace_pool.hand_on(element, PSRPMessageType.PipelineOutput, self.protocol.pipeline_id)
-                return False
-            values = deserialize_clixml(text, self._cipher)
+                    pool = self.protocol.runspace_pool
+                    pool.hand_on(element, PSRPMessageType.PipelineOutput, self.protocol.pipeline_id)
+            else:
+                for value in deserialize_clixml(text, self._cipher):
+                    self._write_record(stream, value)
         except _PROTOCOL_ERRORS as error:
             log.warning("the host's %s is not CLIXML: %s", stream, error)
-            self.protocol.prepare_message(
-                _error_record(f"The host's output cannot be read: {error}"), message_type=PSRPMessageType.ErrorRecord
-            )
-            return False
-        for value in values:
-            self._write_value(stream, value)
-        return stream == "clixml-failure"
+            self._write_record("clixml-error", f"The host's output cannot be read: {error}")
 
-    def _write_value(self, stream: str, value: object) -> None:
+    def _write_record(self, stream: str, value: object) -> None:
         if stream == "clixml-failure":
-            self.fail(_as_error_record(value))
+            self._failure = _as_error_record(value)
         elif stream == "clixml-error":
             self.protocol.prepare_message(_as_error_record(value), message_type=PSRPMessageType.ErrorRecord)
         else:
@@ -374,9 +381,20 @@ class _Pipeline:
             if write is not None:
                 write(str(getattr(value, "Message", value)))
 
+    def finish(self, exit_code: int) -> None:
+        """Tell the client that the script has ended, and how."""
+        if exit_code:
+            self.protocol.host_call(HostMethodIdentifier.SetShouldExit, [exit_code])
+        if self._failure is None:
+            self.protocol.complete()
+            self.end()
+        else:
+            self.fail(self._failure)
+
     def fail(self, error: ErrorRecord) -> None:
         # psrpcore has no public way to fail a pipeline; this is how its own stop() ends one.
         self.protocol._change_state(PSInvocationState.Failed, error=error)
+        self.end()
 
 
 def _clixml_objects(document: str) -> list[ElementTree.Element]:

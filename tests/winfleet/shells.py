@@ -34,7 +34,9 @@ class Limits:
 
     shells_per_user: int = 30  #: MaxShellsPerUser
     commands_per_shell: int = 25  #: MaxProcessesPerShell: commands that were started and not yet signalled
-    operations_per_shell: int = 1500  #: MaxConcurrentOperationsPerUser: WinRS counts every command of a shell, ended or not
+    operations_per_shell: int = (
+        1500  #: MaxConcurrentOperationsPerUser: WinRS counts every command of a shell, ended or not
+    )
     idle_timeout: float = 7200.0  #: seconds, for a shell whose client asks for none
     max_idle_timeout: float = 2_147_483.0  #: seconds, at most; shorten it to have abandoned shells go sooner
 
@@ -186,7 +188,9 @@ class Shells:
         shell_id = identifier(request.element("rsp:Shell").get("ShellId"), "ShellId")
         with self._lock:
             self._check_room(shell_id, user)
-        shell = factory(self._executor, request=request, user=user, client=client, limits=self._limits, shell_id=shell_id)
+        shell = factory(
+            self._executor, request=request, user=user, client=client, limits=self._limits, shell_id=shell_id
+        )
         with self._lock:  # looked at again, since opening a pool takes time and others may have come
             try:
                 self._check_room(shell_id, user)

@@ -25,12 +25,15 @@ class CommandShell(Shell):
 
     streams = ("stdin", "stdout stderr")
 
-    def __init__(self, executor: Executor, request: Request, user: str, client: str, limits: Limits, shell_id: str) -> None:
+    def __init__(
+        self, executor: Executor, request: Request, user: str, client: str, limits: Limits, shell_id: str
+    ) -> None:
         super().__init__(request, user, client, limits, shell_id)
         shell = request.element("rsp:Shell")
         self._executor = executor
         self._environment = {
-            variable.get("Name", ""): variable.text or "" for variable in shell.iterfind("rsp:Environment/rsp:Variable", NAMESPACES)
+            variable.get("Name", ""): variable.text or ""
+            for variable in shell.iterfind("rsp:Environment/rsp:Variable", NAMESPACES)
         }
         self._directory = shell.findtext("rsp:WorkingDirectory", None, NAMESPACES)
         codepage = request.options.get("WINRS_CODEPAGE", "437")
@@ -60,7 +63,9 @@ class CommandShell(Shell):
             if len(self._commands) >= self.limits.commands_per_shell:
                 raise wsman.too_many_operations(self.limits.commands_per_shell)
             self._operations += 1
-            running = self._commands[command_id] = _RunningCommand(is_true(request.options.get("WINRS_CONSOLEMODE_STDIN")))
+            running = self._commands[command_id] = _RunningCommand(
+                is_true(request.options.get("WINRS_CONSOLEMODE_STDIN"))
+            )
         try:
             running.start(self._executor, command)
         except ExecutionError as error:
@@ -224,7 +229,10 @@ def _size(chunk: Chunk) -> int:
 
 def _joined(chunks: list[Chunk]) -> list[Chunk]:
     """Join neighbours of the same stream, so that a command which writes byte by byte does not fill envelopes with tags."""
-    return [(name, b"".join(data for _, data in group)) for name, group in itertools.groupby(chunks, key=lambda chunk: chunk[0])]
+    return [
+        (name, b"".join(data for _, data in group))
+        for name, group in itertools.groupby(chunks, key=lambda chunk: chunk[0])
+    ]
 
 
 def _arguments(request: Request) -> list[str]:
@@ -233,7 +241,9 @@ def _arguments(request: Request) -> list[str]:
 
 def _receive_response(command_id: str, chunks: list[Chunk], exit_code: int | None) -> str:
     parts = [
-        f'<rsp:Stream Name="{name}" CommandId="{command_id}">{base64.b64encode(data).decode()}</rsp:Stream>' for name, data in chunks if data
+        f'<rsp:Stream Name="{name}" CommandId="{command_id}">{base64.b64encode(data).decode()}</rsp:Stream>'
+        for name, data in chunks
+        if data
     ]
     if exit_code is None:
         parts.append(f'<rsp:CommandState CommandId="{command_id}" State="{COMMAND_STATE}Running"/>')

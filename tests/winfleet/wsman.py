@@ -14,7 +14,9 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-MAX_ENVELOPE_SIZE = 512_000  #: bytes of SOAP in one message (MaxEnvelopeSizekb = 500, the default since Windows Server 2012)
+MAX_ENVELOPE_SIZE = (
+    512_000  #: bytes of SOAP in one message (MaxEnvelopeSizekb = 500, the default since Windows Server 2012)
+)
 MAX_OPERATION_TIMEOUT = 60.0  #: seconds (MaxTimeoutms); a client that asked for more simply polls again
 _MAX_DEPTH = 64
 _MAX_ELEMENTS = 10_000
@@ -35,11 +37,12 @@ _FAULT_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 _FAULT_NAMESPACE = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
 _WMI_ERROR_NAMESPACE = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
 _DURATION = re.compile(
-    r"P(?:(?P<days>\d{1,4})D)?(?:T(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,9}(?:\.\d{1,9})?)S)?)?", re.ASCII
+    r"P(?:(?P<days>\d{1,4})D)?(?:T(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,9}(?:\.\d{1,9})?)S)?)?",
+    re.ASCII,
 )
 
 
-class WSManFault(Exception):
+class WSManFault(Exception):  # noqa: N818 - a fault is what the protocol calls it
     """A request that is answered with a SOAP fault (HTTP 500).
 
     Attributes:
@@ -60,7 +63,9 @@ class WSManFault(Exception):
 def operation_timed_out() -> WSManFault:
     """The fault after which clients silently ask again."""
     return WSManFault(
-        0x80338029, "w:TimedOut", "The WS-Management service cannot complete the operation within the time specified in OperationTimeout.  "
+        0x80338029,
+        "w:TimedOut",
+        "The WS-Management service cannot complete the operation within the time specified in OperationTimeout.  ",
     )
 
 
@@ -85,7 +90,9 @@ def command_not_found(command_id: str) -> WSManFault:
 
 def schema_violation(what: str) -> WSManFault:
     return WSManFault(
-        0x80338041, "w:SchemaValidationError", f"The SOAP XML in the message does not match the corresponding XML schema definition: {what}"
+        0x80338041,
+        "w:SchemaValidationError",
+        f"The SOAP XML in the message does not match the corresponding XML schema definition: {what}",
     )
 
 
@@ -114,7 +121,9 @@ def envelope_too_large(limit: int = MAX_ENVELOPE_SIZE) -> WSManFault:
 
 
 def already_exists(what: str) -> WSManFault:
-    return WSManFault(0x80338063, "w:AlreadyExists", f"The WS-Management service cannot create {what}: it exists already.")
+    return WSManFault(
+        0x80338063, "w:AlreadyExists", f"The WS-Management service cannot create {what}: it exists already."
+    )
 
 
 def too_many_shells(limit: int) -> WSManFault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import queue
 import re
@@ -78,7 +79,8 @@ class ShellExecution:
         self.process.stdin.flush()
 
     def close_input(self) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
     def read(self, timeout: float) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -98,14 +100,18 @@ class ShellExecution:
 
     def terminate(self) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # two threads may terminate it
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        self.close_input()
 
 
 def _as_clixml(name: str, line: str) -> Chunk:
     if line.startswith("failure:"):
         return "clixml-failure", serialize_clixml([line], _NoCipher()).encode()
     if name == "stderr":
-        record = ErrorRecord(Exception=NETException(Message=line), CategoryInfo=ErrorCategoryInfo(), FullyQualifiedErrorId="FakeError")
+        record = ErrorRecord(
+            Exception=NETException(Message=line), CategoryInfo=ErrorCategoryInfo(), FullyQualifiedErrorId="FakeError"
+        )
         return "clixml-error", serialize_clixml([record], _NoCipher()).encode()
     return "clixml-output", (line if line.startswith("<Objs") else serialize_clixml([line], _NoCipher())).encode()

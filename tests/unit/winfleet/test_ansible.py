@@ -32,7 +32,13 @@ def test_raw(fleet, tmp_path, connection):
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"},
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(tmp_path),
+            "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        },
     )
     assert "rc=3" in result.stdout, result.stdout + result.stderr
     assert "größe" in result.stdout

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import os
 import stat
+from pathlib import Path
 
 import pytest
 import requests
@@ -28,8 +28,16 @@ def post(url: str, **arguments: object) -> requests.Response:
 
 
 @pytest.mark.parametrize(
-    "name", ["Administrator", "ADMINISTRATOR", ".\\administrator", "CLIENT-2016\\Administrator", "aip\\Administrator",
-             "administrator@client-2016", "Administrator@AIP.example"]
+    "name",
+    [
+        "Administrator",
+        "ADMINISTRATOR",
+        ".\\administrator",
+        "CLIENT-2016\\Administrator",
+        "aip\\Administrator",
+        "administrator@client-2016",
+        "Administrator@AIP.example",
+    ],
 )
 @pytest.mark.parametrize("transport", ["ntlm", "basic"])
 def test_the_forms_of_a_name(fleet, transport, name):
@@ -43,8 +51,14 @@ def test_the_forms_of_a_name(fleet, transport, name):
 @pytest.mark.parametrize("transport", ["ntlm", "basic"])
 @pytest.mark.parametrize(
     ("user", "password"),
-    [("Administrator", "wrong"), ("Administrator", ""), ("nobody", ACCOUNTS["Administrator"]), ("OTHER\\Administrator", ACCOUNTS["Administrator"]),
-     ("reader", ACCOUNTS["Administrator"]), ("Administrator@elsewhere", ACCOUNTS["Administrator"])],
+    [
+        ("Administrator", "wrong"),
+        ("Administrator", ""),
+        ("nobody", ACCOUNTS["Administrator"]),
+        ("OTHER\\Administrator", ACCOUNTS["Administrator"]),
+        ("reader", ACCOUNTS["Administrator"]),
+        ("Administrator@elsewhere", ACCOUNTS["Administrator"]),
+    ],
 )
 def test_refused(fleet, transport, user, password):
     with pytest.raises(InvalidCredentialsError):
@@ -58,15 +72,23 @@ def ntlm_refusal(url: str, user: str) -> tuple[int, dict[str, str], bytes]:
         context = spnego.client(user, "wrong", protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
         answer, token = None, context.step()
         for _ in range(2):
-            answer = session.post(url, headers={"Authorization": "Negotiate " + base64.b64encode(token).decode()}, timeout=10)
+            answer = session.post(
+                url, headers={"Authorization": "Negotiate " + base64.b64encode(token).decode()}, timeout=10
+            )
             challenge = answer.headers["WWW-Authenticate"].partition(" ")[2]
             token = context.step(base64.b64decode(challenge)) if challenge else b""
-        return answer.status_code, {name: value for name, value in answer.headers.items() if name != "Date"}, answer.content
+        return (
+            answer.status_code,
+            {name: value for name, value in answer.headers.items() if name != "Date"},
+            answer.content,
+        )
 
 
 def test_a_wrong_password_and_an_unknown_user_look_alike(fleet):
     assert ntlm_refusal(fleet.http, "Administrator") == ntlm_refusal(fleet.http, "nobody")
-    answers = [post(fleet.https, auth=(user, "wrong"), verify=str(fleet.certificate)) for user in ("Administrator", "nobody")]
+    answers = [
+        post(fleet.https, auth=(user, "wrong"), verify=str(fleet.certificate)) for user in ("Administrator", "nobody")
+    ]
     assert {(answer.status_code, answer.content, answer.headers["WWW-Authenticate"]) for answer in answers} == {
         (401, b"", 'Negotiate, Basic realm="WSMAN"')
     }
@@ -74,12 +96,23 @@ def test_a_wrong_password_and_an_unknown_user_look_alike(fleet):
 
 def test_negotiate_with_pypsrp(fleet):
     for auth in ("negotiate", "ntlm"):
-        with WSMan(ADDRESS, port=fleet.listener.http_port, ssl=False, auth=auth, username="reader", password=ACCOUNTS["reader"], no_proxy=True) as wsman:
-            with WinRS(wsman) as shell:
-                assert shell.owner == "reader"
-    with pytest.raises(PSRPAuthenticationError), WSMan(
-        ADDRESS, port=fleet.listener.http_port, ssl=False, username="reader", password="wrong", no_proxy=True
-    ) as wsman, WinRS(wsman):
+        with WSMan(
+            ADDRESS,
+            port=fleet.listener.http_port,
+            ssl=False,
+            auth=auth,
+            username="reader",
+            password=ACCOUNTS["reader"],
+            no_proxy=True,
+        ) as wsman, WinRS(wsman) as shell:
+            assert shell.owner == "reader"
+    with (
+        pytest.raises(PSRPAuthenticationError),
+        WSMan(
+            ADDRESS, port=fleet.listener.http_port, ssl=False, username="reader", password="wrong", no_proxy=True
+        ) as wsman,
+        WinRS(wsman),
+    ):
         pass
 
 
@@ -113,17 +146,40 @@ def test_ntlm_inside_tls_is_plain_or_encrypted(fleet):
 
 def test_an_encrypted_message_of_another_connection_is_a_bad_request(fleet):
     body = (
-        b'--Encrypted Boundary\r\n\tContent-Type: application/HTTP-SPNEGO-session-encrypted\r\n'
+        b"--Encrypted Boundary\r\n\tContent-Type: application/HTTP-SPNEGO-session-encrypted\r\n"
         b"\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length=4\r\n--Encrypted Boundary\r\n"
         b"\tContent-Type: application/octet-stream\r\n\x10\x00\x00\x00" + b"0" * 20 + b"--Encrypted Boundary--\r\n"
     )
-    headers = {"Content-Type": 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'}
-    for content in (body, b"", b"--Encrypted Boundary", body[:60], body.replace(b"\x10\x00\x00\x00", b"\xff\xff\xff\xff")):
-        answer = post(fleet.https, data=content or b"x", headers=headers, auth=("reader", ACCOUNTS["reader"]), verify=str(fleet.certificate))
+    headers = {
+        "Content-Type": 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+    }
+    for content in (
+        body,
+        b"",
+        b"--Encrypted Boundary",
+        body[:60],
+        body.replace(b"\x10\x00\x00\x00", b"\xff\xff\xff\xff"),
+    ):
+        answer = post(
+            fleet.https,
+            data=content or b"x",
+            headers=headers,
+            auth=("reader", ACCOUNTS["reader"]),
+            verify=str(fleet.certificate),
+        )
         assert (answer.status_code, answer.content) == (400, b"")
 
 
-@pytest.mark.parametrize("token", ["", "!", "AAAA", base64.b64encode(b"NTLMSSP\0" + b"\x01\0\0\0").decode(), base64.b64encode(b"\x60\x82" * 50).decode()])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "!",
+        "AAAA",
+        base64.b64encode(b"NTLMSSP\0" + b"\x01\0\0\0").decode(),
+        base64.b64encode(b"\x60\x82" * 50).decode(),
+    ],
+)
 @pytest.mark.parametrize("scheme", ["Negotiate", "NTLM", "Kerberos", "Basic"])
 def test_tokens_that_are_none(fleet, scheme, token):
     answer = post(fleet.http, headers={"Authorization": f"{scheme} {token}"})
@@ -137,9 +193,13 @@ def test_no_password_as_lm_response(tmp_path):
     context = spnego.client("reader", "", protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
     challenge = negotiation.step("NTLM", base64.b64encode(context.step()).decode())
     message = spnego._ntlm_raw.messages.Authenticate.unpack(context.step(base64.b64decode(challenge.partition(" ")[2])))
-    server_challenge = spnego._ntlm_raw.messages.Challenge.unpack(base64.b64decode(challenge.partition(" ")[2])).server_challenge
+    server_challenge = spnego._ntlm_raw.messages.Challenge.unpack(
+        base64.b64decode(challenge.partition(" ")[2])
+    ).server_challenge
     lm = spnego._ntlm_raw.crypto.desl(spnego._ntlm_raw.crypto.lmowfv1(""), server_challenge)
-    forged = spnego._ntlm_raw.messages.Authenticate(message.flags, lm, b"", username="reader", encrypted_session_key=b"\0" * 16)
+    forged = spnego._ntlm_raw.messages.Authenticate(
+        message.flags, lm, b"", username="reader", encrypted_session_key=b"\0" * 16
+    )
     with pytest.raises(AuthenticationError):
         negotiation.step("NTLM", base64.b64encode(forged.pack()).decode())
     accounts.close()
@@ -147,7 +207,7 @@ def test_no_password_as_lm_response(tmp_path):
 
 def test_the_passwords_are_on_no_disk():
     accounts = Accounts({"user": "secret"}, "host")
-    assert os.readlink(accounts.credential_file).startswith("/memfd:")
+    assert str(Path(accounts.credential_file).readlink()).startswith("/memfd:")
     accounts.close()
 
 

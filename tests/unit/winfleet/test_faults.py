@@ -59,7 +59,9 @@ def test_clear_and_status():
     assert faults.active() == []
 
 
-@pytest.mark.parametrize("fault", [Fault("earthquake"), Fault("hang", count=0), Fault("hang", skip=-1), Fault("hang", seconds=-1)])
+@pytest.mark.parametrize(
+    "fault", [Fault("earthquake"), Fault("hang", count=0), Fault("hang", skip=-1), Fault("hang", seconds=-1)]
+)
 def test_nonsense_is_refused(fault):
     with pytest.raises(ValueError, match="fault"):
         Faults().set(fault)

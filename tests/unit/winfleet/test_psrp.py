@@ -36,7 +36,10 @@ def connect(fleet, encrypted_transport: bool = False, **options: object) -> WSMa
 
 @pytest.fixture
 def pool(fleet) -> Iterator[RunspacePool]:
-    with connect(fleet) as wsman, RunspacePool(wsman, host=PSHost(None, None, False, "test", None, PSHostUserInterface(), None)) as pool:
+    with (
+        connect(fleet) as wsman,
+        RunspacePool(wsman, host=PSHost(None, None, False, "test", None, PSHostUserInterface(), None)) as pool,
+    ):
         yield pool
 
 
@@ -88,7 +91,9 @@ def iter_lists(lines: list[str]) -> Iterator[list[str]]:
 
 
 def test_output_is_objects(pool, tmp_path):
-    thing = PSCustomObject(PSTypeName="My.Thing", Name="größe <&>", Size=2**40, Made=PSDateTime(2026, 1, 2), Parts=[1, "two", None, True])
+    thing = PSCustomObject(
+        PSTypeName="My.Thing", Name="größe <&>", Size=2**40, Made=PSDateTime(2026, 1, 2), Parts=[1, "two", None, True]
+    )
     (tmp_path / "thing").write_text(serialize_clixml([thing], _NoCipher()).replace("\n", ""))
     (output,) = PowerShell(pool).add_script(f"cat {tmp_path}/thing").invoke()
     properties = output.adapted_properties | output.extended_properties
@@ -108,7 +113,11 @@ def test_error_records(pool):
 def test_an_error_that_ends_the_script_fails_the_pipeline(pool):
     shell = PowerShell(pool).add_script("echo one; echo 'failure: thrown'; exit 1")
     assert shell.invoke() == ["one"]
-    assert (shell.state, shell.had_errors, str(shell.streams.error[0])) == (PSInvocationState.FAILED, True, "failure: thrown")
+    assert (shell.state, shell.had_errors, str(shell.streams.error[0])) == (
+        PSInvocationState.FAILED,
+        True,
+        "failure: thrown",
+    )
 
 
 def test_output_that_is_no_clixml_is_an_error_and_not_a_hang(pool):
@@ -130,7 +139,9 @@ def test_a_script_that_cannot_start_fails(fleet, pool, monkeypatch):
 
 def test_several_commands_become_one_script(fleet, pool):
     shell = PowerShell(pool)
-    shell.add_cmdlet("Get-Item").add_parameter("Path", "C:\\it's").add_parameter("Force").add_cmdlet("Out-String").add_argument(7).add_statement()
+    shell.add_cmdlet("Get-Item").add_parameter("Path", "C:\\it's").add_parameter("Force").add_cmdlet(
+        "Out-String"
+    ).add_argument(7).add_statement()
     shell.add_script("param($a) $a").add_argument("x'; Stop-Computer; '").merge_error("output")
     shell.invoke()
     assert fleet.host.commands[-1].script == (

@@ -85,7 +85,9 @@ def test_a_megabyte_each_way(fleet, transport):
 def test_input_arrives_as_it_is_sent(fleet):
     protocol = fleet.protocol()
     shell = protocol.open_shell()
-    command = protocol.run_command(shell, "read first; echo got $first; read second; echo got $second", console_mode_stdin=False)
+    command = protocol.run_command(
+        shell, "read first; echo got $first; read second; echo got $second", console_mode_stdin=False
+    )
     for word in ("one", "two"):
         protocol.send_command_input(shell, command, f"{word}\n".encode())
         assert protocol._raw_get_command_output(shell, command)[0] == f"got {word}\n".encode()
@@ -126,7 +128,8 @@ def test_two_commands_at_once_do_not_mix(fleet):
     script = "for i in 1 2 3 4 5 6 7 8; do echo {0}; echo {0} >&2; sleep 0.05; done"
     results: dict[str, tuple[str, str, int]] = {}
     threads = [
-        threading.Thread(target=lambda name=name: results.update({name: run(fleet.protocol(), script.format(name))})) for name in "ABCD"
+        threading.Thread(target=lambda name=name: results.update({name: run(fleet.protocol(), script.format(name))}))
+        for name in "ABCD"
     ]
     for thread in threads:
         thread.start()
@@ -218,6 +221,13 @@ def test_a_command_that_cannot_start(fleet):
 
 
 def test_pypsrp_client_runs_commands(fleet):
-    with Client("127.0.0.1", port=fleet.listener.http_port, ssl=False, auth="negotiate", username="Administrator",
-                password="Win:fleet!2026 ä", no_proxy=True) as client:
+    with Client(
+        "127.0.0.1",
+        port=fleet.listener.http_port,
+        ssl=False,
+        auth="negotiate",
+        username="Administrator",
+        password="Win:fleet!2026 ä",
+        no_proxy=True,
+    ) as client:
         assert client.execute_cmd("echo hello; exit 4") == ("hello\n", "", 4)
