@@ -5,7 +5,7 @@ $encodingCommands = 'Add-Content', 'Export-Clixml', 'Export-Csv', 'Export-PSSess
     'Out-File', 'Select-String', 'Set-Content'
 # An "if" whose condition has one of these asks first what it runs on.
 $askingCondition = 'is_?coreclr|PSVersion|PSEdition|\$Is(Windows|Linux|MacOS)\b|Get-Command|-as \[type\]|' +
-    '\.Get(Type|Member|Method|Property|Field)\(|ImplicitRemoting'
+    '\.Get(Type|Member|Method|Property|Field)\(|ImplicitRemoting|\[Environment\]::Version'
 
 # True under an "if" that asks for the edition, version or platform, or for the member itself.
 function Test-Guarded($Node, $Member) {
