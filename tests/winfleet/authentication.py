@@ -1,7 +1,7 @@
 """Who is calling: the host's accounts, Basic, and NTLM or Negotiate with message encryption (pyspnego as acceptor).
 
-A wrong password and an unknown user cannot be told apart. `Negotiation` is the state of one TCP connection, since NTLM authenticates
-connections and not requests.
+A wrong password and an unknown user cannot be told apart. `Negotiation` is the state of one TCP connection, since NTLM
+authenticates connections and not requests.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class DecryptionError(Exception):
 class Accounts:
     """The accounts of one host and the names under which Windows takes them.
 
-    `user`, `.\\user`, `HOST\\user`, `user@host` and the same with each of `domains`; upper and lower case do not matter.
+    `user`, `.\\user`, `HOST\\user`, `user@host`, the same with each of `domains`; upper and lower case do not matter.
     """
 
     def __init__(self, passwords: Mapping[str, str], hostname: str, domains: Iterable[str] = ()) -> None:
@@ -198,9 +198,10 @@ class Negotiation:
     def encrypt(self, message: bytes) -> tuple[str, bytes]:
         """Return the content type and the body that carry `message` encrypted."""
         sealed = self._context.wrap_winrm(message)
+        length = len(message) + sealed.padding_length
         head = (
             f"--{_BOUNDARY}\r\n\tContent-Type: {SPNEGO_ENCRYPTED}\r\n"
-            f"\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={len(message) + sealed.padding_length}\r\n"
+            f"\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={length}\r\n"
             f"--{_BOUNDARY}\r\n\tContent-Type: application/octet-stream\r\n"
         ).encode()
         body = (

@@ -17,7 +17,7 @@ def create_certificate(directory: Path, hostname: str, address: str, *, days: in
     """Make a certificate for `hostname` and its loopback `address`, signed by itself with SHA-256.
 
     Args:
-        directory: an existing folder; `winrm.crt` and `winrm.key` (PEM, the key readable by its owner only) are written there.
+        directory: an existing folder; `winrm.crt` and `winrm.key` (PEM, the key for its owner only) are written there.
         days: how long it is valid; it starts a day ago, since clocks differ.
 
     Returns:

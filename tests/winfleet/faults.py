@@ -1,7 +1,7 @@
 """Faults that a test switches on for one emulated host.
 
-The listener asks for those of the protocol (`PROTOCOL_FAULTS`) at each request; whoever owns another kind asks for it in the same way
-with `take`. Nothing happens until a fault is set, and each is over after `count` requests.
+The listener asks for those of the protocol (`PROTOCOL_FAULTS`) at each request; who owns another kind asks for it in
+the same way with `take`. Nothing happens until a fault is set, and each is over after `count` requests.
 """
 
 from __future__ import annotations

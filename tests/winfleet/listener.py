@@ -1,7 +1,8 @@
 """The WinRM listener of one emulated host: HTTP on 5985, HTTPS on 5986.
 
-HTTP, connections, who may send what in the clear, faults and counting are here; what a request means is in `shells.py` and below it.
-Everything that a client sends is bounded: the time for a request to arrive, its size, the number of connections.
+HTTP, connections, who may send what in the clear, faults and counting are here; what a request means is in `shells.py`
+and below it. Everything that a client sends is bounded: the time for a request to arrive, its size, the number of
+connections.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class ListenerOptions:
 
     Attributes:
         http_port, https_port: 0 takes any free port; the HTTPS listener exists only when there is a certificate.
-        allow_unencrypted: take Basic and unencrypted messages over HTTP (AllowUnencrypted, off by default as on Windows).
+        allow_unencrypted: take Basic and unencrypted messages over HTTP (off by default as Windows' AllowUnencrypted).
         request_timeout: seconds for a request to arrive once it began.
         keep_alive: seconds that an idle connection is kept.
         max_connections: at once; more are closed at once.
@@ -63,7 +64,8 @@ class WinRMListener:
     """Serves WinRM on one address; `start` and `stop` may be called again and again (a host that restarts).
 
     Attributes:
-        counters: what was served: requests, refused (HTTP 4xx), faults (SOAP), bytes_in and bytes_out (bodies as on the wire), commands.
+        counters: what was served: requests, refused (HTTP 4xx), faults (SOAP), bytes_in and bytes_out (bodies as on the
+            wire), commands.
     """
 
     def __init__(
@@ -292,7 +294,7 @@ class _Connection(BaseHTTPRequestHandler):
         log.debug("%s:%s " + format, *self.client_address, *args)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server calls for a request that it cannot read: answered by the status alone, in a connection's last response."""
+        """What http.server calls for a request that it cannot read: the status alone, as the connection's last word."""
         self.close_connection = True
         self._respond(code, b"")
 
@@ -309,6 +311,7 @@ class _Connection(BaseHTTPRequestHandler):
             log.exception("serving a request failed")
             self.close_connection = True
             self._respond(500, b"")
+
     def _refuse_method(self) -> None:
         self.send_error(405)
 
@@ -332,7 +335,7 @@ class _Connection(BaseHTTPRequestHandler):
         self._respond(status, answer, content_type)
 
     def _read_body(self) -> bytes:
-        """Read the body, of whom it may be: an unauthenticated client, too, must get its 401 on a connection that goes on."""
+        """Read the body, whosever it is: an unauthenticated client must get its 401 on a connection that goes on."""
         if "Transfer-Encoding" in self.headers or len(self.headers.get_all("Content-Length", [])) > 1:
             raise _HTTPError(400)
         length = (self.headers.get("Content-Length") or "").strip()
@@ -394,7 +397,8 @@ class _Connection(BaseHTTPRequestHandler):
         """Return the SOAP message in `body`, and whether it was encrypted.
 
         Raises:
-            _HTTPError: 400 when it cannot be decrypted, 500 when it ought to have been encrypted (as Windows does), 415 for what is no SOAP.
+            _HTTPError: 400 when it cannot be decrypted, 500 when it ought to have been encrypted (as Windows does),
+                415 for what is no SOAP.
         """
         content_type = (self.headers.get("Content-Type") or "").lower()
         if content_type.startswith("multipart/"):
@@ -464,7 +468,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads from a socket; a request must arrive as a whole in its time, so that one who sends byte by byte holds no thread for long."""
+    """Reads from a socket. A request must arrive in its time: who sends byte by byte holds no thread for long."""
 
     def __init__(self, sock: socket.socket, keep_alive: float, request_timeout: float) -> None:
         self._socket = sock

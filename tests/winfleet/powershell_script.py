@@ -1,7 +1,7 @@
 """A PSRP pipeline (commands with parameters, as objects) as the text of one PowerShell script.
 
-A lone script goes through unchanged, as ansible's does. Everything else is quoted, never pasted: a command's name or an argument cannot
-break out of its place.
+A lone script goes through unchanged, as ansible's does. Everything else is quoted, never pasted: a command's name or an
+argument cannot break out of its place.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def quote(text: str) -> str:
     return "'" + _QUOTES.sub(r"\1\1", text) + "'"
 
 
-def literal(value: object, cipher: object = None) -> str:
+def literal(value: object) -> str:
     """Return a value that came by PSRP as a PowerShell expression of the same value."""
     if value is None:
         return "$null"
@@ -68,7 +68,8 @@ def literal(value: object, cipher: object = None) -> str:
         raise UnsupportedPipelineError(f"The argument {value} cannot be given to a command on this host.")
     try:
         # Every other type (dates, GUIDs, numbers of a given width, hashtables, objects) has an exact form in CLIXML.
-        return f"([System.Management.Automation.PSSerializer]::Deserialize({quote(serialize_clixml([value], cipher or _NoCipher()))}))"
+        document = quote(serialize_clixml([value], _NoCipher()))
+        return f"([System.Management.Automation.PSSerializer]::Deserialize({document}))"
     except (TypeError, ValueError, AttributeError) as error:
         raise UnsupportedPipelineError(
             f"An argument of type {type(value).__name__} cannot be given to a command on this host."

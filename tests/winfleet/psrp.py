@@ -1,10 +1,11 @@
 """PSRP: PowerShell runspace pools and their pipelines, with psrpcore as the server's half of the protocol.
 
-A pipeline becomes one script (`powershell_script.py`) that the host runs; the objects that come back are CLIXML documents and go to the
-client as objects. Variables do not survive from one pipeline to the next: each runs in a runspace of its own.
+A pipeline becomes one script (`powershell_script.py`) that the host runs; the objects that come back are CLIXML
+documents and go to the client as objects. What one pipeline leaves in the runspace for the next is the host's matter.
 
-Beside "clixml-output" and "clixml-error" an Execution may give "clixml-failure" (the error that ended the script: the pipeline fails with
-it), "clixml-warning", "clixml-verbose", "clixml-debug" (message texts), and "stdout" and "stderr" (text for the client's screen).
+Beside "clixml-output" and "clixml-error" an Execution may give "clixml-failure" (the error that ended the script: the
+pipeline fails with it), "clixml-warning", "clixml-verbose", "clixml-debug" (message texts), and "stdout" and "stderr"
+(text for the client's screen).
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class RunspacePool(Shell):
             return outgoing.remember(request.message_id, f"<rsp:ReceiveResponse>{''.join(parts)}</rsp:ReceiveResponse>")
 
     def signal(self, request: Request) -> str:
-        """Stop the pipeline, if it still runs, and forget it: whatever the code is, clients send it as the last word on a pipeline."""
+        """Stop the pipeline, if it still runs, and forget it: whatever the code, it is the client's last word on it."""
         pipeline_id = self._pipeline_id(request.element("rsp:Signal").get("CommandId"))
         with self._changed:
             pipeline = self._pipelines.pop(pipeline_id)
@@ -206,7 +207,7 @@ class RunspacePool(Shell):
     def _start(self, pipeline_id: uuid.UUID, metadata: psrpcore.PowerShell) -> None:
         pipeline = self._pipeline(pipeline_id)
         with self._changed:
-            # Without telling the client, as Windows does; psrpcore's start() would tell it, which costs one more Receive.
+            # Without telling the client, as Windows does; psrpcore's start() would, and cost one more Receive.
             pipeline.protocol._change_state(PSInvocationState.Running, emit=False)
         try:
             command = Command(line="", script=script_text(metadata), user=self.user)
@@ -267,7 +268,7 @@ class RunspacePool(Shell):
 class _ServerPool(psrpcore.ServerRunspacePool):
     """psrpcore's pool, which can also hand on an object that is CLIXML already.
 
-    Reading it and writing it again would change it (the types' names get "Deserialized." before them, numbers lose their width).
+    Reading it and writing it again would change it (the types' names get "Deserialized." before them).
     """
 
     def hand_on(self, clixml: ElementTree.Element, message_type: PSRPMessageType, pipeline_id: uuid.UUID) -> None:
@@ -294,7 +295,7 @@ class _Outgoing:
         self.size += len(fragment)
 
     def take(self, limit: int) -> list[bytes]:
-        """Return as many fragments as fit in `limit` bytes, at least one if there is one (8192, the smallest envelope, holds none)."""
+        """Return the fragments that fit in `limit` bytes, but at least one: the smallest envelope (8192) holds none."""
         taken: list[bytes] = []
         while self._fragments and (not taken or limit >= len(self._fragments[0]) + 128):
             taken.append(self._fragments.pop(0))

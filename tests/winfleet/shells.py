@@ -1,7 +1,8 @@
-"""The shells of one host: made, looked up by their owner, counted against quotas, and ended when nobody uses them any more.
+"""The shells of one host: made, looked up by their owner, counted against quotas, ended when nobody uses them any more.
 
-A shell is a WinRS command shell (`winrs.py`) or a PowerShell runspace pool (`psrp.py`); both answer the same operations. Clients that
-die never say so: a shell that no request has touched for its idle time is closed, and closing ends its commands.
+A shell is a WinRS command shell (`winrs.py`) or a PowerShell runspace pool (`psrp.py`); both answer the same
+operations. Clients that die never say so: a shell that no request has touched for its idle time is closed, and closing
+ends its commands.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from . import wsman
 from .execution import Executor
@@ -146,7 +147,8 @@ class Shells:
         """
         kind = self._kind(request.resource_uri)
         if request.operation == "Get" and kind == "config":
-            return f"<cfg:Config><cfg:MaxEnvelopeSizekb>{wsman.MAX_ENVELOPE_SIZE // 1024}</cfg:MaxEnvelopeSizekb></cfg:Config>"
+            kilobytes = wsman.MAX_ENVELOPE_SIZE // 1024
+            return f"<cfg:Config><cfg:MaxEnvelopeSizekb>{kilobytes}</cfg:MaxEnvelopeSizekb></cfg:Config>"
         if request.operation == "Get" and kind is not None:
             with self._find(request, user) as shell:
                 return shell.describe()
@@ -201,8 +203,9 @@ class Shells:
         uri = escape(request.resource_uri)
         return (
             f"<x:ResourceCreated><a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address>"
-            f"<a:ReferenceParameters><w:ResourceURI>{uri}</w:ResourceURI><w:SelectorSet><w:Selector Name={quoteattr('ShellId')}>{shell_id}"
-            f"</w:Selector></w:SelectorSet></a:ReferenceParameters></x:ResourceCreated>{shell.describe()}"
+            f"<a:ReferenceParameters><w:ResourceURI>{uri}</w:ResourceURI>"
+            f'<w:SelectorSet><w:Selector Name="ShellId">{shell_id}</w:Selector></w:SelectorSet>'
+            f"</a:ReferenceParameters></x:ResourceCreated>{shell.describe()}"
         )
 
     def _check_room(self, shell_id: str, user: str) -> None:

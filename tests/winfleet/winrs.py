@@ -228,7 +228,7 @@ def _size(chunk: Chunk) -> int:
 
 
 def _joined(chunks: list[Chunk]) -> list[Chunk]:
-    """Join neighbours of the same stream, so that a command which writes byte by byte does not fill envelopes with tags."""
+    """Join neighbours of the same stream: a command that writes byte by byte must not fill envelopes with tags."""
     return [
         (name, b"".join(data for _, data in group))
         for name, group in itertools.groupby(chunks, key=lambda chunk: chunk[0])
@@ -250,6 +250,7 @@ def _receive_response(command_id: str, chunks: list[Chunk], exit_code: int | Non
     else:
         parts += [f'<rsp:Stream Name="{name}" CommandId="{command_id}" End="true"/>' for name in ("stdout", "stderr")]
         parts.append(
-            f'<rsp:CommandState CommandId="{command_id}" State="{COMMAND_STATE}Done"><rsp:ExitCode>{exit_code}</rsp:ExitCode></rsp:CommandState>'
+            f'<rsp:CommandState CommandId="{command_id}" State="{COMMAND_STATE}Done">'
+            f"<rsp:ExitCode>{exit_code}</rsp:ExitCode></rsp:CommandState>"
         )
     return f"<rsp:ReceiveResponse>{''.join(parts)}</rsp:ReceiveResponse>"

@@ -1,7 +1,7 @@
 """WS-Management envelopes: reading requests within bounds, writing responses and the faults that Windows gives.
 
-Nothing here knows sockets, shells or accounts. A request that cannot be read or served raises `WSManFault`, which carries the code that
-clients look at; `fault_envelope` makes the answer of it.
+Nothing here knows sockets, shells or accounts. A request that cannot be read or served raises `WSManFault`, which
+carries the code that clients look at; `fault_envelope` makes the answer of it.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ def shell_not_found(shell_id: str) -> WSManFault:
     return WSManFault(
         0x8033805B,
         "w:InvalidSelectors",
-        f"The request for the Windows Remote Shell with ShellId {shell_id} failed because the shell was not found on the server. Possible "
-        "causes are: the specified ShellId is incorrect or the shell no longer exists on the server. Provide the correct ShellId or "
-        "create a new shell and retry the operation. ",
+        f"The request for the Windows Remote Shell with ShellId {shell_id} failed because the shell was not found on "
+        "the server. Possible causes are: the specified ShellId is incorrect or the shell no longer exists on the "
+        "server. Provide the correct ShellId or create a new shell and retry the operation. ",
     )
 
 
@@ -83,8 +83,9 @@ def command_not_found(command_id: str) -> WSManFault:
     return WSManFault(
         0x8033805B,
         "w:InvalidSelectors",
-        f"The request for the Windows Remote Shell command with CommandId {command_id} failed because the command was not found on the "
-        "server. Possible causes are: the specified CommandId is incorrect or the command no longer exists on the server. ",
+        f"The request for the Windows Remote Shell command with CommandId {command_id} failed because the command was "
+        "not found on the server. Possible causes are: the specified CommandId is incorrect or the command no longer "
+        "exists on the server. ",
     )
 
 
@@ -100,7 +101,8 @@ def resource_not_found(resource_uri: str) -> WSManFault:
     return WSManFault(
         0x80338000,
         "a:DestinationUnreachable",
-        f"The WS-Management service cannot process the request. The resource URI ({resource_uri}) was not found in the WS-Management catalog.",
+        f"The WS-Management service cannot process the request. The resource URI ({resource_uri}) was not found in the "
+        "WS-Management catalog.",
     )
 
 
@@ -108,7 +110,8 @@ def action_not_supported(action: str) -> WSManFault:
     return WSManFault(
         0x80338001,
         "a:ActionNotSupported",
-        f"The WS-Management service cannot process the request. The action {action} is not supported for this resource.",
+        f"The WS-Management service cannot process the request. The action {action} is not supported for this "
+        "resource.",
     )
 
 
@@ -116,14 +119,13 @@ def envelope_too_large(limit: int = MAX_ENVELOPE_SIZE) -> WSManFault:
     return WSManFault(
         0x80338035,
         "w:EncodingLimit",
-        f"The WS-Management service cannot process the request because it is larger than the MaxEnvelopeSize of {limit} bytes.",
+        f"The WS-Management service cannot process the request because it is larger than the MaxEnvelopeSize of {limit} "
+        "bytes.",
     )
 
 
 def already_exists(what: str) -> WSManFault:
-    return WSManFault(
-        0x80338063, "w:AlreadyExists", f"The WS-Management service cannot create {what}: it exists already."
-    )
+    return WSManFault(0x80338063, "w:AlreadyExists", f"The WS-Management service cannot create {what}: it exists.")
 
 
 def too_many_shells(limit: int) -> WSManFault:
@@ -140,8 +142,8 @@ def too_many_operations(limit: int) -> WSManFault:
     return WSManFault(
         0x803381A6,
         "w:QuotaLimit",
-        "The WS-Management service cannot process the request. The maximum number of concurrent operations for this user has been "
-        f"exceeded. Close existing operations for this user, or raise the quota for this user ({limit}). ",
+        "The WS-Management service cannot process the request. The maximum number of concurrent operations for "
+        f"this user has been exceeded. Close existing operations for this user, or raise the quota for this user ({limit}). ",
         wmi_error=True,
     )
 
@@ -200,7 +202,8 @@ def parse_request(envelope: bytes) -> Request:
     """Read a SOAP envelope.
 
     Raises:
-        WSManFault: too large, not XML, with a document type, too deep, not a SOAP envelope, or without the headers that each request needs.
+        WSManFault: too large, not XML, with a document type, too deep, not a SOAP envelope, or without the headers
+            that each request needs.
     """
     if len(envelope) > MAX_ENVELOPE_SIZE:
         raise envelope_too_large()
@@ -269,18 +272,20 @@ def fault_envelope(fault: WSManFault, relates_to: str = "", machine: str = "winf
             f'<e:MSFT_WmiError xmlns:e="{_WMI_ERROR_NAMESPACE}"><e:error_Code>{fault.code}</e:error_Code>'
             f"<e:Message>{message}</e:Message></e:MSFT_WmiError>" + detail
         )
+    blame = "s:Sender" if fault.subcode and fault.subcode != "w:TimedOut" else "s:Receiver"
     return _envelope(
         _FAULT_ACTION,
         relates_to,
-        f"<s:Fault><s:Code><s:Value>{'s:Sender' if fault.subcode and fault.subcode != 'w:TimedOut' else 's:Receiver'}</s:Value>{subcode}"
-        f'</s:Code><s:Reason><s:Text xml:lang="en-US">{message}</s:Text></s:Reason><s:Detail>{detail}</s:Detail></s:Fault>',
+        f"<s:Fault><s:Code><s:Value>{blame}</s:Value>{subcode}</s:Code>"
+        f'<s:Reason><s:Text xml:lang="en-US">{message}</s:Text></s:Reason><s:Detail>{detail}</s:Detail></s:Fault>',
     )
 
 
 def _envelope(action: str, relates_to: str, body: str) -> bytes:
     relation = f"<a:RelatesTo>{escape(relates_to)}</a:RelatesTo>" if relates_to else ""
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope {_DECLARATIONS} xml:lang="en-US"><s:Header><a:Action>{escape(action)}</a:Action>'
+        f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope {_DECLARATIONS} xml:lang="en-US">'
+        f"<s:Header><a:Action>{escape(action)}</a:Action>"
         f"<a:MessageID>uuid:{str(uuid.uuid4()).upper()}</a:MessageID><a:To>{_ANONYMOUS}</a:To>{relation}</s:Header>"
         f"<s:Body>{body}</s:Body></s:Envelope>"
     ).encode()

@@ -11,9 +11,11 @@ import pytest
 
 CONNECTIONS = {
     "winrm-ntlm": "ansible_connection=winrm ansible_winrm_transport=ntlm ansible_port={http} ansible_winrm_scheme=http",
-    "winrm-basic": "ansible_connection=winrm ansible_winrm_transport=basic ansible_port={https} ansible_winrm_scheme=https "
+    "winrm-basic": "ansible_connection=winrm ansible_winrm_transport=basic ansible_port={https} "
+    "ansible_winrm_scheme=https "
     "ansible_winrm_server_cert_validation=ignore",
-    "psrp": "ansible_connection=psrp ansible_psrp_auth=negotiate ansible_psrp_protocol=http ansible_port={http} ansible_psrp_ignore_proxy=true",
+    "psrp": "ansible_connection=psrp ansible_psrp_auth=negotiate ansible_psrp_protocol=http ansible_port={http} "
+    "ansible_psrp_ignore_proxy=true",
 }
 
 
@@ -22,7 +24,8 @@ def test_raw(fleet, tmp_path, connection):
     variables = CONNECTIONS[connection].format(http=fleet.listener.http_port, https=fleet.listener.https_port)
     inventory = tmp_path / "hosts"
     inventory.write_text(
-        f"host ansible_host=127.0.0.1 ansible_user=reader ansible_password='Winfleet!reader' ansible_shell_type=powershell {variables}\n"
+        "host ansible_host=127.0.0.1 ansible_user=reader ansible_password='Winfleet!reader' "
+        f"ansible_shell_type=powershell {variables}\n"
     )
     (tmp_path / "ansible.cfg").touch()  # none of the project's settings
     ansible = Path(sys.executable).with_name("ansible")

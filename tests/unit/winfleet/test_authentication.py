@@ -96,15 +96,18 @@ def test_a_wrong_password_and_an_unknown_user_look_alike(fleet):
 
 def test_negotiate_with_pypsrp(fleet):
     for auth in ("negotiate", "ntlm"):
-        with WSMan(
-            ADDRESS,
-            port=fleet.listener.http_port,
-            ssl=False,
-            auth=auth,
-            username="reader",
-            password=ACCOUNTS["reader"],
-            no_proxy=True,
-        ) as wsman, WinRS(wsman) as shell:
+        with (
+            WSMan(
+                ADDRESS,
+                port=fleet.listener.http_port,
+                ssl=False,
+                auth=auth,
+                username="reader",
+                password=ACCOUNTS["reader"],
+                no_proxy=True,
+            ) as wsman,
+            WinRS(wsman) as shell,
+        ):
             assert shell.owner == "reader"
     with (
         pytest.raises(PSRPAuthenticationError),
@@ -151,7 +154,8 @@ def test_an_encrypted_message_of_another_connection_is_a_bad_request(fleet):
         b"\tContent-Type: application/octet-stream\r\n\x10\x00\x00\x00" + b"0" * 20 + b"--Encrypted Boundary--\r\n"
     )
     headers = {
-        "Content-Type": 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+        "Content-Type": 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";'
+        'boundary="Encrypted Boundary"'
     }
     for content in (
         body,

@@ -1,4 +1,4 @@
-"""What does not belong here: malformed HTTP and SOAP, hostile sizes and slowness. Always a fault or a 4xx, never a traceback."""
+"""Malformed HTTP and SOAP, hostile sizes and slowness: always a fault or a 4xx, never a traceback."""
 
 from __future__ import annotations
 
@@ -213,11 +213,11 @@ def test_an_unauthenticated_body_is_read_and_the_connection_goes_on(fleet):
 def test_a_client_that_drips_is_dropped(make_fleet):
     fleet = make_fleet(request_timeout=0.6)
     started = time.monotonic()
-    with socket.create_connection((ADDRESS, fleet.listener.http_port), timeout=5) as connection:
-        with pytest.raises(OSError):
-            for byte in b"POST /wsman HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 1000:
-                connection.sendall(bytes([byte]))
-                time.sleep(0.05)
+    address = (ADDRESS, fleet.listener.http_port)
+    with socket.create_connection(address, timeout=5) as connection, pytest.raises(OSError):
+        for byte in b"POST /wsman HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 1000:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
     assert time.monotonic() - started < 4
 
 

@@ -1,4 +1,4 @@
-"""WinRS by pywinrm and pypsrp: commands, their streams, and what happens when they take long, end early or are given up."""
+"""WinRS by pywinrm and pypsrp: commands, their streams, and those that take long, end early or are given up."""
 
 from __future__ import annotations
 
