@@ -156,11 +156,11 @@ class HostExecutor:
                 "memory_mb": sum(p.agent.resident_memory for p in self._warm) >> 20,
             }
 
-    def start(self, command: Command) -> Execution:
-        """See `winfleet.execution.Executor`."""
+    def start(self, command: Command, *, cold: bool = False) -> Execution:
+        """See `winfleet.execution.Executor`; `cold` wants a process of its own whatever the mode."""
         if self._stopped:
             raise ExecutionError("the host is not running")
-        execution = _Execution(self, command)
+        execution = _Execution(self, command, warm=self._mode == "warm" and not cold)
         with self._changed:
             self._executions = {e for e in self._executions if e.live}
             self._executions.add(execution)
@@ -168,10 +168,6 @@ class HostExecutor:
         return execution
 
     # -- what executions ask for ------------------------------------------------------------------------------------------------
-
-    @property
-    def warm(self) -> bool:
-        return self._mode == "warm"
 
     def variables(self, command: Command) -> dict[str, str]:
         return {**self._variables(command.user), **command.environment}
@@ -269,8 +265,9 @@ class _Execution:
     A warm command that reads standard input waits until it has it all, since that tells which process may run it.
     """
 
-    def __init__(self, executor: HostExecutor, command: Command) -> None:
+    def __init__(self, executor: HostExecutor, command: Command, *, warm: bool) -> None:
         self._executor = executor
+        self._warm = warm
         self._command = command
         self._changed = threading.Condition()
         self._input: list[bytes] = []
@@ -297,7 +294,7 @@ class _Execution:
             self._begin_script("pipeline", PowerShellCall(command.script, encoded=True))
             return
         call = powershell_call(command.line)
-        if call is not None and self._executor.warm:
+        if call is not None and self._warm:
             self._begin_script("script", call)
             return
         # A shell of WinRM hands the line to cmd.exe; for a plain powershell.exe that changes nothing but the time it takes

@@ -58,11 +58,9 @@ class Fleet:
             chosen = self._choose(hosts, names)
             number, lock = network.take(self.state, self._recorded_network())
             try:
-                names_of_all = _hosts_file([(identity, network.address_in(identity.address, number)) for identity in hosts.values()])
-                described = [
-                    {**self._settings(hosts[name], number, template, mode), "hosts": f"127.0.0.1 localhost\n{names_of_all}"} for name in chosen
-                ]
+                described = [self._settings(hosts[name], number, template, mode) for name in chosen]
                 self._record_network(number, hosts)
+                self._tell_names(hosts, number)
                 self._each(described, lambda settings: self._start(settings, lock))
             finally:
                 os.close(lock)
@@ -263,10 +261,26 @@ class Fleet:
         return 0
 
     def _record_network(self, number: int, hosts: dict[str, Identity]) -> None:
-        addresses = {name: network.address_in(identity.address, number) for name, identity in hosts.items()}
+        addresses = {}
+        if self._recorded_network() == number:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                addresses = json.loads(self._network_file.read_text())["addresses"]  # hosts of other inventories
+        addresses |= {name: network.address_in(identity.address, number) for name, identity in hosts.items()}
         draft = self._network_file.with_suffix(".new")
         draft.write_text(json.dumps({"network": number, "addresses": addresses}))
         draft.rename(self._network_file)
+
+    def _tell_names(self, hosts: dict[str, Identity], number: int) -> None:
+        """Write what the hosts know of each other's names, as /etc/hosts has it; running hosts see it at once."""
+        file = self.state / "names"
+        known = {line.split()[0]: line for line in (file.read_text().splitlines() if file.exists() else ())}
+        known["127.0.0.1"] = "127.0.0.1 localhost"
+        for identity in hosts.values():
+            short = identity.computer_name.lower()
+            full = f"{short}.{identity.domain} {short}" if identity.domain else short
+            address = network.address_in(identity.address, number)
+            known[address] = f"{address} {full}"
+        file.write_text("\n".join(known.values()) + "\n")  # in place: it is mounted into running hosts
 
     @staticmethod
     def _each(items: Sequence[Any], action: Callable[[Any], None]) -> None:
@@ -280,15 +294,6 @@ class Fleet:
                     errors.append(str(error))
         if errors:
             raise FleetError("\n".join(errors))
-
-
-def _hosts_file(hosts: Sequence[tuple[Identity, str]]) -> str:
-    """Return what the hosts know of each other's names, as /etc/hosts has it."""
-    lines = []
-    for identity, address in hosts:
-        short = identity.computer_name.lower()
-        lines.append(f"{address} {short}.{identity.domain} {short}\n" if identity.domain else f"{address} {short}\n")
-    return "".join(lines)
 
 
 def _started(pid: int) -> str:

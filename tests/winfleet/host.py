@@ -27,6 +27,7 @@ from winfleet.executor import HostExecutor
 from winfleet.faults import Fault, Faults
 from winfleet.identity import NT, Identity
 from winfleet.listener import ListenerOptions, WinRMListener
+from winfleet.programs import Programs
 
 log = logging.getLogger("winfleet")
 
@@ -53,11 +54,12 @@ class Host:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._denied: set[str] = set()
+        self._shutdown: threading.Event | None = None
         self._clock = namespaces.BootClock()
-        (folder / "hosts").write_text(settings["hosts"])
-        self.truthful = {"host name": namespaces.take_host_name(self.identity.computer_name, folder / "hosts"), "uptime": False}
+        self.truthful = {"host name": namespaces.take_host_name(self.identity.computer_name, folder.parents[1] / "names"), "uptime": False}
         self.faults = Faults(HOST_FAULTS)
         self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
+        self.programs = Programs(self.prefix, folder / "tasks.json", self)
         self._certificate = create_certificate(folder, self.identity.computer_name.lower(), self.identity.address)
         self.listener = WinRMListener(
             self.identity.address,
@@ -83,6 +85,7 @@ class Host:
             # What a boot of Windows makes anew; win_reboot waits for it
             registry.append(self.prefix / "system.reg", {NT + r"\Winlogon\AutoLogonChecked": {}})
             self.truthful["uptime"] = self._clock.restart()
+            self.programs.serve()
             self.executor.begin()
             self.booted = time.time()
             for path in self._denied:
@@ -95,23 +98,41 @@ class Host:
             self.phase = "down"
             self.listener.stop()
             self.executor.end()
+            self.programs.stop()
             prefix.stop(self.prefix)
             self._clock.stop()
 
-    def reboot(self, delay: float = 0) -> None:
-        """Restart after `delay` seconds, in the background."""
+    def reboot(self, delay: float = 0, *, off: bool = False) -> bool:
+        """Restart after `delay` seconds, in the background; with `off` stay off. False when that is under way already."""
+        with self._lock:
+            if self._shutdown is not None or self.phase != "up":
+                return False
+            cancelled = self._shutdown = threading.Event()
 
         def run() -> None:
-            if self._stopping.wait(delay):
+            if cancelled.wait(delay):
                 return
-            log.info("restarting")
+            log.info("shutting down" if off else "restarting")
             self.power_off()
+            self._shutdown = None
+            if off:
+                self.phase = "off"
+                return
             self.phase = "restarting"
             # No machine is back at once; clients must see it gone
             if not self._stopping.wait(3):
                 self.power_on()
 
         threading.Thread(target=run, name="reboot", daemon=True).start()
+        return True
+
+    def cancel_reboot(self) -> bool:
+        """Call off a shutdown that is waiting; False when there is none."""
+        with self._lock:
+            cancelled, self._shutdown = self._shutdown, None
+        if cancelled is not None:
+            cancelled.set()
+        return cancelled is not None
 
     def run(self) -> None:
         """Serve until SIGTERM."""
@@ -137,6 +158,10 @@ class Host:
             timer.start()
         return execution
 
+    def run_as_system(self, line: str) -> Execution:
+        """Start a command line as the system account, as the task scheduler does."""
+        return self.executor.start(Command(line=line, user="SYSTEM", skip_cmd=True), cold=True)
+
     def _spawn(self) -> AgentProcess:
         command = [*self._clock.prefix, "wine", prefix.POWERSHELL, *prefix.SHELL_ARGUMENTS, "-File", prefix.HOME_ON_HOST + r"\agent.ps1"]
         return AgentProcess(command, prefix.environment(self.prefix), self.prefix / "drive_c/windows", self.folder / "agent.log")
@@ -144,7 +169,9 @@ class Host:
     def _variables(self, user: str) -> Mapping[str, str]:
         name = self.identity.computer_name
         account = user.rpartition("\\")[2].partition("@")[0] or "Administrator"
-        return {"COMPUTERNAME": name, "USERDOMAIN": name, "USERNAME": account}
+        if account == "SYSTEM":
+            return {"COMPUTERNAME": name, "USERDOMAIN": self.identity.domain.split(".")[0].upper(), "USERNAME": f"{name}$", "WINFLEET_LOGON": "service"}
+        return {"COMPUTERNAME": name, "USERDOMAIN": name, "USERNAME": account, "WINFLEET_LOGON": "network"}
 
     def run_script(self, script: str) -> str:
         """Run a PowerShell script of our own on the host and return its output.

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from winfleet import registry
+from winfleet import programs, registry
 from winfleet.paths import PACKAGE
 
 POWERSHELL = r"C:\windows\system32\WindowsPowerShell\v1.0\powershell.exe"
@@ -101,7 +101,9 @@ def _boot_template(prefix: Path, engine: Path) -> None:
         shutil.copytree(module, shell / "Modules" / module.name, dirs_exist_ok=True)
     for name, script in NESTED.items():
         _nest(shell / "Modules" / name / f"{name}.psd1", script)
+    _place_programs(prefix)
     own = prefix / "drive_c/windows/winfleet"
+    own.mkdir(exist_ok=True)
     shutil.copytree(PACKAGE / "agent", own / "source")
     (own / "source/agent.ps1").rename(own / "agent.ps1")
     registry.append(prefix / "system.reg", {
@@ -116,6 +118,8 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     registry.append(prefix / "user.reg", {
         # Crash dialogs would wait for somebody to click
         r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
+        # Wine prefers its own program of a name
+        r"Software\Wine\DllOverrides": dict.fromkeys(programs.NAMES, "native"),
     })
     _run(prefix, [POWERSHELL, *SHELL_ARGUMENTS, "-File", HOME_ON_HOST + r"\source\compile.ps1", HOME_ON_HOST + r"\source", HOME_ON_HOST], "compiling the agent", 120)
     # Only now: the hook must exist before a process looks for it
@@ -125,6 +129,18 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     if missing:
         raise PrefixError(f"compiling the agent left no {', '.join(missing)}")
     shutil.rmtree(own / "source")
+
+
+def _place_programs(prefix: Path) -> None:
+    if shutil.which("makensis") is None:
+        raise PrefixError("makensis is not installed; on Debian and Ubuntu: apt-get install --no-install-recommends nsis")
+    (prefix / programs.CALLS).mkdir(parents=True)
+    first = prefix / "drive_c/windows/system32" / programs.NAMES[0]
+    first.unlink(missing_ok=True)
+    programs.build(PACKAGE / "doubles" / "programs" / "call.nsi", first)
+    for name in programs.NAMES[1:]:
+        (first.parent / name).unlink(missing_ok=True)
+        shutil.copy2(first, first.parent / name)
 
 
 def _nest(manifest: Path, script: str) -> None:

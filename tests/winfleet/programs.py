@@ -1,0 +1,280 @@
+"""Programs of Windows that Wine lacks or only pretends to have, played by a host's supervisor: shutdown.exe and schtasks.exe.
+
+In the prefix each is the same small program (doubles/programs/call.nsi): it leaves a file with its command line in C:\\windows\\winfleet\\calls
+and waits for the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from winfleet import commandline
+from winfleet.execution import Command, Execution
+
+log = logging.getLogger("winfleet")
+
+NAMES = ("shutdown.exe", "schtasks.exe")
+CALLS = Path("drive_c/windows/winfleet/calls")
+NO_SHUTDOWN = 1116
+ALREADY_SCHEDULED = 1190
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program prints, and its exit code."""
+
+    exit_code: int = 0
+    output: str = ""
+
+
+class Machine(Protocol):
+    """What the programs need of their host."""
+
+    def reboot(self, delay: float, *, off: bool) -> bool:
+        """Shut down after `delay` seconds; False when that is under way already."""
+
+    def cancel_reboot(self) -> bool:
+        """Call off a shutdown that is waiting; False when there is none."""
+
+    def run_as_system(self, line: str) -> Execution:
+        """Start a command line as the system account."""
+
+
+class Programs:
+    """Answers the calls from one host.
+
+    Args:
+        prefix: the host's prefix.
+        state: a file that keeps the scheduled tasks across restarts.
+    """
+
+    def __init__(self, prefix: Path, state: Path, machine: Machine) -> None:
+        self._calls = prefix / CALLS
+        self._machine = machine
+        self._tasks = Tasks(state, machine.run_as_system)
+        self._stopped = threading.Event()
+
+    def serve(self) -> None:
+        """Answer calls until `stop`."""
+        self._stopped.clear()
+        self._calls.mkdir(parents=True, exist_ok=True)
+        for old in self._calls.iterdir():
+            old.unlink()
+        threading.Thread(target=self._loop, name="programs", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _loop(self) -> None:
+        while not self._stopped.wait(0.1):
+            for call in self._calls.glob("*.call"):
+                program, logon, line = call.read_bytes().decode("utf-16-le").split("\n", 2)
+                call.unlink()
+                threading.Thread(target=self._handle, args=(call, program, logon, line), daemon=True).start()
+
+    def _handle(self, call: Path, program: str, logon: str, line: str) -> None:
+        name = program.rpartition("\\")[2].lower()
+        arguments = commandline.split(line)[1:]
+        log.info("%s %s", name, " ".join(arguments))
+        try:
+            answer = self.shutdown(arguments) if name == "shutdown.exe" else self._tasks.run(arguments)
+        except UsageError as error:
+            answer = Answer(1, f"ERROR: {error}\r\n")
+        draft = call.with_suffix(".draft")
+        draft.write_bytes(struct.pack("<i", answer.exit_code) + answer.output.encode("cp437", "replace"))
+        draft.rename(call.with_suffix(".answer"))
+
+    def shutdown(self, arguments: list[str]) -> Answer:
+        """shutdown.exe /r | /s | /a [/t seconds] [/c comment] [/f] [/d reason]."""
+        options = Options(arguments, values={"t", "c", "d", "m"})
+        if "a" in options:
+            return Answer() if self._machine.cancel_reboot() else Answer(
+                NO_SHUTDOWN, "Unable to abort the system shutdown because no shutdown was in progress.(1116)\r\n"
+            )
+        if "r" not in options and "s" not in options:
+            raise UsageError("expected /r, /s or /a")
+        text = options.get("t", "30")
+        if not text.isdigit():
+            raise UsageError(f"/t is {text!r}, expected seconds")
+        if not self._machine.reboot(float(text), off="s" in options):
+            return Answer(ALREADY_SCHEDULED, "A system shutdown has already been scheduled.(1190)\r\n")
+        return Answer()
+
+
+class UsageError(Exception):
+    """A program was called in a way that is not emulated or is wrong."""
+
+
+class Options:
+    """Options of a Windows program: /name or -name, some followed by a value."""
+
+    def __init__(self, arguments: list[str], values: set[str]) -> None:
+        self._found: dict[str, str] = {}
+        rest = list(arguments)
+        while rest:
+            option = rest.pop(0)
+            if option[:1] not in "/-" or len(option) < 2:
+                raise UsageError(f"Invalid argument/option - '{option}'.")
+            name = option[1:].lower()
+            if name in values:
+                if not rest:
+                    raise UsageError(f"Value expected for '{option}'.")
+                self._found[name] = rest.pop(0)
+            else:
+                self._found[name] = ""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
+
+    def get(self, name: str, default: str = "") -> str:
+        return self._found.get(name, default)
+
+
+@dataclass
+class Task:
+    """A scheduled task, as far as it is emulated: it runs when told to."""
+
+    name: str
+    line: str
+    account: str
+    last_run: float = 0.0
+    last_result: int = 267011  # SCHED_S_TASK_HAS_NOT_RUN
+
+
+class Tasks:
+    """schtasks.exe: /create, /run, /query, /end, /delete."""
+
+    def __init__(self, state: Path, start: Callable[[str], Execution]) -> None:
+        self._state = state
+        self._start = start
+        self._lock = threading.RLock()
+        self._running: dict[str, Execution] = {}
+        stored = json.loads(state.read_text()) if state.exists() else []
+        self._tasks = {item["name"].lower(): Task(**item) for item in stored}
+
+    def _save(self) -> None:
+        draft = self._state.with_suffix(".new")
+        draft.write_text(json.dumps([asdict(task) for task in self._tasks.values()]))
+        draft.rename(self._state)
+
+    def run(self, arguments: list[str]) -> Answer:
+        """Do what the command line says.
+
+        Raises:
+            UsageError: it is wrong, or more than is emulated.
+        """
+        options = Options(arguments, {"tn", "tr", "sc", "st", "sd", "ru", "rp", "rl", "mo", "d", "m", "fo", "delay", "ec", "i"})
+        for verb in ("create", "run", "query", "end", "delete"):
+            if verb in options:
+                with self._lock:
+                    action: Callable[[Options], Answer] = getattr(self, f"_{verb}")
+                    return action(options)
+        raise UsageError("Invalid syntax. Expected /create, /run, /query, /end or /delete.")
+
+    def _find(self, options: Options) -> Task:
+        name = "\\" + options.get("tn").lstrip("\\")
+        if (task := self._tasks.get(name.lower())) is None:
+            raise UsageError("The system cannot find the file specified.")
+        return task
+
+    def _create(self, options: Options) -> Answer:
+        if "tn" not in options or "tr" not in options or "sc" not in options:
+            raise UsageError("Invalid syntax. /create needs /tn, /tr and /sc.")
+        name = "\\" + options.get("tn").lstrip("\\")
+        account = options.get("ru", "SYSTEM")
+        if account.upper().rpartition("\\")[2] != "SYSTEM":
+            raise UsageError(f"the emulated host runs tasks as SYSTEM only, not as {account}.")
+        if name.lower() in self._tasks and "f" not in options:
+            raise UsageError(f'the task name "{name[1:]}" already exists; /f replaces it.')
+        if len(options.get("tr")) > 261:
+            raise UsageError("Value for '/TR' option cannot be more than 261 character(s).")
+        self._tasks[name.lower()] = Task(name, options.get("tr"), "SYSTEM")
+        self._save()
+        return Answer(0, f'SUCCESS: The scheduled task "{name[1:]}" has successfully been created.\r\n')
+
+    def _run(self, options: Options) -> Answer:
+        task = self._find(options)
+        if task.name.lower() not in self._running:
+            execution = self._start(task.line)
+            execution.close_input()
+            self._running[task.name.lower()] = execution
+            task.last_run, task.last_result = time.time(), 267009  # SCHED_S_TASK_RUNNING
+            threading.Thread(target=self._follow, args=(task, execution), daemon=True).start()
+        return Answer(0, f'SUCCESS: Attempted to run the scheduled task "{task.name[1:]}".\r\n')
+
+    def _follow(self, task: Task, execution: Execution) -> None:
+        while execution.exit_code is None:
+            execution.read(1.0)  # a task has no console: its output is lost
+        with self._lock:
+            self._running.pop(task.name.lower(), None)
+            task.last_result = execution.exit_code
+            self._save()
+
+    def _end(self, options: Options) -> Answer:
+        task = self._find(options)
+        if execution := self._running.get(task.name.lower()):
+            execution.terminate()
+        return Answer(0, f'SUCCESS: The scheduled task "{task.name[1:]}" has been terminated successfully.\r\n')
+
+    def _delete(self, options: Options) -> Answer:
+        task = self._find(options)
+        if "f" not in options:
+            raise UsageError("/delete asks for confirmation; use /f.")
+        del self._tasks[task.name.lower()]
+        self._save()
+        return Answer(0, f'SUCCESS: The scheduled task "{task.name[1:]}" was successfully deleted.\r\n')
+
+    def _query(self, options: Options) -> Answer:
+        tasks = [self._find(options)] if "tn" in options else list(self._tasks.values())
+        rows = [self._row(task) for task in tasks]
+        kind = options.get("fo", "TABLE").upper()
+        columns = list(self._row(Task("", "", ""))) if "v" in options else ["TaskName", "Next Run Time", "Status"]
+        if kind == "LIST":
+            return Answer(0, "".join("\r\n" + "".join(f"{c + ':':<38}{row[c]}\r\n" for c in ["HostName", *columns] if c in row) for row in rows))
+        if kind == "CSV":
+            lines = [] if "nh" in options else [",".join(f'"{c}"' for c in columns)]
+            lines += [",".join('"' + row[c].replace('"', '""') + '"' for c in columns) for row in rows]
+            return Answer(0, "".join(f"{line}\r\n" for line in lines))
+        lines = [] if "nh" in options else ["", "Folder: \\", f"{'TaskName':<40} {'Next Run Time':<22} {'Status':<15}", "=" * 40 + " " + "=" * 22 + " " + "=" * 15]
+        lines += [f"{row['TaskName'][1:]:<40} {row['Next Run Time']:<22} {row['Status']:<15}" for row in rows]
+        return Answer(0, "".join(f"{line}\r\n" for line in lines))
+
+    def _row(self, task: Task) -> dict[str, str]:
+        ran = time.strftime("%m/%d/%Y %I:%M:%S %p", time.localtime(task.last_run)) if task.last_run else "11/30/1999 12:00:00 AM"
+        return {
+            "TaskName": task.name,
+            "Next Run Time": "N/A",
+            "Status": "Running" if task.name.lower() in self._running else "Ready",
+            "Last Run Time": ran,
+            "Last Result": str(task.last_result),
+            "Task To Run": task.line,
+            "Run As User": task.account,
+        }
+
+
+def build(source: Path, target: Path) -> None:
+    """Compile the program that stands for all of them.
+
+    Raises:
+        OSError: makensis is not there or fails.
+    """
+    done = subprocess.run(
+        ["makensis", "-V1", f"-DOUTPUT={target}", str(source)], capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]}
+    )
+    if done.returncode:
+        raise OSError(f"makensis failed: {done.stdout}{done.stderr}")
+    # A program of the console subsystem, not of the graphical one: shells wait for its end
+    data = bytearray(target.read_bytes())
+    header = struct.unpack_from("<i", data, 0x3C)[0]
+    struct.pack_into("<H", data, header + 0x5C, 3)
+    target.write_bytes(data)
