@@ -37,12 +37,12 @@ PYTHONS_OF_CORE: dict[str, tuple[tuple[int, int], ...]] = {
 }
 
 # Commands and the Debian (and Ubuntu) packages that bring them.
-FLEET_COMMANDS: dict[str, tuple[str, ...]] = {"wine": ("wine64", "wine")}
+FLEET_COMMANDS: dict[str, tuple[str, ...]] = {"wine": ("wine64", "wine"), "makensis": ("nsis",)}
 COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "demo": FLEET_COMMANDS,
     "fleet": FLEET_COMMANDS,
-    # nsis: stand-ins for installers; git and shellcheck: the gates
-    "test": {**FLEET_COMMANDS, "makensis": ("nsis",), "git": ("git",), "shellcheck": ("shellcheck",)},
+    # git and shellcheck: the gates
+    "test": {**FLEET_COMMANDS, "git": ("git",), "shellcheck": ("shellcheck",)},
 }
 
 # winfleet's engine and paths modules are of the standard library only, as this one is
@@ -218,7 +218,7 @@ def make_venv(venv: Path, python: Python, names: Sequence[str]) -> None:
     if is_current(venv, names):
         return
     stamp = stamp_of(venv)
-    label = f"{venv.relative_to(ROOT)} ({python}, ansible-core {names[0].removeprefix('core-').removesuffix('.txt')})"
+    label = f"{venv.relative_to(ROOT)} ({python})"
     if names[0] in stamp:  # complete for this ansible-core: pip brings it up to date in place
         (venv / "installed.json").unlink()
     else:
@@ -242,19 +242,19 @@ def make_venv(venv: Path, python: Python, names: Sequence[str]) -> None:
     (venv / "installed.json").write_text(json.dumps(stamp, indent=2) + "\n")
 
 
-def main_venv(purpose: str, pythons: dict[tuple[int, int], Python]) -> Path:
+def main_venv(purpose: str, pythons: dict[tuple[int, int], Python]) -> None:
     """.venv: the newest Python with its ansible-core; with the test tools when tests are to be run."""
     venv = ROOT / ".venv"
     python = pythons[max(version for version, python in pythons.items() if python.complete)]
     core = CORE_OF_PYTHON[python.version]
     make_venv(venv, python, [f"core-{core}.txt", *([f"test-{core}.txt"] if purpose == "test" else [])])
-    return venv
+    if purpose == "test":
+        make_venv(CACHE / "venvs" / "galaxy-importer", python, [f"importer-{core}.txt"])
 
 
 def core_venvs(pythons: dict[tuple[int, int], Python]) -> None:
     """.cache/venvs/core-X: every ansible-core that the Pythons here can run; that of .venv is a link to it."""
     folder = CACHE / "venvs"
-    folder.mkdir(exist_ok=True)
     own = core_of(ROOT / ".venv")
     for core, versions in PYTHONS_OF_CORE.items():
         venv = folder / f"core-{core}"
@@ -305,6 +305,7 @@ def prepare(purpose: str) -> None:
             if still := missing_packages(purpose, pythons):
                 raise SetupError(f"still missing after their installation: {' '.join(still)}", 2)
         prepare_engine()
+        (CACHE / "venvs").mkdir(exist_ok=True)
         main_venv(purpose, pythons)
         if purpose == "test":
             core_venvs(pythons)
