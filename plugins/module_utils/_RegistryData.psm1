@@ -232,7 +232,10 @@ function ConvertTo-RegistryData {
             , [RawValue]::FromText((ConvertTo-Text -Data $Data -Expected 'text') + "`0")
         }
         'multistring' {
-            $list = if ($Data -is [System.Collections.IList]) { $Data } else { , $Data }
+            $list = $Data
+            if ($Data -isnot [System.Collections.IList]) {
+                $list = , $Data
+            }
             $text = [System.Text.StringBuilder]::new()
             foreach ($item in $list) {
                 $item = ConvertTo-Text -Data $item -Expected 'a list of texts'
@@ -255,7 +258,10 @@ function ConvertTo-RegistryData {
             , [BitConverter]::GetBytes([uint64]$number)
         }
         { $_ -in 'binary', 'none' } {
-            , (ConvertTo-ByteArray -Data $(if ($null -eq $Data) { '' } else { $Data }))
+            if ($null -eq $Data) {
+                $Data = ''
+            }
+            , (ConvertTo-ByteArray -Data $Data)
         }
     }
     [RawValue]::new($kinds[$Type], $bytes)

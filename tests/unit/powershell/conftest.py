@@ -1,0 +1,31 @@
+"""Fixtures of the tests of the PowerShell module utilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from powershell_host import PowerShellHost
+
+KEY = r"HKLM:\SOFTWARE\Unit"
+
+
+@pytest.fixture(scope="session")
+def powershell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PowerShellHost]:
+    """One PowerShell process for all tests."""
+    host = PowerShellHost(tmp_path_factory.mktemp("host") / "prefix")
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def key(powershell: PowerShellHost) -> Iterator[str]:
+    """A key that does not exist, in either view, removed after the test."""
+    remove = (
+        "foreach ($view in 'Registry64', 'Registry32') {"
+        " $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', $view);"
+        r" $base.DeleteSubKeyTree('SOFTWARE\Unit', $false); $base.Dispose() }"
+    )
+    powershell.run(remove)
+    yield KEY
+    powershell.run(remove)

@@ -1,0 +1,31 @@
+# Runs scripts that the tests send, one line each (base64 of JSON with script and case), and answers with a line each.
+# The module utilities are loaded as ansible-core loads them: C# compiled in one go, each .psm1 a module of its own.
+$ErrorActionPreference = 'Stop'
+$folder = $PSScriptRoot
+
+$addType = [scriptblock]::Create([IO.File]::ReadAllText("$folder\Ansible.ModuleUtils.AddType.psm1"))
+New-Module -Name AddType -ScriptBlock $addType | Import-Module -Scope Global
+$sources = 'Ansible.Basic.cs', '_Native.cs' | ForEach-Object -Process { [IO.File]::ReadAllText("$folder\$_") }
+Add-CSharpType -References $sources
+foreach ($file in [IO.Directory]::GetFiles($folder, '_*.psm1')) {
+    $name = [IO.Path]::GetFileNameWithoutExtension($file)
+    $errors = $null
+    $ast = [System.Management.Automation.Language.Parser]::ParseInput([IO.File]::ReadAllText($file), $name, [ref]$null, [ref]$errors)
+    if ($errors) {
+        throw "$($name): $($errors -join '; ')"
+    }
+    New-Module -Name $name -ScriptBlock $ast.GetScriptBlock() | Import-Module -Scope Global
+}
+
+[Console]::Out.WriteLine('ready')
+while ($line = [Console]::In.ReadLine()) {
+    $request = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line)) | ConvertFrom-Json -AsHashtable
+    $answer = try {
+        @{ value = & ([scriptblock]::Create($request.script)) $request.case }
+    }
+    catch {
+        @{ error = $_.Exception.Message; trace = "$($_.ScriptStackTrace)" }
+    }
+    $json = ConvertTo-Json -InputObject $answer -Depth 12 -Compress
+    [Console]::Out.WriteLine([Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($json)))
+}

@@ -1,0 +1,122 @@
+"""One PowerShell process on one emulated host, with the collection's module utilities loaded."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import select
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from winfleet import prefix, registry
+from winfleet.engine import prepare_engine
+from winfleet.identity import Identity
+from winfleet.paths import state_directory
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = Path(__file__).resolve().parent
+
+
+class PowerShellError(Exception):
+    """What a script threw; the trace is for whoever reads the failed test."""
+
+    def __init__(self, message: str, trace: str) -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class PowerShellHost:
+    """A host of its own, cloned from the fleet's template and thrown away afterwards; no listener, no agent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.disk = folder / "drive_c"
+        state = state_directory()
+        prefix.clone(prefix.prepare_template(state, prepare_engine(state)), folder)
+        registry.append(folder / "system.reg", Identity(name="unit-2019", address="127.0.0.1").registry())
+        place = self.disk / "unit"
+        place.mkdir()
+        specification = importlib.util.find_spec("ansible")
+        assert specification and specification.submodule_search_locations
+        core = Path(specification.submodule_search_locations[0]) / "module_utils"
+        for file in (
+            FOLDER / "driver.ps1",
+            core / "csharp/Ansible.Basic.cs",
+            core / "powershell/Ansible.ModuleUtils.AddType.psm1",
+            *(ROOT / "plugins/module_utils").glob("_*.*"),
+        ):
+            shutil.copy(file, place)
+        self._pty, terminal = os.openpty()
+        self._said = bytearray()
+        self._process = subprocess.Popen(
+            ["wine", prefix.POWERSHELL, *prefix.SHELL_ARGUMENTS, "-File", r"C:\unit\driver.ps1"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env=prefix.environment(folder),
+            cwd=folder,
+        )
+        os.close(terminal)
+        threading.Thread(target=self._listen, daemon=True).start()
+        assert self._line(240) == "ready", self._said.decode(errors="replace")
+
+    def _listen(self) -> None:
+        """Keep what the process says on standard error, so that it never waits for a reader."""
+        while True:
+            try:
+                data = os.read(self._pty, 65536)
+            except OSError:
+                return
+            if not data:
+                return
+            self._said += data
+
+    def _line(self, timeout: float) -> str:
+        assert self._process.stdout
+        until = time.monotonic() + timeout
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0, until - time.monotonic()))
+            data = os.read(self._process.stdout.fileno(), 1 << 20) if ready else b""
+            if not data:
+                raise TimeoutError(f"PowerShell does not answer: {self._said.decode(errors='replace')[-2000:]}")
+            line += data
+        return line.decode().strip().splitlines()[-1]
+
+    def run(self, script: str, case: Any = None, timeout: float = 240) -> Any:
+        """Run a script; `$case` is the case as hashtables and lists. Returns its output, one object bare, as JSON has it.
+
+        Raises:
+            PowerShellError: when the script throws.
+        """
+        request = json.dumps({"script": "param($case)\n" + script, "case": case})
+        assert self._process.stdin
+        self._process.stdin.write(base64.b64encode(request.encode()) + b"\n")
+        self._process.stdin.flush()
+        answer = json.loads(base64.b64decode(self._line(timeout)))
+        if "error" in answer:
+            raise PowerShellError(answer["error"], answer["trace"])
+        return answer.get("value")
+
+    def each(self, script: str, cases: list[Any]) -> list[Any]:
+        """Run a script for each case in one call: its output, or the text of what it threw."""
+        loop = "foreach ($one in $case) { $result = try { & { param($case)\n%s\n} $one } catch { $_.Exception.Message }; , @(, $result) }"
+        results = self.run("$all = @(" + loop % script + "); , $all", cases)
+        assert len(results) == len(cases)
+        return [result[0] for result in results]
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        prefix.stop(self.folder)
+        os.close(self._pty)
