@@ -80,7 +80,10 @@ function New-RegistryValue {
             $wanted = ConvertTo-RegistryData -Type $Type -Data $Data
         }
         catch {
-            $found = if ($null -eq $Data) { 'none' } elseif ($Sensitive) { 'something else' } else { ConvertTo-Json -InputObject $Data -Compress }
+            $found = if ($null -eq $Data) { 'none' }
+            elseif ($Sensitive) { 'something else' }
+            elseif ($Data -is [ValueType]) { "$Data" }
+            else { ConvertTo-Json -InputObject $Data -Compress }
             if ($found.Length -gt 100) {
                 $found = $found.Substring(0, 100) + '...'
             }
@@ -649,7 +652,7 @@ function Write-RegistryPlan {
             }
         }
         catch {
-            $reason = "$(Format-RegistryName -Key $change -Name $change.Name): $(Get-InnerMessage -ErrorRecord $_)"
+            $reason = "$(Format-RegistryName -Key $change -Name $change.Name): $((Get-InnerMessage -ErrorRecord $_).TrimEnd('.'))"
             $left = @(Undo-RegistryWrite -Step $steps)
             if ($left.Count) {
                 throw "$reason. Undoing what had been written failed for: $($left -join '; '). The receipt $receipt has the values as they were."

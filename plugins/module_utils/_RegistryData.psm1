@@ -150,10 +150,9 @@ function ConvertTo-WholeNumber {
         throw $expected
     }
 
-    $range = [decimal][Math]::Pow(2, $Bits - 1)
-    $limit = if ($Bits -eq 64) { [decimal][uint64]::MaxValue } else { [decimal][uint32]::MaxValue }
-    if ($number -lt -$range -or $number -gt $limit) {
-        throw "$expected, in the range of -$range to $limit"
+    $least, $most = if ($Bits -eq 64) { [long]::MinValue, [uint64]::MaxValue } else { [int]::MinValue, [uint32]::MaxValue }
+    if ($number -lt [decimal]$least -or $number -gt [decimal]$most) {
+        throw "$expected, in the range of $least to $most"
     }
     $number
 }

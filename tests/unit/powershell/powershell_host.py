@@ -40,6 +40,8 @@ class PowerShellHost:
         state = state_directory()
         prefix.clone(prefix.prepare_template(state, prepare_engine(state)), folder)
         registry.append(folder / "system.reg", Identity(name="unit-2019", address="127.0.0.1").registry())
+        # As the fleet does, or Wine overwrites the computer's name
+        registry.append(folder / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
         place = self.disk / "unit"
         place.mkdir()
         specification = importlib.util.find_spec("ansible")

@@ -1,0 +1,188 @@
+"""Receipts: where they are kept, what is in them, which are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from powershell_host import PowerShellError, PowerShellHost
+
+APPLY = """
+$plan = Get-RegistryPlan -Value @(foreach ($value in $case) { New-RegistryValue @value })
+(Write-RegistryPlan -Plan $plan -Source unit).Receipt
+"""
+READ = "Get-Receipt -Name $case"
+
+
+@pytest.fixture
+def folder(powershell: PowerShellHost, key: str) -> Iterator[Path]:
+    """Where receipts are kept; there is none yet."""
+    parent = powershell.disk / "ProgramData/infoprotect"
+    shutil.rmtree(parent, ignore_errors=True)
+    yield parent / "receipts"
+    if parent.is_symlink():
+        parent.unlink()
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+def write(powershell: PowerShellHost, key: str, *values: dict[str, object]) -> str:
+    return powershell.run(APPLY, [{"Path": key, "Name": "a", "Data": "x"}, *values])
+
+
+def test_receipt_has_what_was_and_what_is(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    write(powershell, key)
+    path = powershell.run(APPLY, [{"Path": key, "Name": "a", "Data": "y"}, {"Path": key + r"\New", "Name": "b", "Type": "dword", "Data": 7, "View": 32}])
+    name = path.rsplit("\\", 1)[1]
+    assert path.startswith("C:\\ProgramData\\infoprotect\\receipts\\000002-")
+    assert path.endswith("Z-unit.json")
+    content = json.loads((folder / name).read_text(encoding="utf-8"))
+    assert content["receipt"]["schema"] == 1
+    assert content["receipt"]["collection"] == "infoprotect.aip"
+    assert content["receipt"]["module"] == "unit"
+    assert content["receipt"]["host"]["name"] == "UNIT-2019"
+    assert content["receipt"]["host"]["machine_guid"]
+    assert content["new_keys"] == [{"path": key, "view": 32}, {"path": key + r"\New", "view": 32}]
+    assert content["values"] == [
+        {
+            "path": key,
+            "view": 64,
+            "name": "a",
+            "before": {"kind": 1, "bytes": "eAAAAA==", "text": 'string "x"'},
+            "after": {"kind": 1, "bytes": "eQAAAA==", "text": 'string "y"'},
+            "sensitive": False,
+        },
+        {
+            "path": key + r"\New",
+            "view": 32,
+            "name": "b",
+            "before": None,
+            "after": {"kind": 4, "bytes": "BwAAAA==", "text": "dword 0x00000007"},
+            "sensitive": False,
+        },
+    ]
+    assert [file.name for file in folder.iterdir() if not file.name.startswith("0000")] == [], "nothing temporary stays"
+
+
+def test_sensitive_values_are_protected(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    write(powershell, key, {"Path": key, "Name": "s", "Data": "hunter1", "Sensitive": True})
+    path = write(powershell, key + r"\Other", {"Path": key, "Name": "s", "Data": "hunter2", "Sensitive": True})
+    for file in folder.iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert "hunter" not in text
+        assert "aAB1AG4AdABlAHIA" not in text, "the text in UTF-16 and base64"
+    script = READ + " | ForEach-Object { $_.Values[1] } | ForEach-Object { $_.Sensitive; ConvertFrom-RegistryData -Value $_.Before; ConvertFrom-RegistryData -Value $_.After }"
+    assert powershell.run(script, path) == [True, "hunter1", "hunter2"]
+
+
+def test_names_that_utf8_cannot_hold_survive(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    script = r"""
+$name = "a" + [char]0xD800
+$plan = Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name $name -Data x)
+$receipt = Get-Receipt -Name (Write-RegistryPlan -Plan $plan -Source unit).Receipt
+[int]$receipt.Values[0].Name[1]; $receipt.Values[0].Name.Length"""
+    assert powershell.run(script, key) == [0xD800, 2]
+
+
+def test_folder_is_for_administrators_and_the_system_only(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    write(powershell, key)
+    script = r"""
+foreach ($path in 'C:\ProgramData\infoprotect', 'C:\ProgramData\infoprotect\receipts') {
+    $security = [System.Security.AccessControl.DirectorySecurity]::new($path, 'Access')
+    $security.GetAccessRules($true, $true, [System.Security.Principal.SecurityIdentifier]) | ForEach-Object { $_.IdentityReference.Value }
+}"""
+    accounts = set(powershell.run(script))
+    assert accounts
+    assert accounts.isdisjoint({"S-1-1-0", "S-1-5-11", "S-1-5-32-545", "S-1-5-7"}), "everyone, authenticated users, users, anonymous"
+    for place in (folder, folder.parent):
+        assert place.stat().st_mode & 0o007 == 0
+
+
+def test_folder_of_a_foreign_owner_is_refused(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    folder.parent.mkdir()
+    os.chown(folder.parent, 65534, 65534)
+    with pytest.raises(PowerShellError, match=r"C:\\ProgramData\\infoprotect belongs to .*: expected the administrators"):
+        write(powershell, key)
+    assert powershell.run(r"$null -eq [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit')") is True
+
+
+def test_receipt_of_a_foreign_owner_is_refused(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    path = write(powershell, key)
+    os.chown(folder / path.rsplit("\\", 1)[1], 65534, 65534)
+    with pytest.raises(PowerShellError, match="belongs to .*: expected the administrators"):
+        powershell.run(READ, "latest")
+
+
+def test_first_and_newest_fifty_are_kept(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    script = """
+foreach ($i in 1..55) {
+    $plan = Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name a -Type dword -Data $i)
+    $null = Write-RegistryPlan -Plan $plan -Source unit
+}
+foreach ($name in 'first', 'latest') { [IO.Path]::GetFileName((Get-Receipt -Name $name).Path).Substring(0, 6) }"""
+    assert powershell.run(script, key) == ["000001", "000055"]
+    numbers = sorted(int(file.name.split("-")[0]) for file in folder.iterdir())
+    assert numbers == [1, *range(6, 56)]
+
+
+def test_no_receipt_yet(powershell: PowerShellHost, folder: Path) -> None:
+    with pytest.raises(PowerShellError, match=r"There is no receipt in C:\\ProgramData\\infoprotect\\receipts"):
+        powershell.run(READ, "latest")
+
+
+def test_other_files_in_the_folder_do_not_count(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    path = write(powershell, key)
+    (folder / "zzz.json").write_text("{}")
+    (folder / "999999-note.json").write_text("{}")
+    assert powershell.run("(Get-Receipt -Name latest).Path") == path
+
+
+GOOD = {
+    "receipt": {"schema": 1, "collection": "infoprotect.aip", "module": "tls", "time": "2026-01-01T00:00:00Z", "host": {"name": "UNIT-2019", "machine_guid": "?"}},
+    "new_keys": [],
+    "values": [],
+}
+
+
+def change(**changes: object) -> dict:
+    return {**GOOD, "receipt": {**GOOD["receipt"], **changes}}
+
+
+BAD = {
+    "text.json": ("not json", "is no receipt of infoprotect.aip: it is not JSON"),
+    "empty.json": ("", "is no receipt of infoprotect.aip: it is not JSON"),
+    "list.json": ([], "is no receipt of infoprotect.aip"),
+    "other.json": ({"a": 1}, "is no receipt of infoprotect.aip"),
+    "collection.json": (change(collection="somebody.else"), "is no receipt of infoprotect.aip"),
+    "version.json": (change(schema=2), "has version '2': expected version 1"),
+    "host.json": (change(host={"name": "OTHER", "machine_guid": "elsewhere"}), r"belongs to another host \('OTHER'\): expected one of this host \('UNIT-2019'\)"),
+    "renamed.json": (change(host={"name": "OLD", "machine_guid": "?"}), "belongs to 'OLD': expected 'UNIT-2019'. If the host was renamed"),
+    "view.json": ({**GOOD, "values": [{"path": "HKLM:\\SOFTWARE\\X", "view": 16, "name": "a", "before": None, "after": None}]}, "a record has no path, name or view"),
+    "bytes.json": ({**GOOD, "values": [{"path": "HKLM:\\SOFTWARE\\X", "view": 64, "name": "a", "before": {"kind": 1, "bytes": "%"}, "after": None}]}, "is no receipt"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_receipt_of_this_host_is_refused(powershell: PowerShellHost, key: str, folder: Path, name: str) -> None:
+    write(powershell, key)
+    content, expected = BAD[name]
+    guid = powershell.run(r"(Get-ItemProperty -LiteralPath HKLM:\SOFTWARE\Microsoft\Cryptography).MachineGuid")
+    text = content if isinstance(content, str) else json.dumps(content).replace('"?"', json.dumps(guid))
+    (folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(PowerShellError, match=expected):
+        powershell.run(READ, name)
+
+
+def test_renamed_host_is_accepted_when_asked_to(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    write(powershell, key)
+    guid = powershell.run(r"(Get-ItemProperty -LiteralPath HKLM:\SOFTWARE\Microsoft\Cryptography).MachineGuid")
+    (folder / "renamed.json").write_text(json.dumps(change(host={"name": "OLD", "machine_guid": guid})), encoding="utf-8")
+    assert powershell.run("(Get-Receipt -Name renamed.json -Renamed).Module") == "tls"
+
+
+def test_missing_receipt(powershell: PowerShellHost, folder: Path) -> None:
+    with pytest.raises(PowerShellError, match=r"There is no receipt C:\\nowhere\\x.json: expected a file, 'latest' or 'first'"):
+        powershell.run(READ, r"C:\nowhere\x.json")
