@@ -80,9 +80,7 @@ class Accounts:
     def _write_store(self) -> None:
         lines = []
         for user, password in self._passwords.items():
-            no_lm_hash = secrets.token_hex(
-                16
-            )  # Windows keeps none; the LM hash of "" would let an LM response of "" in
+            no_lm_hash = secrets.token_hex(16)  # Windows keeps none; that of "" would let an LM response of "" in
             hashed = f"0:{no_lm_hash}:{_nt_hash(password)}:[U]:LCT-0"
             lines += [f"{domain}\\{user}:{hashed}" if domain else f"{user}:{hashed}" for domain in self._domains]
             lines += [f"{user}@{domain}:{hashed}" for domain in self._domains - {"", "."}]
@@ -146,29 +144,27 @@ class Negotiation:
         Raises:
             AuthenticationError: refused; the next token starts afresh.
         """
-        if self._context is None or self._context.complete:
-            self._start(scheme)
+        if self._context is not None and self._context.complete:
+            self._context = self.user = None
         try:
-            answer = self._step(base64.b64decode(token, validate=True))
-            if self._context.complete:
-                self.user = self._accounts.canonical(self._context.client_principal or "")
+            context = self._context or self._start(scheme)
+            with _acceptor_reads(self._accounts.credential_file):
+                answer = context.step(base64.b64decode(token, validate=True))
+            if context.complete:
+                self.user = self._accounts.canonical(context.client_principal or "")
         except (SpnegoError, AuthenticationError, ValueError, LookupError, struct.error) as error:
             self._context = self.user = None  # pyspnego lets parsing errors of hostile tokens through as they are
             raise AuthenticationError(f"{scheme} refused") from error
         return f"{scheme} {base64.b64encode(answer).decode()}" if answer else ""
 
-    def _start(self, scheme: str) -> None:
+    def _start(self, scheme: str) -> spnego.ContextProxy:
         negotiate = scheme.lower() == "negotiate"
-        self.user = None
         with _acceptor_reads(self._accounts.credential_file):
             self._context = spnego.server(
                 protocol="negotiate" if negotiate else "ntlm",
                 options=spnego.NegotiateOptions.use_negotiate if negotiate else spnego.NegotiateOptions.use_ntlm,
             )
-
-    def _step(self, token: bytes) -> bytes:
-        with _acceptor_reads(self._accounts.credential_file):
-            return self._context.step(token) or b""
+        return self._context
 
     def decrypt(self, body: bytes) -> bytes:
         """Return the SOAP message in a multipart/encrypted body.
@@ -197,6 +193,8 @@ class Negotiation:
 
     def encrypt(self, message: bytes) -> tuple[str, bytes]:
         """Return the content type and the body that carry `message` encrypted."""
+        if self._context is None:
+            raise ValueError("there is nobody to encrypt for before the negotiation is complete")
         sealed = self._context.wrap_winrm(message)
         length = len(message) + sealed.padding_length
         head = (

@@ -209,6 +209,8 @@ class WinRMListener:
         Raises:
             WSManFault: it cannot be served.
         """
+        if self._shells is None:
+            raise wsman.internal_error("The service is not started.")
         try:
             return self._shells.handle(request, user, client)
         except OSError as error:  # of the host behind us; the connection's own errors never pass here
@@ -245,14 +247,14 @@ class _Connection(BaseHTTPRequestHandler):
     wbufsize = (
         64 * 1024
     )  # head and body in one write: two small ones meet Nagle and delayed acknowledgement (44 ms a request)
-    server: WinRMListener
+    server: WinRMListener  # type: ignore[assignment]  # only its own methods use it
 
     def __init__(
         self, connection: socket.socket, client: tuple[str, int], listener: WinRMListener, *, encrypted: bool
     ) -> None:
         self._transport_encrypted = encrypted
         self._negotiation = Negotiation(listener._accounts)
-        super().__init__(connection, client, listener)
+        super().__init__(connection, client, listener)  # type: ignore[arg-type]
 
     def setup(self) -> None:
         self.connection = self.request
@@ -260,7 +262,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.connection, self.server.options.keep_alive, self.server.options.request_timeout
         )
         self.rfile = io.BufferedReader(self._reader, 64 * 1024)
-        self.wfile = io.BufferedWriter(_SocketWriter(self.connection), self.wbufsize)
+        self.wfile = io.BufferedWriter(_SocketWriter(self.connection), self.wbufsize)  # type: ignore[type-var]
 
     def finish(self) -> None:
         try:
@@ -483,7 +485,7 @@ class _TimedReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if self._deadline is None:
             self._socket.settimeout(self._keep_alive)
             count = self._socket.recv_into(buffer)
@@ -503,7 +505,7 @@ class _SocketWriter(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: memoryview) -> int:  # type: ignore[override]
         self._socket.settimeout(30.0)  # a client that does not read its answer
         self._socket.sendall(data)
         return len(data)

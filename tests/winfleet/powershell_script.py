@@ -60,15 +60,15 @@ def literal(value: object) -> str:
         return "$true" if value else "$false"
     if type(value) is str or type(value).__name__ == "PSString":
         return quote(str(value))
-    if type(value) is int or type(value).__name__ == "PSInt":
+    if isinstance(value, int) and type(value).__name__ in ("int", "PSInt"):
         return str(int(value)) if value >= 0 else f"({int(value)})"
-    if type(value) in (list, tuple) or type(value).__name__ == "PSList":
+    if isinstance(value, list | tuple) and type(value).__name__ in ("list", "tuple", "PSList"):
         return "@(" + ", ".join(literal(item) for item in value) + ")"
     if isinstance(value, Decimal) and not value.is_finite():
         raise UnsupportedPipelineError(f"The argument {value} cannot be given to a command on this host.")
     try:
         # Every other type (dates, GUIDs, numbers of a given width, hashtables, objects) has an exact form in CLIXML.
-        document = quote(serialize_clixml([value], _NoCipher()))
+        document = quote(serialize_clixml([value], NoCipher()))
         return f"([System.Management.Automation.PSSerializer]::Deserialize({document}))"
     except (TypeError, ValueError, AttributeError) as error:
         raise UnsupportedPipelineError(
@@ -76,10 +76,10 @@ def literal(value: object) -> str:
         ) from error
 
 
-class _NoCipher:
+class NoCipher(psrpcore.types.PSCryptoProvider):
     """Secure strings are not handed on: a script's text is no place for them."""
 
-    def _refuse(self, _: bytes) -> bytes:
+    def _refuse(self, value: str) -> str:
         raise ValueError("a secure string")
 
     encrypt = decrypt = _refuse

@@ -84,7 +84,7 @@ class RunspacePool(Shell):
                 raise wsman.already_exists(f"the command {command_id}")
             if len(self._pipelines) >= self.limits.commands_per_shell:
                 raise wsman.too_many_operations(self.limits.commands_per_shell)
-            self._pipelines[pipeline_id] = _Pipeline(psrpcore.ServerPipeline(self._pool, pipeline_id))
+            self._pipelines[pipeline_id] = _Pipeline(self._pool, pipeline_id)
         self._take(fragment, pipeline_id)
         return f"<rsp:CommandResponse><rsp:CommandId>{command_id}</rsp:CommandId></rsp:CommandResponse>"
 
@@ -221,13 +221,15 @@ class RunspacePool(Shell):
         if pipeline.ended or self._closed:  # signalled from another connection in the meantime
             pipeline.terminate()
             return
-        threading.Thread(target=self._relay, args=(pipeline,), name=f"psrp-{str(pipeline_id)[:8]}", daemon=True).start()
+        threading.Thread(
+            target=self._relay, args=(pipeline, pipeline.execution), name=f"psrp-{str(pipeline_id)[:8]}", daemon=True
+        ).start()
 
-    def _relay(self, pipeline: _Pipeline) -> None:
+    def _relay(self, pipeline: _Pipeline, execution: Execution) -> None:
         """Bring a running script's output into the protocol until it ends."""
         try:
-            while pipeline.execution.exit_code is None and not pipeline.ended:
-                chunks = pipeline.execution.read(1.0)
+            while execution.exit_code is None and not pipeline.ended:
+                chunks = execution.read(1.0)
                 with self._changed:
                     for stream, data in chunks:
                         pipeline.write_output(stream, data)
@@ -237,7 +239,7 @@ class RunspacePool(Shell):
                     )
             with self._changed:
                 if not pipeline.ended:
-                    pipeline.finish(pipeline.execution.exit_code or 0)
+                    pipeline.finish(execution.exit_code or 0)
                     self._collect()
         except Exception as error:  # whatever the host behind us does, a pipeline must end for its client
             level = logging.DEBUG if isinstance(error, ExecutionError) else logging.ERROR
@@ -257,11 +259,10 @@ class RunspacePool(Shell):
     def _collect(self) -> None:
         """Move what the protocol has to say to those who will ask for it (the lock is held)."""
         while payload := self._pool.data_to_send(_FRAGMENT_SIZE):
-            pipeline = self._pipelines.get(payload.pipeline_id)
             if payload.pipeline_id is None:
                 self._outgoing.put(payload.data)
-            elif pipeline is not None:
-                pipeline.outgoing.put(payload.data)
+            elif payload.pipeline_id in self._pipelines:
+                self._pipelines[payload.pipeline_id].outgoing.put(payload.data)
         self._changed.notify_all()
 
 
@@ -315,12 +316,13 @@ class _Outgoing:
 class _Pipeline:
     """One pipeline: its protocol half, the running script, and what waits for the client."""
 
-    def __init__(self, protocol: psrpcore.ServerPipeline) -> None:
-        self.protocol = protocol
+    def __init__(self, pool: _ServerPool, pipeline_id: uuid.UUID) -> None:
+        self.protocol = psrpcore.ServerPipeline(pool, pipeline_id)
+        self._pool = pool
         self.execution: Execution | None = None
         self.outgoing = _Outgoing()
         self._failure: ErrorRecord | None = None
-        self._cipher = protocol.runspace_pool._cipher  # psrpcore gives no other way to it
+        self._cipher = pool._cipher  # psrpcore gives no other way to it
 
     @property
     def ended(self) -> bool:
@@ -359,8 +361,7 @@ class _Pipeline:
         try:
             if stream == "clixml-output":
                 for element in _clixml_objects(text):
-                    pool = self.protocol.runspace_pool
-                    pool.hand_on(element, PSRPMessageType.PipelineOutput, self.protocol.pipeline_id)
+                    self._pool.hand_on(element, PSRPMessageType.PipelineOutput, self.protocol.pipeline_id)
             else:
                 for value in deserialize_clixml(text, self._cipher):
                     self._write_record(stream, value)

@@ -14,7 +14,7 @@ from .shells import COMMAND_STATE, Limits, Shell, identifier
 from .wsman import NAMESPACES, Request, is_true
 
 _ENVELOPE_OVERHEAD = 4096  #: bytes of a Receive response beside the output itself
-_GATHER = 0.02  #: seconds to wait for more once there is output, so that most commands need one Receive
+_GATHER = 0.1  #: seconds to wait for more once there is output, so that most commands need one Receive
 _CHUNK_OVERHEAD = 128  #: bytes that one more rsp:Stream element costs
 _CONTROL_C_EXIT = -1073741510  #: STATUS_CONTROL_C_EXIT
 _SLICE = 1.0  #: seconds; a longer read is cut in slices, so that a closed shell is noticed

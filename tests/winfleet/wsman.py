@@ -119,7 +119,7 @@ def envelope_too_large(limit: int = MAX_ENVELOPE_SIZE) -> WSManFault:
     return WSManFault(
         0x80338035,
         "w:EncodingLimit",
-        f"The WS-Management service cannot process the request because it is larger than the MaxEnvelopeSize of {limit} "
+        f"The WS-Management service cannot process the request because it exceeds the MaxEnvelopeSize of {limit} "
         "bytes.",
     )
 
@@ -143,7 +143,7 @@ def too_many_operations(limit: int) -> WSManFault:
         0x803381A6,
         "w:QuotaLimit",
         "The WS-Management service cannot process the request. The maximum number of concurrent operations for "
-        f"this user has been exceeded. Close existing operations for this user, or raise the quota for this user ({limit}). ",
+        f"this user has been exceeded. Close existing operations for this user or raise the quota ({limit}). ",
         wmi_error=True,
     )
 

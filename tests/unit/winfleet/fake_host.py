@@ -13,7 +13,7 @@ import threading
 
 from psrpcore.types import ErrorCategoryInfo, ErrorRecord, NETException, serialize_clixml
 from winfleet.execution import Chunk, Command, ExecutionError
-from winfleet.powershell_script import _NoCipher
+from winfleet.powershell_script import NoCipher
 
 ENCODED_COMMAND = re.compile(r"-EncodedCommand\s+(\S+)", re.IGNORECASE)
 
@@ -108,10 +108,10 @@ class ShellExecution:
 
 def _as_clixml(name: str, line: str) -> Chunk:
     if line.startswith("failure:"):
-        return "clixml-failure", serialize_clixml([line], _NoCipher()).encode()
+        return "clixml-failure", serialize_clixml([line], NoCipher()).encode()
     if name == "stderr":
         record = ErrorRecord(
             Exception=NETException(Message=line), CategoryInfo=ErrorCategoryInfo(), FullyQualifiedErrorId="FakeError"
         )
-        return "clixml-error", serialize_clixml([record], _NoCipher()).encode()
-    return "clixml-output", (line if line.startswith("<Objs") else serialize_clixml([line], _NoCipher())).encode()
+        return "clixml-error", serialize_clixml([record], NoCipher()).encode()
+    return "clixml-output", (line if line.startswith("<Objs") else serialize_clixml([line], NoCipher())).encode()

@@ -12,10 +12,11 @@ import spnego
 from conftest import ACCOUNTS, ADDRESS, Fleet
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from pypsrp.encryption import WinRMEncryption
 from pypsrp.exceptions import AuthenticationError as PSRPAuthenticationError
 from pypsrp.shell import WinRS
 from pypsrp.wsman import WSMan
-from winfleet.authentication import Accounts, AuthenticationError, Negotiation
+from winfleet.authentication import Accounts, AuthenticationError, DecryptionError, Negotiation
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 
 SOAP = {"Content-Type": "application/soap+xml;charset=UTF-8"}
@@ -206,6 +207,18 @@ def test_no_password_as_lm_response(tmp_path):
     )
     with pytest.raises(AuthenticationError):
         negotiation.step("NTLM", base64.b64encode(forged.pack()).decode())
+    accounts.close()
+
+
+def test_a_message_with_a_false_length_is_refused():
+    accounts = Accounts(ACCOUNTS, "client-2016")
+    server, client = Negotiation(accounts), spnego.client("reader", ACCOUNTS["reader"], protocol="ntlm")
+    challenge = server.step("NTLM", base64.b64encode(client.step()).decode()).partition(" ")[2]
+    server.step("NTLM", base64.b64encode(client.step(base64.b64decode(challenge))).decode())
+    encryption = WinRMEncryption(client, WinRMEncryption.SPNEGO)
+    assert server.decrypt(encryption.wrap_message(b"hello")[1]) == b"hello"
+    with pytest.raises(DecryptionError, match="length"):
+        server.decrypt(encryption.wrap_message(b"hello")[1].replace(b"Length=5", b"Length=6"))
     accounts.close()
 
 

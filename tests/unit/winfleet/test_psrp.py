@@ -14,8 +14,9 @@ from pypsrp.exceptions import WSManFaultError
 from pypsrp.host import PSHost, PSHostUserInterface
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
+from winfleet import psrp
 from winfleet.execution import ExecutionError
-from winfleet.powershell_script import _NoCipher
+from winfleet.powershell_script import NoCipher
 from winfleet.shells import Limits
 
 
@@ -90,11 +91,15 @@ def iter_lists(lines: list[str]) -> Iterator[list[str]]:
         yield lines[start : start + 16]
 
 
+def test_a_pipeline_without_input_has_an_empty_one(pool):
+    assert PowerShell(pool).add_script("cat; echo end").invoke() == ["end"]
+
+
 def test_output_is_objects(pool, tmp_path):
     thing = PSCustomObject(
         PSTypeName="My.Thing", Name="größe <&>", Size=2**40, Made=PSDateTime(2026, 1, 2), Parts=[1, "two", None, True]
     )
-    (tmp_path / "thing").write_text(serialize_clixml([thing], _NoCipher()).replace("\n", ""))
+    (tmp_path / "thing").write_text(serialize_clixml([thing], NoCipher()).replace("\n", ""))
     (output,) = PowerShell(pool).add_script(f"cat {tmp_path}/thing").invoke()
     properties = output.adapted_properties | output.extended_properties
     assert output.types[0] == "My.Thing"
@@ -176,14 +181,15 @@ def test_a_long_script_is_polled(fleet):
     assert fleet.listener.counters["faults"] == 2
 
 
-def test_output_that_nobody_reads_is_bounded(fleet):
+def test_output_that_nobody_reads_is_bounded(fleet, monkeypatch):
+    monkeypatch.setattr(psrp, "_MAX_UNREAD", 100_000)
     with connect(fleet) as wsman, RunspacePool(wsman) as pool:
         shell = PowerShell(pool).add_script("yes 'a line of output that nobody reads for now' | head -n 400000")
         shell.begin_invoke()
-        time.sleep(2)
+        time.sleep(1)
         (opened,) = fleet.listener._shells._shells.values()
         (pipeline,) = opened._pipelines.values()
-        assert pipeline.outgoing.size < 12 * 1024 * 1024
+        assert 100_000 <= pipeline.outgoing.size < 200_000
         assert fleet.host.running == 1, "the script is held back"
     wait_until(lambda: fleet.host.running == 0)
 
@@ -231,8 +237,10 @@ def test_a_waiting_receive_ends_when_the_pool_does(fleet):
 
 
 def test_what_is_no_psrp_message_is_a_fault_and_ends_the_pool(fleet, pool):
+    PowerShell(pool).add_script("sleep 60").begin_invoke()
     with pytest.raises(WSManFaultError) as fault:
         pool.shell.send("stdin", b"\x00" * 40)
+    assert fleet.host.running == 0
     assert fault.value.code == 2150858817
     with pytest.raises(WSManFaultError):
         PowerShell(pool).add_script("echo").invoke()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 import threading
 import time
 
@@ -46,11 +48,23 @@ def test_output_errors_and_exit_code(fleet, transport):
     assert fleet.listener.counters["commands"] == 1
 
 
-def test_a_command_is_six_requests_and_ntlm_adds_three(fleet):
-    run(fleet.protocol("basic"), "cat", stdin=[b"x"])
-    assert fleet.listener.counters["requests"] == 6
-    run(fleet.protocol("ntlm"), "cat", stdin=[b"x"])
-    assert fleet.listener.counters["requests"] == 6 + 6 + 3
+def test_a_command_is_six_requests_and_ntlm_adds_three(make_fleet, tmp_path):
+    fleet = make_fleet(wire_log=tmp_path / "wire.jsonl")
+    for transport, before in (("basic", []), ("ntlm", [None] * 3)):
+        run(fleet.protocol(transport), "cat", stdin=[b"x"])
+        actions = [json.loads(line)["action"] for line in (tmp_path / "wire.jsonl").read_text().splitlines()]
+        # a busy machine may end the command late, which is one more Receive
+        assert [action for action, _ in itertools.groupby(actions[len(before) :])] == [
+            "Create",
+            "Command",
+            "Send",
+            "Receive",
+            "Signal",
+            "Delete",
+        ]
+        assert actions[: len(before)] == before
+        assert len(actions) <= len(before) + 7
+        (tmp_path / "wire.jsonl").unlink()
 
 
 def test_environment_directory_and_code_page(fleet, tmp_path):
