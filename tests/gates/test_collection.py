@@ -34,7 +34,7 @@ def test_build(tmp_path: Path) -> None:
 
 
 def test_galaxy_importer(tmp_path: Path) -> None:
-    """What Automation Hub and Galaxy look at when a release is uploaded; they would accept it with warnings, this does not.
+    """What Automation Hub and Galaxy look at in a release; a warning, which they would accept, fails here.
 
     Without its linters: flake8 takes PowerShell for Python, and ansible-lint is a gate of its own.
     """

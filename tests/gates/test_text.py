@@ -27,15 +27,17 @@ def test_ansible_lint() -> None:
 
 
 def machine_words() -> set[str]:
-    """The hosts this machine takes packages from and its folders, as far as they are not everybody's."""
+    """The hosts this machine takes packages from, and its folders, as far as they are not everybody's."""
     settings = run("pip", "config", "list").stdout + run("apt-get", "indextargets", "--format", "$(REPO_URI)").stdout
     hosts = {urlsplit(url).hostname or "" for url in re.findall(r"https?://[^\s'\"]+", settings)}
-    return {word for word in hosts - PUBLIC_HOSTS if word} | {f"{folder}/" for folder in (Path.home(), ROOT.parent)}
+    folders = {str(folder) for folder in (ROOT, ROOT.parent / "shared", Path.home())}
+    # a short one, as /root or /src, says nothing of a machine
+    return {word for word in (hosts - PUBLIC_HOSTS) | folders if len(word) > 6}
 
 
 def test_names_nothing_of_this_machine() -> None:
     """No package host and no path of the machine that the files were written on."""
-    words = {word for word in machine_words() if len(word) > 4}
+    words = machine_words()
     found = []
     for path in project_files():
         text = path.read_bytes().decode("utf-8", "replace")
