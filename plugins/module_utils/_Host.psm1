@@ -66,7 +66,8 @@ function Get-MachineValue {
 
     $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = $View }
     if ($key) {
-        $key.GetValue($Name)
+        # Whole, or binary data would be taken apart.
+        Write-Output -InputObject $key.GetValue($Name) -NoEnumerate
         $key.Dispose()
     }
 }

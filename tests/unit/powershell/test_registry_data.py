@@ -12,7 +12,12 @@ PATHS = [
     (r"hklm:\software\contoso\\", 64, r"HKLM:\software\contoso", 64),
     (r"HKLM:\\SOFTWARE\\Contoso", 64, r"HKLM:\SOFTWARE\Contoso", 64),
     (r"HKEY_LOCAL_MACHINE\SOFTWARE\Contoso", 64, r"HKLM:\SOFTWARE\Contoso", 64),
-    (r"Computer\HKEY_LOCAL_MACHINE\SOFTWARE\WOW6432Node\Microsoft\MSIP" + "\\", 64, r"HKLM:\SOFTWARE\Microsoft\MSIP", 32),
+    (
+        r"Computer\HKEY_LOCAL_MACHINE\SOFTWARE\WOW6432Node\Microsoft\MSIP" + "\\",
+        64,
+        r"HKLM:\SOFTWARE\Microsoft\MSIP",
+        32,
+    ),
     (r"Registry::HKEY_LOCAL_MACHINE\SOFTWARE\Contoso", 64, r"HKLM:\SOFTWARE\Contoso", 64),
     (r"Microsoft.PowerShell.Core\Registry::HKEY_USERS\.DEFAULT\Software", 32, r"HKU:\.DEFAULT\Software", 64),
     (r"HKLM:\SOFTWARE\Wow6432Node", 64, r"HKLM:\SOFTWARE", 32),
@@ -21,8 +26,18 @@ PATHS = [
     (r"HKLM:\SYSTEM\CurrentControlSet\Control", 32, r"HKLM:\SYSTEM\CurrentControlSet\Control", 64),
     (r"HKLM:\SOFTWARE\Policies\Microsoft", 32, r"HKLM:\SOFTWARE\Policies\Microsoft", 64),
     (r"HKLM:\SOFTWARE\WOW6432Node\Policies\Microsoft", 64, r"HKLM:\SOFTWARE\Policies\Microsoft", 64),
-    (r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Fonts", 32, r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Fonts", 64),
-    (r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion", 32, r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion", 32),
+    (
+        r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Fonts",
+        32,
+        r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Fonts",
+        64,
+    ),
+    (
+        r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion",
+        32,
+        r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion",
+        32,
+    ),
     (r"HKLM:\SOFTWARE\Classes\.txt", 32, r"HKLM:\SOFTWARE\Classes\.txt", 64),
     (r"HKLM:\SOFTWARE\Classes\CLSID\{1}", 32, r"HKLM:\SOFTWARE\Classes\CLSID\{1}", 32),
     (r"HKLM:\SOFTWARE\Classes\WOW6432Node\CLSID\{1}", 64, r"HKLM:\SOFTWARE\Classes\CLSID\{1}", 32),
@@ -40,11 +55,16 @@ def test_paths_are_made_canonical(powershell: PowerShellHost) -> None:
     assert powershell.each(script, [list(case[:2]) for case in PATHS]) == [list(case[2:]) for case in PATHS]
 
 
-@pytest.mark.parametrize("path", ["", "nix", r"C:\Windows", r"SOFTWARE\Contoso", "HKLM", "HKLM:\\", r"HKXX:\SOFTWARE", "HKLM:SOFTWARE"])
+@pytest.mark.parametrize(
+    "path", ["", "nix", r"C:\Windows", r"SOFTWARE\Contoso", "HKLM", "HKLM:\\", r"HKXX:\SOFTWARE", "HKLM:SOFTWARE"]
+)
 def test_path_without_hive_or_key_is_refused(powershell: PowerShellHost, path: str) -> None:
     with pytest.raises(PowerShellError) as error:
         powershell.run("Resolve-RegistryPath -Path $case", path)
-    assert f"path '{path}' is no registry key: expected a hive (HKLM, HKU, HKCR, HKCU or HKCC) and a key below it" in str(error.value)
+    assert (
+        f"path '{path}' is no registry key: expected a hive (HKLM, HKU, HKCR, HKCU or HKCC) and a key below it"
+        in str(error.value)
+    )
 
 
 def test_path_with_a_name_longer_than_windows_allows_is_refused(powershell: PowerShellHost) -> None:
@@ -185,7 +205,9 @@ def test_data_as_results_and_diffs_show_it(powershell: PowerShellHost) -> None:
 
 
 def test_long_data_is_cut_in_a_diff_and_told_apart(powershell: PowerShellHost) -> None:
-    script = "$case | ForEach-Object { Format-RegistryData -Value (ConvertTo-RegistryData -Type string -Data ('x' * 600000 + $_)) }"
+    script = """$case | ForEach-Object {
+        Format-RegistryData -Value (ConvertTo-RegistryData -Type string -Data ('x' * 600000 + $_))
+    }"""
     one, two = powershell.run(script, ["a", "b"])
     assert len(one) < 700
     assert "... (1200004 bytes, SHA-256 " in one

@@ -1,0 +1,376 @@
+"""Settings of the client, facts of a host, values that Group Policy owns."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from powershell_host import PowerShellError, PowerShellHost
+
+MSIP = r"HKLM:\SOFTWARE\Microsoft\MSIP"
+
+CLIENT = """
+$wanted = Get-ClientDesiredState -Option $case
+$wanted.Values | ForEach-Object {
+    $data = if ($_.Wanted) { Format-RegistryData -Value $_.Wanted } else { 'absent' }
+    "$($_.Path) $($_.Name) $($_.View) $data"
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ({"use_default_credentials_in_proxy": True}, "UseDefaultCredentialsInProxy 32 dword 0x00000001"),
+        ({"use_default_credentials_in_proxy": False}, "UseDefaultCredentialsInProxy 32 dword 0x00000000"),
+        ({"cloud_environment": "commercial"}, "CloudEnvType 32 dword 0x00000000"),
+        ({"cloud_environment": "gcc"}, "CloudEnvType 32 dword 0x00000001"),
+        ({"cloud_environment": "gcc_high"}, "CloudEnvType 32 dword 0x00000002"),
+        ({"cloud_environment": "dod"}, "CloudEnvType 32 dword 0x00000003"),
+        ({"cloud_environment": "usnat"}, "CloudEnvType 32 dword 0x00000004"),
+        ({"cloud_environment": "ussec"}, "CloudEnvType 32 dword 0x00000005"),
+        ({"cloud_environment": "china"}, "CloudEnvType 32 dword 0x00000006"),
+        ({"cloud_environment": "germany"}, "CloudEnvType 32 dword 0x00000007"),
+        ({"state": "absent", "names": ["cloud_environment"]}, "CloudEnvType 32 absent"),
+    ],
+)
+def test_client_settings(powershell: PowerShellHost, option: dict, value: str) -> None:
+    assert powershell.run(CLIENT, {"state": "present", **option}) == f"{MSIP} {value}"
+
+
+def test_client_settings_absent_means_all_that_are_known(powershell: PowerShellHost) -> None:
+    assert powershell.run(CLIENT, {"state": "absent"}) == [
+        f"{MSIP} UseDefaultCredentialsInProxy 32 absent",
+        f"{MSIP} CloudEnvType 32 absent",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            {},
+            "client_settings: no setting is given: expected at least one of use_default_credentials_in_proxy and ",
+        ),
+        ({"names": ["cloud_environment"]}, "client_settings: names is given with state present"),
+    ],
+)
+def test_client_settings_without_a_setting_are_refused(powershell: PowerShellHost, option: dict, message: str) -> None:
+    with pytest.raises(PowerShellError, match=message):
+        powershell.run(CLIENT, {"state": "present", **option})
+
+
+def entry(key: str, name: str, kind: int, data: bytes) -> bytes:
+    """One entry of a policy file, as [MS-GPREG] 2.2.1 has it."""
+    text = [part.encode("utf-16-le") for part in (f"[{key}\0;{name}\0;", ";", ";", "]")]
+    return text[0] + struct.pack("<I", kind) + text[1] + struct.pack("<I", len(data)) + text[2] + data + text[3]
+
+
+HEADER = b"PReg" + struct.pack("<I", 1)
+ONE = struct.pack("<I", 1)
+POLICY = (
+    HEADER
+    + entry(r"SOFTWARE\WOW6432Node\Microsoft\MSIP", "UseDefaultCredentialsInProxy", 4, ONE)
+    + entry(r"SOFTWARE\Microsoft\Other", "[;]", 1, "];[\0;\0".encode("utf-16-le"))
+    + entry(
+        r"SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Server", "**del.Enabled", 4, b""
+    )
+    + entry(r"SOFTWARE\Microsoft\MSIP", "odd", 3, b"\x01\x02\x03\x04")
+)
+PREFERENCES = """<?xml version="1.0" encoding="utf-8"?>
+<RegistrySettings clsid="{A3CCFC41-DFDB-43a5-8D26-0FE8B954DA51}">
+  <Collection><Registry name="x"><Properties action="U" default="0" hive="HKEY_LOCAL_MACHINE"
+    key="SOFTWARE\\Microsoft\\.NETFramework\\v4.0.30319" name="SchUseStrongCrypto" type="REG_DWORD" value="00000001"/>
+  </Registry></Collection>
+  <Registry name="y"><Properties action="U" default="1" hive="HKEY_LOCAL_MACHINE" key="SOFTWARE\\Microsoft\\MSIP"
+    name="" type="REG_SZ" value="a"/></Registry>
+  <Registry name="z"><Properties action="U" default="0" hive="HKEY_CURRENT_USER" key="SOFTWARE\\Microsoft\\MSIP"
+    name="n" type="REG_SZ" value="a"/></Registry>
+</RegistrySettings>
+"""
+
+
+@pytest.fixture
+def policies(powershell: PowerShellHost) -> Iterator[dict[str, Path]]:
+    """Where Windows keeps policies on a host; the files do not exist yet."""
+    data = powershell.disk / "ProgramData"
+    history = data / "Microsoft/Group Policy/History"
+    files = {
+        "local": powershell.disk / "windows/system32/GroupPolicy/Machine/Registry.pol",
+        "domain": data / "ntuser.pol",
+        "preferences": history / "{31B2F340-016D-11D2-945F-00C04FB984F9}/Machine/Preferences/Registry/Registry.xml",
+    }
+    for file in files.values():
+        file.parent.mkdir(parents=True, exist_ok=True)
+    yield files
+    shutil.rmtree(history)
+    for name in ("local", "domain"):
+        files[name].unlink(missing_ok=True)
+
+
+def test_values_that_group_policy_owns(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    policies["local"].write_bytes(POLICY)
+    policies["domain"].write_bytes(HEADER)
+    policies["preferences"].write_text(PREFERENCES, encoding="utf-8")
+    found = powershell.run("Get-PolicyValue")
+    assert found["Unreadable"] == []
+    assert [
+        (item["path"], item["view"], item["name"], item["source"].rsplit("\\", 1)[1]) for item in found["Values"]
+    ] == [
+        (MSIP, 32, "UseDefaultCredentialsInProxy", "Registry.pol"),
+        (
+            r"HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Server",
+            64,
+            "Enabled",
+            "Registry.pol",
+        ),
+        (MSIP, 64, "odd", "Registry.pol"),
+        (r"HKLM:\SOFTWARE\Microsoft\.NETFramework\v4.0.30319", 64, "SchUseStrongCrypto", "Registry.xml"),
+        (MSIP, 64, "", "Registry.xml"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no policy file"),
+        (b"garbage!", "no policy file"),
+        (b"PReg" + struct.pack("<I", 2), "no policy file"),
+        (POLICY[:-5], "the policy file is damaged"),
+        (HEADER + b"[\0a\0", "the policy file is damaged"),
+        (HEADER + entry("SOFTWARE", "n", 4, ONE)[:-8] + b"\xff\xff\xff\x7f", "the policy file is damaged"),
+    ],
+)
+def test_damaged_policy_file_is_reported_and_no_more(
+    powershell: PowerShellHost, policies: dict[str, Path], content: bytes, reason: str
+) -> None:
+    policies["local"].write_bytes(content)
+    facts = powershell.run("Get-HostFact")
+    assert facts["os"]["product"] == "2019"
+    assert [item["what"].rsplit("\\", 1)[1] for item in facts["unreadable"]] == ["Registry.pol"]
+    assert facts["unreadable"][0]["what"].startswith("group_policy: C:\\windows\\system32\\GroupPolicy\\Machine")
+    assert reason in facts["unreadable"][0]["reason"]
+
+
+def test_preferences_read_nothing_outside_of_the_file(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    policies["preferences"].write_text(
+        '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///C:/windows/win.ini">]>'
+        '<RegistrySettings><Registry><Properties hive="HKEY_LOCAL_MACHINE"'
+        ' key="SOFTWARE\\Microsoft\\MSIP" name="a" note="b"/>&x;</Registry></RegistrySettings>'
+    )
+    found = powershell.run("Get-PolicyValue")
+    assert "16-bit" not in str(found), "win.ini"
+
+
+def test_facts_of_the_host(powershell: PowerShellHost) -> None:
+    facts = powershell.run("Get-HostFact")
+    assert facts["unreadable"] == []
+    assert facts["name"] == "UNIT-2019"
+    assert facts["fqdn"].endswith(".contoso.test")
+    assert facts["domain"] == "contoso.test"
+    assert facts["domain_role"] == "member_server"
+    assert facts["os"] == {
+        "product": "2019",
+        "name": "Windows Server 2019 Standard",
+        "edition": "ServerStandard",
+        "version": "10.0",
+        "build": 17763,
+        "revision": 5458,
+        "installation_type": "Server",
+        "architecture": "AMD64",
+    }
+    assert facts["memory_mb"] > 500
+    assert [disk["name"] for disk in facts["disks"]] == ["C:\\"]
+    assert facts["disks"][0]["size_gb"] >= facts["disks"][0]["free_gb"] > 0
+    assert facts["powershell"] == {"version": "5.1.17763.5458"}
+    assert facts["dotnet"] == {"release": 461814, "version": "4.7.2"}
+    assert facts["roles"]["exchange"] == {"found": False, "version": None}
+    assert facts["connector"] is None
+    assert facts["products"] == facts["msip"] == facts["group_policy"] == []
+    assert facts["proxy"] == {"winhttp": None, "machine": None, "pac": []}
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [
+        (378389, "4.5"),
+        (379893, "4.5.2"),
+        (394802, "4.6.2"),
+        (394806, "4.6.2"),
+        (461808, "4.7.2"),
+        (528040, "4.8"),
+        (528449, "4.8"),
+        (533325, "4.8.1"),
+    ],
+)
+def test_version_of_dotnet_by_release(powershell: PowerShellHost, release: int, version: str) -> None:
+    key = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
+    script = f"[Microsoft.Win32.Registry]::SetValue('{key}', 'Release', $case, 'DWord'); (Get-HostFact).dotnet; "
+    try:
+        assert powershell.run(script, release) == {"release": release, "version": version}
+    finally:
+        powershell.run(script, 461814)
+
+
+# Sets values, returns facts, and removes the values and the keys that were missing.
+WITH = r"""
+$made = foreach ($item in $case) {
+    $view = if ($item[3]) { $item[3] } else { 'Registry64' }
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', $view)
+    $existed = [bool]$base.OpenSubKey($item[0])
+    $key = $base.CreateSubKey($item[0])
+    if ($item[2] -is [object[]]) { $key.SetValue($item[1], [byte[]]$item[2]) }
+    elseif ($item[2] -is [long]) { $key.SetValue($item[1], [int]$item[2]) }
+    elseif ($null -ne $item[1]) { $key.SetValue($item[1], $item[2]) }
+    @{ Base = $base; Path = $item[0]; Name = $item[1]; Existed = $existed }
+}
+try { FACTS }
+finally {
+    foreach ($item in $made) {
+        if (-not $item.Existed) { $item.Base.DeleteSubKeyTree($item.Path, $false) }
+        elseif ($key = $item.Base.OpenSubKey($item.Path, $true)) { $key.DeleteValue($item.Name, $false) }
+    }
+}
+"""
+WINDOWS = r"SOFTWARE\Microsoft\Windows\CurrentVersion"
+
+
+def facts_with(powershell: PowerShellHost, *values: list, facts: str = "Get-HostFact") -> dict:
+    return powershell.run(WITH.replace("FACTS", facts), list(values))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "required"),
+    [
+        ([WINDOWS + r"\Component Based Servicing\RebootPending"], "component_servicing", True),
+        ([WINDOWS + r"\WindowsUpdate\Auto Update\RebootRequired"], "windows_update", True),
+        (
+            [r"SYSTEM\CurrentControlSet\Control\Session Manager", "PendingFileRenameOperations", "x"],
+            "file_rename",
+            False,
+        ),
+        (
+            [r"SYSTEM\CurrentControlSet\Control\ComputerName\ActiveComputerName", "ComputerName", "OLD"],
+            "computer_rename",
+            True,
+        ),
+        ([r"SYSTEM\CurrentControlSet\Services\Netlogon", "AvoidSpnSet", 1], "domain_join", True),
+        ([r"SOFTWARE\Microsoft\ServerManager\CurrentRebootAttempts"], "server_manager", True),
+    ],
+)
+def test_pending_restart_and_its_reason(powershell: PowerShellHost, value: list, reason: str, required: bool) -> None:
+    without = powershell.run("(Get-HostFact).reboot")["reasons"]
+    found = facts_with(powershell, value + [None] * (3 - len(value)), facts="(Get-HostFact).reboot")
+    assert [item for item in found["reasons"] if item not in without] == [reason]
+    if not without:
+        assert found["required"] is required
+
+
+def product(code: str, name: str, version: str, view: str = "Registry64") -> list[list]:
+    key = WINDOWS + rf"\Uninstall\{code}"
+    return [[key, "DisplayName", name, view], [key, "DisplayVersion", version, view]]
+
+
+def test_products_and_connector(powershell: PowerShellHost) -> None:
+    facts = facts_with(
+        powershell,
+        *product("{1}", "Microsoft Azure Information Protection", "1.54.59.0", "Registry32"),
+        *product("{2}", "Microsoft Azure Information Protection", "2.18.26.0", "Registry32"),
+        *product("{3}", "Microsoft Purview Information Protection", "3.1.310.0", "Registry32"),
+        *product("{4}", "Microsoft Rights Management connector", "3.2.0.69"),
+        *product("{5}", "Active Directory Rights Management Services Client 2.1", "1.0.4784.0"),
+        *product("{6}", "Something else", "1.0"),
+        [r"SOFTWARE\Microsoft\AADRM\Connector", "ProxyAddress", "http://proxy:8080"],
+    )
+    assert [(item["product_code"], item["kind"], item["view"], item["version"]) for item in facts["products"]] == [
+        ("{4}", "rms_connector", 64, "3.2.0.69"),
+        ("{5}", "rms_client", 64, "1.0.4784.0"),
+        ("{1}", "classic_client", 32, "1.54.59.0"),
+        ("{2}", "unified_labeling_client", 32, "2.18.26.0"),
+        ("{3}", "purview_client", 32, "3.1.310.0"),
+    ]
+    assert facts["connector"] == {"version": "3.2.0.69", "proxy_address": "http://proxy:8080"}
+
+
+def test_roles(powershell: PowerShellHost) -> None:
+    exchange = r"SOFTWARE\Microsoft\ExchangeServer\v15\Setup"
+    sharepoint = r"SOFTWARE\Microsoft\Shared Tools\Web Server Extensions\16.0"
+    facts = facts_with(
+        powershell,
+        *[
+            [exchange, name, number]
+            for name, number in (
+                ("MsiProductMajor", 15),
+                ("MsiProductMinor", 1),
+                ("MsiBuildMajor", 2507),
+                ("MsiBuildMinor", 6),
+            )
+        ],
+        [sharepoint, "SharePoint", "Installed"],
+        [sharepoint, "Version", "16.0.0.4351"],
+        [r"SYSTEM\CurrentControlSet\Services\SrmSvc", "Start", 2],
+        [r"SOFTWARE\Microsoft\DRMS", None, None],
+    )
+    assert facts["roles"] == {
+        "exchange": {"found": True, "version": "15.1.2507.6"},
+        "sharepoint": {"found": True, "version": "16.0.0.4351"},
+        "fci": {"found": True, "version": None},
+        "domain_controller": {"found": False, "version": None},
+        "ad_rms": {"found": True, "version": None},
+    }
+
+
+def winhttp(flags: int, server: bytes, bypass: bytes) -> list[int]:
+    return list(
+        struct.pack("<III", 0x28, 0, flags)
+        + struct.pack("<I", len(server))
+        + server
+        + struct.pack("<I", len(bypass))
+        + bypass
+    )
+
+
+def test_proxies(powershell: PowerShellHost) -> None:
+    settings = WINDOWS + r"\Internet Settings"
+    facts = facts_with(
+        powershell,
+        [settings + r"\Connections", "WinHttpSettings", winhttp(3, b"proxy.contoso.com:8080", b"<local>")],
+        [settings, "ProxyEnable", 1],
+        [settings, "ProxyServer", "wpad:3128"],
+        [settings, "ProxyOverride", "*.contoso.com"],
+        [settings, "AutoConfigURL", "http://pac.contoso.com/proxy.pac"],
+    )
+    assert facts["proxy"] == {
+        "winhttp": {"server": "proxy.contoso.com:8080", "bypass": "<local>"},
+        "machine": {"server": "wpad:3128", "bypass": "*.contoso.com"},
+        "pac": [{"source": "machine", "url": "http://pac.contoso.com/proxy.pac"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (winhttp(1, b"", b""), []),
+        ([*winhttp(3, b"p", b"")[:-6], 255, 255, 0, 0], ["WinHttpSettings is damaged"]),
+        ([1, 2, 3], []),
+    ],
+)
+def test_winhttp_direct_or_damaged(powershell: PowerShellHost, data: list[int], expected: list[str]) -> None:
+    facts = facts_with(powershell, [WINDOWS + r"\Internet Settings\Connections", "WinHttpSettings", data])
+    assert [item["reason"] for item in facts["unreadable"]] == expected
+    assert expected or facts["proxy"]["winhttp"] is None
+
+
+def test_values_of_the_client(powershell: PowerShellHost) -> None:
+    facts = facts_with(
+        powershell,
+        [r"SOFTWARE\Microsoft\MSIP", "UseDefaultCredentialsInProxy", 1, "Registry32"],
+        [r"SOFTWARE\Microsoft\MSIP", "Text", "a"],
+    )
+    assert facts["msip"] == [
+        {"name": "UseDefaultCredentialsInProxy", "type": "dword", "data": 1, "view": 32},
+        {"name": "Text", "type": "string", "data": "a", "view": 64},
+    ]
