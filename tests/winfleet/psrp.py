@@ -207,7 +207,7 @@ class RunspacePool(Shell):
     def _start(self, pipeline_id: uuid.UUID, metadata: psrpcore.PowerShell) -> None:
         pipeline = self._pipeline(pipeline_id)
         with self._changed:
-            # Without telling the client, as Windows does; psrpcore's start() would, and cost one more Receive.
+            # Without telling the client, as Windows does; psrpcore's start() would, in a Receive of its own.
             pipeline.protocol._change_state(PSInvocationState.Running, emit=False)
         try:
             command = Command(line="", script=script_text(metadata), user=self.user)

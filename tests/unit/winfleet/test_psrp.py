@@ -69,6 +69,15 @@ def test_pipelines_one_after_the_other(pool):
         shell.close()
 
 
+def test_the_first_receive_brings_output(pool):
+    """ansible's fetch polls once and expects the first object: nothing may be said before it."""
+    shell = PowerShell(pool).add_script("sleep 0.3; echo first; sleep 0.3")
+    shell.begin_invoke()
+    shell.poll_invoke()
+    assert shell.output == ["first"]
+    shell.end_invoke()
+
+
 def test_two_pipelines_at_once(fleet, pool):
     first = PowerShell(pool).add_script("sleep 0.5; echo first")
     second = PowerShell(pool).add_script("echo second")
