@@ -63,7 +63,7 @@ try {
         New-RegistryValue @option
     }
     $plan = Get-RegistryPlan -Value $wanted -Purge $module.Params.purge
-    $module.Result.values = $plan.Count
+    $module.Result.compared = $plan.Count
     Invoke-RegistryPlan -Module $module -Plan $plan
 }
 catch {
