@@ -71,7 +71,7 @@ def test_pipelines_one_after_the_other(pool):
 
 def test_the_first_receive_brings_output(pool):
     """ansible's fetch polls once and expects the first object: nothing may be said before it."""
-    shell = PowerShell(pool).add_script("sleep 0.3; echo first; sleep 0.3")
+    shell = PowerShell(pool).add_script("sleep 1.3; echo first; sleep 0.3")
     shell.begin_invoke()
     shell.poll_invoke()
     assert shell.output == ["first"]
