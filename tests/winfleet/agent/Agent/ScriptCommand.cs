@@ -111,6 +111,7 @@ namespace Winfleet
                 error.Close();
                 Environment.CurrentDirectory = @"C:\";
                 SetEnvironment(ownEnvironment);
+                TypeNames.Restore();
             }
             Agent.Done(id, exitCode);
         }
