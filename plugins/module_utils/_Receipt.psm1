@@ -18,6 +18,7 @@ using namespace System.Security.Principal
 
 $schema = 1
 $newestKept = 50
+$timeFormat = 'yyyy-MM-ddTHH:mm:ssZ'
 $fileName = '^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-[a-z_]+\.json$'
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
 $system = [SecurityIdentifier]'S-1-5-18'
@@ -167,6 +168,18 @@ function ConvertFrom-ReceiptValue {
     [RawValue]::new($Value.kind, $bytes)
 }
 
+function ConvertFrom-ReceiptText {
+    param ([string]$Text)
+
+    # ConvertFrom-Json of 5.1 stops at 2 MB, which Ansible's own does not; under .NET that one returns another kind of object.
+    if ($netCore) {
+        ConvertFrom-Json -InputObject $Text -AsHashtable # check51: ok
+    }
+    else {
+        [Ansible.Basic.AnsibleModule]::FromJson($Text)
+    }
+}
+
 function New-Receipt {
     <#
     .SYNOPSIS
@@ -203,7 +216,7 @@ function New-Receipt {
         schema = $schema
         collection = 'infoprotect.aip'
         module = $Source
-        time = $now.ToString('yyyy-MM-ddTHH:mm:ssZ')
+        time = $now.ToString($timeFormat)
         host = Get-HostIdentity
     }
     $values = foreach ($item in $Change) {
@@ -211,14 +224,11 @@ function New-Receipt {
             path = $item.Path
             view = $item.View
             name = $item.Name
+            # The name that counts: UTF-8 cannot hold half a surrogate pair, and some readers of JSON take a text for a date.
+            name_utf16 = [Convert]::ToBase64String([RawValue]::FromText($item.Name))
             before = ConvertTo-ReceiptValue -Value $item.Before -Sensitive $item.Sensitive
             after = ConvertTo-ReceiptValue -Value $item.After -Sensitive $item.Sensitive
             sensitive = $item.Sensitive
-        }
-        $bytes = [RawValue]::FromText($item.Name)
-        if (-not [string]::Equals([Text.Encoding]::UTF8.GetString([Text.Encoding]::UTF8.GetBytes($item.Name)), $item.Name, 'Ordinal')) {
-            # UTF-8 cannot hold half a surrogate pair.
-            $record.name_utf16 = [Convert]::ToBase64String($bytes)
         }
         ConvertTo-Json -InputObject $record -Depth 4 -Compress
     }
@@ -308,7 +318,7 @@ function Get-Receipt {
     $problem = "$path is no receipt of infoprotect.aip"
     $bytes = [File]::ReadAllBytes($path)
     try {
-        $content = [Ansible.Basic.AnsibleModule]::FromJson([Text.Encoding]::UTF8.GetString($bytes))
+        $content = ConvertFrom-ReceiptText -Text ([Text.Encoding]::UTF8.GetString($bytes))
     }
     catch {
         throw "$problem`: it is not JSON: $($_.Exception.GetBaseException().Message)"
@@ -332,13 +342,13 @@ function Get-Receipt {
 
     try {
         $values = foreach ($record in $content.values) {
-            if ($record.path -isnot [string] -or $record.name -isnot [string] -or $record.view -notin 32, 64) {
+            if ($record.path -isnot [string] -or $record.name_utf16 -isnot [string] -or $record.view -notin 32, 64) {
                 throw 'a record has no path, name or view'
             }
             [pscustomobject]@{
                 Path = $record.path
                 View = $record.view
-                Name = if ($record.ContainsKey('name_utf16')) { [RawValue]::ToText([Convert]::FromBase64String($record.name_utf16)) } else { $record.name }
+                Name = [RawValue]::ToText([Convert]::FromBase64String($record.name_utf16))
                 Before = ConvertFrom-ReceiptValue -Value $record.before
                 After = ConvertFrom-ReceiptValue -Value $record.after
                 Sensitive = [bool]$record.sensitive
@@ -354,7 +364,7 @@ function Get-Receipt {
     [pscustomobject]@{
         Path = $path
         Module = "$($head.module)"
-        Time = "$($head.time)"
+        Time = if ($head.time -is [datetime]) { $head.time.ToUniversalTime().ToString($timeFormat) } else { "$($head.time)" }
         Values = @($values)
         NewKeys = @($newKeys)
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_receipt_has_what_was_and_what_is(powershell: PowerShellHost, key: str, 
             "path": key,
             "view": 64,
             "name": "a",
+            "name_utf16": "YQA=",
             "before": {"kind": 1, "bytes": "eAAAAA==", "text": 'string "x"'},
             "after": {"kind": 1, "bytes": "eQAAAA==", "text": 'string "y"'},
             "sensitive": False,
@@ -65,6 +67,7 @@ def test_receipt_has_what_was_and_what_is(powershell: PowerShellHost, key: str, 
             "path": key + r"\New",
             "view": 32,
             "name": "b",
+            "name_utf16": "YgA=",
             "before": None,
             "after": {"kind": 4, "bytes": "BwAAAA==", "text": "dword 0x00000007"},
             "sensitive": False,
@@ -87,6 +90,16 @@ def test_sensitive_values_are_protected(powershell: PowerShellHost, key: str, fo
 }"""
     )
     assert powershell.run(script, path) == [True, "hunter1", "hunter2"]
+
+
+def test_name_that_looks_like_a_date_survives(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    script = """
+$plan = Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name 2026-01-01T00:00:00Z -Data 2026-02-02T00:00:00Z)
+$receipt = Get-Receipt -Name (Write-RegistryPlan -Plan $plan -Source unit).Receipt
+$receipt.Values[0].Name; ConvertFrom-RegistryData -Value $receipt.Values[0].After; $receipt.Time"""
+    name, data, time = powershell.run(script, key)
+    assert (name, data) == ("2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time)
 
 
 def test_names_that_utf8_cannot_hold_survive(powershell: PowerShellHost, key: str, folder: Path) -> None:
@@ -175,7 +188,7 @@ def change(**changes: object) -> dict:
 
 BAD = {
     "text.json": ("not json", "is no receipt of infoprotect.aip: it is not JSON"),
-    "empty.json": ("", "is no receipt of infoprotect.aip: it is not JSON"),
+    "empty.json": ("", "is no receipt of infoprotect.aip"),
     "list.json": ([], "is no receipt of infoprotect.aip"),
     "other.json": ({"a": 1}, "is no receipt of infoprotect.aip"),
     "collection.json": (change(collection="somebody.else"), "is no receipt of infoprotect.aip"),
@@ -189,7 +202,10 @@ BAD = {
         "belongs to 'OLD': expected 'UNIT-2019'. If the host was renamed",
     ),
     "view.json": (
-        {**GOOD, "values": [{"path": "HKLM:\\SOFTWARE\\X", "view": 16, "name": "a", "before": None, "after": None}]},
+        {
+            **GOOD,
+            "values": [{"path": "HKLM:\\SOFTWARE\\X", "view": 16, "name_utf16": "YQA=", "before": None, "after": None}],
+        },
         "a record has no path, name or view",
     ),
     "bytes.json": (
