@@ -29,7 +29,8 @@ def drift(result: Result) -> list[str]:
 def drift_summary(result: Result, verb: str = "differs in", restarted: bool = False) -> str:
     """One line for the host, such as 'differs in 19 values (client_settings 1, tls 18), needs a restart'.
 
-    verb: what is said of the values, such as "set" of a result that applied them. restarted: the host was restarted after them.
+    verb: what is said of the values, such as "set" of a result that applied them.
+    restarted: the host was restarted after they were set.
     """
     if finding := _why_unknown(result):
         return finding

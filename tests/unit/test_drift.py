@@ -73,5 +73,5 @@ def test_a_host_that_is_not_known_is_drift() -> None:
 
 
 def test_other_input_is_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="expected the result .* found list"):
+    with pytest.raises(AnsibleFilterError, match=r"expected the result .* found list"):
         drift([])
