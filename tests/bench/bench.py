@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Figures of one run, side by side: the collection, and what the field does today for the same state (twin.yml).
+
+    python3 tests/bench/bench.py [--host HOST] [--rounds N] [--output FILE]
+
+Requests and bytes are counted at the emulated host's listener; module runs and seconds come from Ansible. A host that
+complies, a fresh one, and the look beside win_ping. Seconds on an emulated host are not those of
+Windows: the ratios count.
+The fleet must be up (bin/fleet up); the host is given back Windows' defaults before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from integration.ansible_runner import AnsiblePlaybook, Run  # noqa: E402
+
+TWIN = ROOT / "tests/bench/twin.yml"
+SITE = ROOT / "playbooks/site.yml"
+ABSENT = {"tls": {"state": "absent"}, "client_settings": {"state": "absent"}}
+# Basic over HTTPS: no requests beside those of the module itself (NTLM adds three to a connection).
+BASIC = {
+    "ansible_winrm_transport": "basic",
+    "ansible_port": 5986,
+    "ansible_winrm_scheme": "https",
+    "ansible_winrm_server_cert_validation": "ignore",
+}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one ansible-playbook run cost for one host.
+
+    Attributes:
+        module_runs: results of modules on the host, each item of a loop counted.
+        requests: HTTP requests at the listener.
+        kilobytes: bodies both ways, as on the wire.
+        seconds: from the start of the first task to the end of the last one.
+        changed: module runs that changed something.
+    """
+
+    what: str
+    module_runs: int
+    requests: int
+    kilobytes: int
+    seconds: float
+    changed: int
+
+
+class Bench:
+    """Runs playbooks against one host of the running fleet and counts."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.playbook = AnsiblePlaybook(Path(sys.executable).parent)
+
+    def measure(self, what: str, playbook: Path | Sequence[dict[str, Any]]) -> tuple[Figures, Run]:
+        """One run of a playbook, limited to the host."""
+        with tempfile.TemporaryDirectory() as folder:
+            wire = Path(folder, "wire.jsonl")
+            self._fleet("wire", self.host, str(wire))
+            began = time.monotonic()
+            run = self.playbook.run(playbook, f"--limit={self.host}", extra_vars=BASIC)
+            seconds = time.monotonic() - began
+            self._fleet("wire", self.host)
+            lines = [json.loads(line) for line in wire.read_text(encoding="utf-8").splitlines()]
+        results = [item for result in run.module_results(self.host) for item in result.get("results", [result])]
+        figures = Figures(
+            what=what,
+            module_runs=len(results),
+            requests=len(lines),
+            kilobytes=sum(line["bytes_in"] + line["bytes_out"] for line in lines) // 1024,
+            seconds=round(seconds, 1),
+            changed=sum(bool(result.get("changed")) for result in results),
+        )
+        return figures, run
+
+    def reset(self) -> None:
+        """Windows' defaults."""
+        self.playbook.run([self._play({"name": "defaults", "infoprotect.aip.desired_state": ABSENT})])
+
+    def look_beside_ping(self, rounds: int) -> tuple[float, float]:
+        """Median seconds of the module run of win_ping and of the look, taken in turns in one play."""
+        look = {"tls": {}, "client_settings": {"use_default_credentials_in_proxy": True}}
+        pairs = [
+            [
+                {"name": f"ping {number}", "ansible.windows.win_ping": {}},
+                {"name": f"look {number}", "infoprotect.aip.desired_state": look, "check_mode": True},
+            ]
+            # the first compiles what the later ones find compiled
+            for number in range(rounds + 1)
+        ]
+        run = self.playbook.run([self._play(*(task for pair in pairs for task in pair))], extra_vars=BASIC)
+        medians = [
+            statistics.median(run.seconds(f"{name} {number}") for number in range(1, rounds + 1))
+            for name in ("ping", "look")
+        ]
+        return medians[0], medians[1]
+
+    def _play(self, *tasks: dict[str, Any]) -> dict[str, Any]:
+        return {"name": "bench", "hosts": self.host, "gather_facts": False, "tasks": list(tasks)}
+
+    @staticmethod
+    def _fleet(*arguments: str) -> None:
+        subprocess.run([str(ROOT / "bin/fleet"), *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def report(rows: Sequence[Figures], ping: float, look: float) -> str:
+    """The figures as a table and the ratios as sentences, in Markdown."""
+    lines = ["| | module runs | requests | kB | seconds | changed |", "|---|--:|--:|--:|--:|--:|"]
+    lines += [
+        f"| {row.what} | {row.module_runs} | {row.requests} | {row.kilobytes} | {row.seconds} | {row.changed} |"
+        for row in rows
+    ]
+    by_name = {row.what: row for row in rows}
+    for state in ("fresh", "complying"):
+        twin, site = by_name[f"ansible.windows, {state}"], by_name[f"site.yml, {state}"]
+        lines.append(
+            f"\nA {state} host: {twin.seconds / site.seconds:.1f} times faster, "
+            f"{twin.requests / site.requests:.1f} times fewer requests, "
+            f"{twin.kilobytes / site.kilobytes:.1f} times fewer bytes."
+        )
+    lines.append(f"\nThe look takes {look / ping:.2f} times as long as win_ping ({look:.2f} s and {ping:.2f} s).")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Measure and print; returns 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--host", default="client-2019")
+    parser.add_argument("--rounds", type=int, default=7, help="pairs of win_ping and the look")
+    parser.add_argument("--output", type=Path, help="also write the report to this file")
+    arguments = parser.parse_args()
+    bench = Bench(arguments.host)
+    rows = []
+    for what, playbook in (("ansible.windows", TWIN), ("site.yml", SITE)):
+        bench.reset()
+        for state in ("fresh", "complying"):
+            figures, _run = bench.measure(f"{what}, {state}", playbook)
+            print(figures, flush=True)
+            rows.append(figures)
+    bench.reset()
+    ping, look = bench.look_beside_ping(arguments.rounds)
+    text = report(rows, ping, look)
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text, encoding="utf-8")
+    twin, site = rows[1], rows[3]
+    goals = {
+        "a complying host costs one module run": site.module_runs == 1,
+        "and at most 8 requests": site.requests <= 8,
+        "and nothing is changed": site.changed == 0 and twin.changed == 0,
+        "15 times faster than the twin": twin.seconds / site.seconds >= 15,
+        "the look takes at most twice win_ping's time": look / ping <= 2,
+    }
+    for goal, met in goals.items():
+        print(f"{'met' if met else 'MISSED'}: {goal}")
+    return 0 if all(goals.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Runs an unchanged ansible-playbook against the emulated fleet and gives its results as Python objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORIES = (ROOT / "inventories/emulated", ROOT / "tests/integration/inventory")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One ansible-playbook run: `rc`, the raw output, and the result of each task for each host, in order."""
+
+    rc: int
+    stdout: str
+    stderr: str
+    results: list[tuple[str, str, Json]] = field(repr=False)  # (task name, host, result)
+    stats: dict[str, Json] = field(repr=False)
+    durations: list[tuple[str, float]] = field(repr=False)  # (task name, seconds)
+
+    def task(self, name: str, host: str) -> Json:
+        """The result of the task of this name on this host; an error when it did not run exactly once."""
+        found = [result for task, where, result in self.results if task == name and where == host]
+        assert len(found) == 1, f"task '{name}' ran {len(found)} times on {host}:\n{self.stdout[-4000:]}{self.stderr}"
+        return found[0]
+
+    def module_runs(self, host: str) -> list[str]:
+        """The names of the tasks that ran a module on this host."""
+        return [task for task, where, result in self.results if where == host and _ran_on_host(result)]
+
+    def module_results(self, host: str) -> list[Json]:
+        """What these tasks returned."""
+        return [result for _task, where, result in self.results if where == host and _ran_on_host(result)]
+
+    def seconds(self, name: str) -> float:
+        """How long the one task of this name took."""
+        (seconds,) = [seconds for task, seconds in self.durations if task == name]
+        return seconds
+
+
+class AnsiblePlaybook:
+    """ansible-playbook of one virtual environment, with the checkout's configuration and inventory."""
+
+    def __init__(self, bin_folder: Path, inventories: Sequence[Path] = INVENTORIES) -> None:
+        self.bin_folder = bin_folder
+        self.inventories = inventories
+
+    def run(
+        self,
+        playbook: Path | Sequence[Json],
+        *arguments: str,
+        extra_vars: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+        expect: int | None = 0,
+        timeout: float = 540,
+    ) -> Run:
+        """Run a playbook (a file, or plays as data). `expect`: the exit code that is wanted, None for any."""
+        with tempfile.TemporaryDirectory() as folder:
+            if not isinstance(playbook, Path):
+                file = Path(folder, "playbook.yml")
+                file.write_text(yaml.safe_dump(list(playbook), allow_unicode=True, sort_keys=False), encoding="utf-8")
+                playbook = file
+            command = [str(self.bin_folder / "ansible-playbook"), str(playbook), *arguments]
+            command += [f"--inventory={inventory}" for inventory in self.inventories]
+            if extra_vars:
+                values = Path(folder, "extra.json")
+                values.write_text(json.dumps(dict(extra_vars)), encoding="utf-8")
+                command += ["-e", f"@{values}"]
+            variables = os.environ | {
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+                "ANSIBLE_JSON_INDENT": "0",
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_DEPRECATION_WARNINGS": "0",
+                **(environment or {}),
+            }
+            done = subprocess.run(
+                command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        run = Run(done.returncode, done.stdout, done.stderr, *_results(done.stdout))
+        if expect is not None and run.rc != expect:
+            failures = [
+                (task, host, r.get("msg")) for task, host, r in run.results if r.get("failed") or r.get("unreachable")
+            ]
+            raise AssertionError(
+                f"ansible-playbook ended with {run.rc}, expected {expect}: {failures}\n"
+                f"{done.stdout[-6000:]}{done.stderr[-4000:]}"
+            )
+        return run
+
+
+# What these do, they do on the controller.
+_ON_CONTROLLER = {"set_fact", "debug", "assert", "fail", "include_role", "import_role", "include_tasks", "include_vars"}
+_ON_CONTROLLER |= {"meta", "set_stats", "validate_argument_spec", "group_by", "add_host"}
+
+
+def _ran_on_host(result: Json) -> bool:
+    """Whether the result is that of a module that ran on the host: not skipped, not the controller's."""
+    name = result.get("action", "").removeprefix("ansible.builtin.")
+    return not result.get("skipped") and name not in _ON_CONTROLLER and not result.get("_ansible_delegated_vars")
+
+
+def _results(stdout: str) -> tuple[list[tuple[str, str, Json]], dict[str, Json], list[tuple[str, float]]]:
+    start = stdout.find("{")
+    if start < 0:
+        return [], {}, []
+    data, _end = json.JSONDecoder().raw_decode(stdout[start:])
+    tasks = [task for play in data["plays"] for task in play["tasks"]]
+    results = [(task["task"]["name"], host, result) for task in tasks for host, result in task["hosts"].items()]
+    return results, data["stats"], [(task["task"]["name"], _duration(task["task"]["duration"])) for task in tasks]
+
+
+def _duration(times: Json) -> float:
+    if "end" not in times:
+        return 0.0
+    start, end = (datetime.fromisoformat(times[key]) for key in ("start", "end"))
+    return (end - start).total_seconds()

@@ -1,0 +1,90 @@
+"""desired_state: look and plan in one run, one receipt for all domains, the plan of the domains' own modules."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..ansible_runner import AnsiblePlaybook
+from ..registry_export import export_task, exported
+from . import test_tls
+
+HOST = "connector-2"
+MSIP = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
+KEYS = [*test_tls.KEYS, MSIP]
+
+pytestmark = pytest.mark.xdist_group(HOST)
+
+BOTH = {"client_settings": {"use_default_credentials_in_proxy": True}, "tls": {}}
+
+
+def test_look_apply_again_restore(playbook: AnsiblePlaybook) -> None:
+    name = "infoprotect.aip.desired_state"
+    run = playbook.run(
+        [
+            {
+                "name": "desired state",
+                "hosts": HOST,
+                "gather_facts": False,
+                "tasks": [
+                    export_task("before", *KEYS),
+                    {"name": "check", name: BOTH, "check_mode": True, "diff": True},
+                    export_task("after check", *KEYS),
+                    {"name": "tls check", "infoprotect.aip.tls": {}, "check_mode": True, "diff": True},
+                    {
+                        "name": "client check",
+                        "infoprotect.aip.client_settings": BOTH["client_settings"],
+                        "check_mode": True,
+                        "diff": True,
+                    },
+                    {"name": "apply", name: BOTH, "diff": True, "register": "apply"},
+                    export_task("after", *KEYS),
+                    {"name": "again", name: BOTH, "check_mode": True},
+                    {"name": "tls again", "infoprotect.aip.tls": {}},
+                    {"name": "no domain", name: {}, "check_mode": True},
+                    {"name": "restore", "infoprotect.aip.restore": {"receipt": "{{ apply.receipt }}"}},
+                    export_task("restored", *KEYS),
+                ],
+            }
+        ]
+    )
+    before, after = exported(run.task("before", HOST)), exported(run.task("after", HOST))
+    check, applied, again = (run.task(task, HOST) for task in ("check", "apply", "again"))
+    assert exported(run.task("after check", HOST)) == before
+    assert check["changed"] and applied["changed"] and not check["compliant"]
+    assert check["diff"] == applied["diff"]
+    for domain, own in (("tls", "tls check"), ("client_settings", "client check")):
+        assert check["domains"][domain]["changes"] == applied["domains"][domain]["changes"]
+        assert check["domains"][domain]["changes"] == run.task(own, HOST)["changes"], (
+            "the plan disagrees with the module"
+        )
+        assert not check["domains"][domain]["compliant"]
+        assert again["domains"][domain]["compliant"]
+    assert after[test_tls.long(MSIP)] == {"UseDefaultCredentialsInProxy": ("dword", 1)}
+    written = {key: after[key] for key in test_tls.off("Client") | test_tls.off("Server")}
+    assert written == test_tls.off("Client") | test_tls.off("Server")
+    assert applied["receipt"] and check["receipt"] is None
+    assert again["compliant"] and not again["changed"]
+    assert again["reboot_required"], "SCHANNEL keys are younger than the start of the host"
+    assert not run.task("tls again", HOST)["changed"]
+    assert run.task("no domain", HOST)["compliant"]
+    assert run.task("no domain", HOST)["host"]["os"]["product"] == "2019"
+    assert exported(run.task("restored", HOST)) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"tls": {"minimum": "1.1"}}, ["minimum", "1.1", "1.2"]),
+        ({"tls": {"parts": ["schannel", "dotnet"]}}, ["parts", "schannel"]),
+        ({"tls": {"versoin": "1.2"}}, ["versoin"]),
+        ({"client_settings": {}}, ["client_settings"]),
+        ({"client_settings": {"cloud_environment": "mars"}}, ["cloud_environment", "mars"]),
+    ],
+)
+def test_bad_options_are_named(playbook: AnsiblePlaybook, options: dict[str, object], expected: list[str]) -> None:
+    task = {"name": "bad", "infoprotect.aip.desired_state": options, "ignore_errors": True}
+    run = playbook.run([{"name": "bad", "hosts": HOST, "gather_facts": False, "tasks": [task]}])
+    failure = run.task("bad", HOST)
+    assert failure["failed"]
+    for text in expected:
+        assert text in failure["msg"]
