@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         found.add_argument("--mode", choices=("warm", "cold"), default="", help="how commands are run (default: WINFLEET_MODE, or warm)")
     command("down", "stop hosts; their disks and registries stay").add_argument("hosts", nargs="*", metavar="HOST")
     command("reboot", "restart hosts").add_argument("hosts", nargs="+", metavar="HOST")
-    status = command("status", "show the hosts")
+    status = command("status", "show the hosts; ends with 1 when none is up")
     status.add_argument("hosts", nargs="*", metavar="HOST")
     status.add_argument("--json", action="store_true", help="all that is known, as JSON")
     fault = command("fault", "switch a fault on, or all off: drop_connection, hang, http_500, kill_process, deny_key, lost_host, clear")
@@ -65,18 +65,20 @@ def main() -> int:
         elif arguments.command == "wire":
             fleet.wire(arguments.host, arguments.file.resolve() if arguments.file else None)
         else:
-            show(fleet, arguments.hosts, as_json=arguments.json)
+            return show(fleet, arguments.hosts, as_json=arguments.json)
     except (FleetError, EngineError, PrefixError, IdentityError, NetworkError, ControlError) as error:
         print(f"fleet: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def show(fleet: Fleet, hosts: list[str], *, as_json: bool) -> None:
+def show(fleet: Fleet, hosts: list[str], *, as_json: bool) -> int:
+    """Print the state of the hosts; returns 0 when one is up, else 1."""
     states = fleet.status(hosts)
+    code = 0 if any(state["phase"] == "up" for state in states) else 1
     if as_json:
         print(json.dumps(states, indent=2))
-        return
+        return code
     if not states:
         print("no host has been up here yet")
     for state in states:
@@ -85,6 +87,7 @@ def show(fleet: Fleet, hosts: list[str], *, as_json: bool) -> None:
         )
         memory = f"{state['memory_mb']} MB, {state['counters'].get('requests', 0)} requests" if "memory_mb" in state else ""
         print(f"{state['name']:<16}{state['phase']:<11}{details}  {memory}".rstrip())
+    return code
 
 
 if __name__ == "__main__":

@@ -28,13 +28,13 @@ class EngineError(Exception):
     """No usable engine; the message says where one was looked for."""
 
 
-def prepare_engine(state: Path) -> Path:
-    """Return the folder with powershell.exe, unpacked under `state`/engine and ready to be linked into prefixes.
+def prepare_engine(cache: Path) -> Path:
+    """Return the folder with powershell.exe, unpacked under `cache`/engine and ready to be linked into prefixes.
 
     Raises:
         EngineError: when there is none, or its checksum is wrong.
     """
-    cache = state / "engine"
+    cache = cache / "engine"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -20,7 +20,7 @@ from typing import Any
 from winfleet import control, network, prefix
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
-from winfleet.paths import PACKAGE, ROOT, state_directory
+from winfleet.paths import CACHE, PACKAGE, ROOT, state_directory
 
 DEFAULT_INVENTORY = ROOT / "inventories" / "emulated"
 START_TIMEOUT = 120.0
@@ -52,8 +52,7 @@ class Fleet:
         if mode not in ("warm", "cold"):
             raise FleetError(f"mode is {mode!r}; expected warm or cold")
         with self._exclusive():
-            engine = prepare_engine(self.state)
-            template = prefix.prepare_template(self.state, engine)
+            template = prefix.prepare_template(CACHE, prepare_engine(CACHE))
             hosts = self._described()
             chosen = self._choose(hosts, names)
             number, lock = network.take(self.state, self._recorded_network())

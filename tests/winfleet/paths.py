@@ -9,6 +9,10 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parents[1]
 
 
+#: The unpacked engine and the template, which all fleets of a checkout share.
+CACHE = ROOT / ".cache" / "winfleet"
+
+
 def state_directory() -> Path:
-    """Everything that the fleet writes is below this folder (WINFLEET_STATE, or .cache/winfleet of the checkout)."""
-    return Path(os.environ.get("WINFLEET_STATE") or ROOT / ".cache" / "winfleet").resolve()
+    """Return where the hosts are kept (WINFLEET_STATE, or the cache); on the disk of the cache, since their files are links to it."""
+    return Path(os.environ.get("WINFLEET_STATE") or CACHE).resolve()

@@ -52,30 +52,30 @@ def wine_version() -> str:
     return done.stdout.strip()
 
 
-def template_path(state: Path, engine: Path) -> Path:
+def template_path(cache: Path, engine: Path) -> Path:
     """Return where the template is kept; the name changes with whatever it is made of."""
     digest = hashlib.sha256(f"{engine.parent.name} {wine_version()}".encode())
     for file in sorted([Path(__file__), *(p for folder in ("agent", "doubles") for p in (PACKAGE / folder).rglob("*") if p.is_file())]):
         digest.update(f"{file.relative_to(PACKAGE)}\0".encode() + file.read_bytes())
-    return state / f"template-{digest.hexdigest()[:12]}"
+    return cache / f"template-{digest.hexdigest()[:12]}"
 
 
-def prepare_template(state: Path, engine: Path) -> Path:
+def prepare_template(cache: Path, engine: Path) -> Path:
     """Return the booted template, making it first when there is none (20 s).
 
     Raises:
         PrefixError: when Wine or PowerShell fails.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    target = template_path(state, engine)
-    with (state / ".template.lock").open("w") as lock:
+    cache.mkdir(parents=True, exist_ok=True)
+    target = template_path(cache, engine)
+    with (cache / ".template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if target.exists():
             return target
         print("template: booting Wine once (about 20 s)", file=sys.stderr, flush=True)
-        for old in state.glob("template-*"):
+        for old in cache.glob("template-*"):
             shutil.rmtree(old, ignore_errors=True)
-        draft = state / "template-draft"
+        draft = cache / "template-draft"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         try:

@@ -49,7 +49,7 @@ namespace Winfleet
                 UseShellExecute = false, CreateNoWindow = true,
                 RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
             };
-            if (!string.IsNullOrEmpty(request.Directory)) { start.WorkingDirectory = request.Directory; }
+            start.WorkingDirectory = string.IsNullOrEmpty(request.Directory) ? Environment.GetEnvironmentVariable("USERPROFILE") : request.Directory;
             foreach (var pair in request.Environment ?? new Dictionary<string, string>()) { start.Environment[pair.Key] = pair.Value; }
             start.Environment["WINFLEET_CODEPAGE"] = request.CodePage.ToString();
             process = new Process { StartInfo = start };
