@@ -7,21 +7,9 @@
 # Several domains as one: each says what it wants, they are compared one by one, and written together with one receipt.
 
 #AnsibleRequires -PowerShell ..module_utils._Host
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
-
-function Get-PolicyNote {
-    # What Group Policy will undo.
-    param ($Value, $Policy)
-
-    foreach ($item in $Value) {
-        foreach ($owner in $Policy) {
-            if ($owner.path -eq $item.Path -and $owner.view -eq $item.View -and $owner.name -eq $item.Name) {
-                "$(Format-RegistryName -Key $item -Name $item.Name) is set by Group Policy ($($owner.source)), which sets it again."
-            }
-        }
-    }
-}
 
 function Invoke-DesiredState {
     <#
@@ -30,7 +18,7 @@ function Invoke-DesiredState {
 
     .PARAMETER Domain
     By name, in the order of writing: Wanted, a script block that turns options and facts into an object with Values, Notes and maybe
-    Parts, and Restart, one that says of a plan whether the host has to be restarted.
+    Parts, and Restart, one that says of a plan and facts whether the host has to be restarted.
     #>
     [CmdletBinding()]
     param (
@@ -77,7 +65,7 @@ function Invoke-DesiredState {
         $facts = Get-HostFact
     }
     foreach ($name in $plans.Keys) {
-        $results[$name].reboot_required = [bool](& $Domain[$name].Restart $plans[$name])
+        $results[$name].reboot_required = [bool](& $Domain[$name].Restart $plans[$name] $facts)
     }
     $Module.Result.compliant = -not @($results.Values | Where-Object -FilterScript { -not $_.compliant }).Count
     $Module.Result.domains = $results

@@ -353,7 +353,9 @@ function Get-HostFact {
     $unreadable = [System.Collections.Generic.List[object]]::new()
     foreach ($name in $readers.Keys) {
         try {
-            $facts[$name] = & $readers[$name] $facts
+            $fact = & $readers[$name] $facts
+            # Without the cast, ConvertTo-Json of 5.1 makes an object with 'value' and 'Count' of a list.
+            $facts[$name] = if ($fact -is [array]) { , [object[]]$fact } else { $fact }
         }
         catch {
             $facts[$name] = $null

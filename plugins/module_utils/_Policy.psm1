@@ -138,4 +138,36 @@ function Get-PolicyValue {
     [pscustomobject]@{ Values = $values; Unreadable = $unreadable }
 }
 
-Export-ModuleMember -Function ConvertFrom-PolicyFile, ConvertFrom-PreferenceFile, Get-PolicyValue
+function Get-PolicyNote {
+    <#
+    .SYNOPSIS
+    A line for each desired value that Group Policy sets as well, and so will set again.
+
+    .PARAMETER Value
+    Desired values, see New-RegistryValue.
+
+    .PARAMETER Policy
+    The fact 'group_policy'.
+    #>
+    [CmdletBinding()]
+    param (
+        [AllowEmptyCollection()]
+        [object[]]
+        $Value,
+
+        [AllowNull()]
+        [AllowEmptyCollection()]
+        [object[]]
+        $Policy
+    )
+
+    foreach ($item in $Value) {
+        foreach ($owner in $Policy) {
+            if ($owner.path -eq $item.Path -and $owner.view -eq $item.View -and $owner.name -eq $item.Name) {
+                "$(Format-RegistryName -Key $item -Name $item.Name) is set by Group Policy ($($owner.source)), which sets it again."
+            }
+        }
+    }
+}
+
+Export-ModuleMember -Function Get-PolicyNote, Get-PolicyValue

@@ -148,10 +148,10 @@ function ConvertTo-ReceiptValue {
         return $null
     }
     if ($Sensitive) {
-        return [ordered]@{ kind = [int]$Value.Kind; protected = [Convert]::ToBase64String((Protect-Byte -Bytes $Value.Bytes)) }
+        return [ordered]@{ kind = $Value.Kind; protected = [Convert]::ToBase64String((Protect-Byte -Bytes $Value.Bytes)) }
     }
     [ordered]@{
-        kind = [int]$Value.Kind
+        kind = $Value.Kind
         bytes = [Convert]::ToBase64String($Value.Bytes)
         text = Format-RegistryData -Value $Value
     }

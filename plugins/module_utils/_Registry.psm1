@@ -229,7 +229,12 @@ function Get-RegistryPlan {
             catch {
                 throw "purge of '$($rule.path)': match '$($rule.match)' is no regular expression: $(Get-InnerMessage -ErrorRecord $_)"
             }
-            @{ Key = Resolve-RegistryPath -Path $rule.path -View $rule.view; Match = $match; Keep = $rule.keep; Sensitive = $rule.sensitive }
+            @{
+                Key = Resolve-RegistryPath -Path $rule.path -View $rule.view
+                Match = $match
+                Keep = [HashSet[string]]::new([string[]]@($rule.keep), $ignoreCase)
+                Sensitive = $rule.sensitive
+            }
         })
 
     $plan = [pscustomobject]@{
@@ -273,7 +278,7 @@ function Get-RegistryPlan {
                     continue
                 }
                 $plan.Count++
-                if (-not $rule.Match.IsMatch($name) -or ($rule.Keep -and [Linq.Enumerable]::Contains([string[]]$rule.Keep, $name, $ignoreCase))) {
+                if (-not $rule.Match.IsMatch($name) -or $rule.Keep.Contains($name)) {
                     continue
                 }
                 # Another rule for the same key must not plan it again.

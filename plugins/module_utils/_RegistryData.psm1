@@ -28,7 +28,7 @@ $hiveDrives = @{ LocalMachine = 'HKLM:'; Users = 'HKU:'; ClassesRoot = 'HKCR:'; 
 $kinds = @{ none = 0; string = 1; expandstring = 2; binary = 3; dword = 4; multistring = 7; qword = 11 }
 $kindNames = @{}
 foreach ($name in $kinds.Keys) {
-    $kindNames[[int]$kinds[$name]] = $name
+    $kindNames[[uint32]$kinds[$name]] = $name
 }
 
 # Where 32-bit programs see a registry of their own: https://learn.microsoft.com/windows/win32/winprog64/shared-registry-keys
@@ -46,6 +46,8 @@ $sharedKeys = '^SOFTWARE\\(?:Clients|Policies|RegisteredApplications|Microsoft\\
 'KindMap)|Group Policy|Policies|PreviewHandlers|Setup|Telephony\\Locations)|Windows NT\\CurrentVersion\\(?:Console|FontDpi|' +
 'FontLink|FontMapper|Fonts|FontSubstitutes|Gre_Initialize|Image File Execution Options|LanguagePack|NetworkCards|Perflib|' +
 'Ports|Print|ProfileList|Time Zones)))(?:\\|$)'
+
+$resolvedPaths = [System.Collections.Generic.Dictionary[string, object]]::new([StringComparer]::Ordinal)
 
 function Resolve-RegistryPath {
     <#
@@ -66,6 +68,11 @@ function Resolve-RegistryPath {
         $View = 64
     )
 
+    # A key with many values, as the rule is, is asked for many times.
+    $asked = "$View $Path"
+    if ($resolvedPaths.ContainsKey($asked)) {
+        return $resolvedPaths[$asked]
+    }
     $text = $Path -replace '^(?:Microsoft\.PowerShell\.Core\\)?Registry::|^Computer\\', ''
     $head, $rest = $text -split '\\', 2
     $hive = $hiveNames[$head.TrimEnd(':')]
@@ -92,7 +99,9 @@ function Resolve-RegistryPath {
             throw "path '$Path' has a key with a name of $($part.Length) characters: expected at most 255"
         }
     }
-    [pscustomobject]@{ Hive = $hive; SubKey = $subKey; View = $View; Path = "$($hiveDrives[$hive])\$subKey" }
+    $resolved = [pscustomobject]@{ Hive = $hive; SubKey = $subKey; View = $View; Path = "$($hiveDrives[$hive])\$subKey" }
+    $resolvedPaths[$asked] = $resolved
+    $resolved
 }
 
 function Format-RegistryName {
@@ -300,7 +309,7 @@ function ConvertFrom-RegistryData {
 function Get-RegistryTypeName {
     param ([RawValue]$Value)
 
-    $name = $kindNames[[int]$Value.Kind]
+    $name = $kindNames[$Value.Kind]
     if ($name) { $name } else { "type $($Value.Kind)" }
 }
 

@@ -141,10 +141,14 @@ function Get-TlsDesiredState {
         $Build,
 
         [Parameter(Mandatory = $true)]
+        [AllowNull()]
         [System.Collections.IDictionary]
         $Role
     )
 
+    if (-not $Build -or $null -eq $Role) {
+        throw 'tls: the version or the roles of this Windows could not be read, and they decide which values are right'
+    }
     $notes = @()
     $parts = @($Option.parts)
     if ($null -eq $Option.parts) {
@@ -239,20 +243,26 @@ function Test-TlsRestartRequired {
     <#
     .SYNOPSIS
     Whether the host has to be restarted once the plan is carried out, or anyway.
+
+    .PARAMETER Due
+    What Test-TlsRestartDue says.
     #>
     [CmdletBinding()]
     [OutputType([bool])]
     param (
         [Parameter(Mandatory = $true)]
-        $Plan
+        $Plan,
+
+        [AllowNull()]
+        $Due
     )
 
     foreach ($change in $Plan.Changes) {
-        if ($change.Path.StartsWith($schannel)) {
+        if ($change.Path.StartsWith($schannel, [StringComparison]::OrdinalIgnoreCase)) {
             return $true
         }
     }
-    Test-TlsRestartDue
+    [bool]$Due
 }
 
 function Get-TlsState {
@@ -297,4 +307,4 @@ function Get-TlsState {
     }
 }
 
-Export-ModuleMember -Function Get-TlsDesiredState, Get-TlsState, Test-TlsRestartRequired
+Export-ModuleMember -Function Get-TlsDesiredState, Get-TlsState, Test-TlsRestartDue, Test-TlsRestartRequired

@@ -7,6 +7,7 @@
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
 $spec = @{
@@ -28,7 +29,7 @@ try {
     $wanted = Get-ClientDesiredState -Option $module.Params
     $plan = Get-RegistryPlan -Value $wanted.Values
     Invoke-RegistryPlan -Module $module -Plan $plan
-    $module.Result.notes = $wanted.Notes
+    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue).Values)
     $module.Result.reboot_required = $false
 }
 catch {

@@ -46,7 +46,7 @@ $domains = [ordered]@{
     }
     tls = @{
         Wanted = { param ($option, $facts) Get-TlsDesiredState -Option $option -Build $facts.os.build -Role $facts.roles }
-        Restart = { param ($plan) Test-TlsRestartRequired -Plan $plan }
+        Restart = { param ($plan, $facts) Test-TlsRestartRequired -Plan $plan -Due $facts.tls.restart_due }
     }
 }
 

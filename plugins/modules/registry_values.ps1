@@ -13,7 +13,6 @@ $spec = @{
         values = @{
             type = 'list'
             elements = 'dict'
-            default = @()
             options = @{
                 path = @{ type = 'str'; required = $true }
                 name = @{ type = 'str'; default = '' }
@@ -31,7 +30,6 @@ $spec = @{
         purge = @{
             type = 'list'
             elements = 'dict'
-            default = @()
             options = @{
                 path = @{ type = 'str'; required = $true }
                 view = @{ type = 'str'; choices = '64', '32'; default = '64' }
@@ -41,6 +39,7 @@ $spec = @{
             }
         }
     }
+    required_one_of = @(, @('values', 'purge'))
     # The event log would get every value, and a warning in the result when they are many.
     no_log = $true
     supports_check_mode = $true

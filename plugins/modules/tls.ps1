@@ -7,6 +7,7 @@
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Host
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
@@ -27,8 +28,8 @@ try {
     $plan = Get-RegistryPlan -Value $wanted.Values
     Invoke-RegistryPlan -Module $module -Plan $plan
     $module.Result.parts = $wanted.Parts
-    $module.Result.notes = $wanted.Notes
-    $module.Result.reboot_required = Test-TlsRestartRequired -Plan $plan
+    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue).Values)
+    $module.Result.reboot_required = Test-TlsRestartRequired -Plan $plan -Due (Test-TlsRestartDue)
 }
 catch {
     $failure = $_

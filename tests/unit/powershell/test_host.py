@@ -374,3 +374,15 @@ def test_values_of_the_client(powershell: PowerShellHost) -> None:
         {"name": "UseDefaultCredentialsInProxy", "type": "dword", "data": 1, "view": 32},
         {"name": "Text", "type": "string", "data": "a", "view": 64},
     ]
+
+
+def test_note_on_values_that_group_policy_owns(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    policies["local"].write_bytes(POLICY)
+    script = """
+$option = @{ state = 'present'; use_default_credentials_in_proxy = $true; cloud_environment = 'gcc' }
+$wanted = Get-ClientDesiredState -Option $option
+Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue).Values"""
+    assert powershell.run(script) == (
+        rf"{MSIP}\UseDefaultCredentialsInProxy (32-bit view) is set by Group Policy"
+        r" (C:\windows\system32\GroupPolicy\Machine\Registry.pol), which sets it again."
+    )

@@ -223,7 +223,7 @@ def test_winhttp_by_its_bits(bare: PowerShellHost, current: int | None, only: in
         assert found == ([] if expected is None else lines)
 
 
-RESTART = "Test-TlsRestartRequired -Plan (Get-RegistryPlan)"
+RESTART = "Test-TlsRestartRequired -Plan (Get-RegistryPlan) -Due (Test-TlsRestartDue)"
 
 
 def test_restart_is_due_when_schannel_is_younger_than_the_start(bare: PowerShellHost) -> None:
@@ -262,3 +262,9 @@ def test_state_of_tls(bare: PowerShellHost) -> None:
         {"view": 64, "default_secure_protocols": 2560},
         {"view": 32, "default_secure_protocols": None},
     ]
+
+
+@pytest.mark.parametrize("arguments", ["-Build $null -Role @{}", "-Build 17763 -Role $null"])
+def test_windows_that_cannot_be_read_is_refused(powershell: PowerShellHost, arguments: str) -> None:
+    with pytest.raises(PowerShellError, match="the version or the roles of this Windows could not be read"):
+        powershell.run(f"Get-TlsDesiredState -Option @{{ state = 'present' }} {arguments}")
