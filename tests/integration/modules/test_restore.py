@@ -69,8 +69,8 @@ def test_what_somebody_changed_since_is_not_overwritten_unless_forced(playbook: 
     refused = run.task("refused", HOST)
     assert refused["failed"]
     assert "theirs" in refused["msg"]
-    assert "mine" not in [skipped["name"] for skipped in refused["skipped"]]
-    assert [skipped["name"] for skipped in refused["skipped"]] == ["theirs"]
+    assert "mine" not in [value["name"] for value in refused["not_restored"]]
+    assert [value["name"] for value in refused["not_restored"]] == ["theirs"]
     assert exported(run.task("after refused", HOST))[LONG] == {"mine": ("string", "1"), "theirs": ("string", "changed")}
     assert run.task("check forced", HOST)["diff"] == run.task("forced", HOST)["diff"]
     assert exported(run.task("after forced", HOST)) == {}
@@ -87,7 +87,7 @@ def test_a_key_that_is_in_use_by_others_stays(playbook: AnsiblePlaybook) -> None
         REMOVE | {"name": "clean"},
     )
     assert exported(run.task("after", HOST)) == {LONG: {"theirs": ("string", "new")}}
-    assert run.task("restore", HOST)["skipped"][0]["name"] is None
+    assert run.task("restore", HOST)["not_restored"][0]["name"] is None
 
 
 @pytest.mark.parametrize(
