@@ -16,13 +16,16 @@ from winfleet.prefix import PrefixError
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="bin/fleet", description="The emulated Windows hosts of an inventory (default: inventories/emulated).")
-    top.add_argument("-i", "--inventory", type=Path, action="append", default=[], help="other inventories (may be repeated)")
+    top = argparse.ArgumentParser(
+        prog="bin/fleet", description="The emulated Windows hosts of an inventory (default: inventories/emulated)."
+    )
+    top.add_argument(
+        "-i", "--inventory", type=Path, action="append", default=[], help="other inventories (may be repeated)"
+    )
     commands = top.add_subparsers(dest="command", required=True)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        found = commands.add_parser(name, help=text, description=text)
-        return found
+        return commands.add_parser(name, help=text, description=text)
 
     for name, text in {
         "up": "start hosts (all, or those named); those that run are left alone",
@@ -30,13 +33,21 @@ def parser() -> argparse.ArgumentParser:
     }.items():
         found = command(name, text)
         found.add_argument("hosts", nargs="*", metavar="HOST")
-        found.add_argument("--mode", choices=("warm", "cold"), default="", help="how commands are run (default: WINFLEET_MODE, or warm)")
+        found.add_argument(
+            "--mode",
+            choices=("warm", "cold"),
+            default="",
+            help="how commands are run (default: WINFLEET_MODE, or warm)",
+        )
     command("down", "stop hosts; their disks and registries stay").add_argument("hosts", nargs="*", metavar="HOST")
     command("reboot", "restart hosts").add_argument("hosts", nargs="+", metavar="HOST")
     status = command("status", "show the hosts; ends with 1 when none is up")
     status.add_argument("hosts", nargs="*", metavar="HOST")
     status.add_argument("--json", action="store_true", help="all that is known, as JSON")
-    fault = command("fault", "switch a fault on, or all off: drop_connection, hang, http_500, kill_process, deny_key, lost_host, clear")
+    fault = command(
+        "fault",
+        "switch a fault on, or all off: drop_connection, hang, http_500, kill_process, deny_key, lost_host, clear",
+    )
     fault.add_argument("host", metavar="HOST")
     fault.add_argument("name", metavar="FAULT|clear")
     fault.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="count, skip, seconds, action, argument")
@@ -85,7 +96,9 @@ def show(fleet: Fleet, hosts: list[str], *, as_json: bool) -> int:
         details = "".join(
             f"  {state[key]:<{width}}" for key, width in {"address": 13, "os": 6, "mode": 5}.items() if key in state
         )
-        memory = f"{state['memory_mb']} MB, {state['counters'].get('requests', 0)} requests" if "memory_mb" in state else ""
+        memory = (
+            f"{state['memory_mb']} MB, {state['counters'].get('requests', 0)} requests" if "memory_mb" in state else ""
+        )
         print(f"{state['name']:<16}{state['phase']:<11}{details}  {memory}".rstrip())
     return code
 

@@ -1,4 +1,4 @@
-"""The supervisor's side of a resident agent: a PowerShell process in a prefix, spoken to in frames over its standard input and output.
+"""The supervisor's side of a resident agent: a PowerShell process in a prefix, spoken to in frames over pipes.
 
 See agent/Agent/Agent.cs for the frames. Standard error is a pty, since PowerShell's console host wants a console.
 """
@@ -98,7 +98,9 @@ class AgentProcess:
         ExecutionError: when it does not come up.
     """
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path, log: Path, **popen: object) -> None:
+    def __init__(
+        self, command: list[str], environment: Mapping[str, str], directory: Path, log: Path, **popen: object
+    ) -> None:
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._numbers = 0

@@ -10,7 +10,20 @@ from dataclasses import dataclass, field, replace
 _PROGRAM = re.compile(r'^\s*("?)(?:[A-Za-z]:\\(?:[^"<>|]*\\)?)?powershell(?:\.exe)?\1(?=\s|$)', re.IGNORECASE)
 #: What cmd.exe would act on; a command line with one of these is left to it.
 _FOR_CMD = re.compile(r"[&|<>^%\r\n]")
-_WITH_VALUE = {"executionpolicy", "ex", "exec", "ep", "inputformat", "if", "outputformat", "of", "windowstyle", "w", "version", "psconsolefile"}
+_WITH_VALUE = {
+    "executionpolicy",
+    "ex",
+    "exec",
+    "ep",
+    "inputformat",
+    "if",
+    "outputformat",
+    "of",
+    "windowstyle",
+    "w",
+    "version",
+    "psconsolefile",
+}
 _ALONE = {"noprofile", "nop", "noninteractive", "noni", "nologo", "nol", "sta", "mta"}
 
 
@@ -83,7 +96,8 @@ def program_and_arguments(line: str) -> tuple[str, str]:
 def powershell_call(line: str) -> PowerShellCall | None:
     """Return what `line` asks of powershell.exe; None when it is something else or better left to a real process.
 
-    ansible-core up to 2.18 wraps a command twice: the outer script is then just the inner command line, and the inner one is returned.
+    ansible-core up to 2.18 wraps a command twice: the outer script is then just the inner command line, and the inner
+    one is returned.
     """
     call = _parse(line)
     for _ in range(3):

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from winfleet.paths import ROOT
 
-#: Microsoft's own release, for a machine that has no other engine. PowerShell 7.5 runs on .NET 9, which is what works under Wine 8.
+#: Microsoft's own release, for a machine that has no other engine. PowerShell 7.5 runs on .NET 9, which is what works
+#: under Wine 8.
 RELEASE = "https://github.com/PowerShell/PowerShell/releases/download/v7.5.5/PowerShell-7.5.5-win-x64.zip"
 RELEASE_SHA256 = "9d4c9247fa5d8b090470b5c676b1ce6e22029eeab8a5cb1d11480e3840172c99"
 SHARED = ROOT.parent / "shared" / "engine"
@@ -129,8 +130,9 @@ def _download(cache: Path) -> Path:
             shutil.copyfileobj(response, stream)
     except (urllib.error.URLError, OSError) as error:
         raise EngineError(
-            "no PowerShell engine for the emulated hosts. Looked for, in this order: the folder or archive that WINFLEET_ENGINE names "
-            f"(not set); {SHARED} (SHA256SUMS and its archive not there); {cache} (nothing unpacked); {RELEASE} ({error}). "
+            "no PowerShell engine for the emulated hosts. Looked for, in this order: the folder or archive that "
+            f"WINFLEET_ENGINE names (not set); {SHARED} (SHA256SUMS and its archive not there); {cache} "
+            f"(nothing unpacked); {RELEASE} ({error}). "
             "Download that file by other means and set WINFLEET_ENGINE to it."
         ) from error
     _verify(part, RELEASE_SHA256)

@@ -1,9 +1,9 @@
 """Runs commands on one emulated host: PowerShell in resident processes (warm) or each in a process of its own (cold).
 
-A warm process runs one command at a time, in a fresh runspace. What a runspace cannot get rid of are C# types: PowerShell finds the
-older of two of the same name. So a process that has compiled a C# source serves only commands that bring the same text of it; another
-version (of Ansible, of a collection's utility) gets another process. A process is replaced after `MOST_COMMANDS` commands or when it
-has grown to `MOST_MEMORY`, since compiled types are never freed.
+A warm process runs one command at a time, in a fresh runspace. What a runspace cannot get rid of are C# types:
+PowerShell finds the older of two of the same name. So a process that has compiled a C# source serves only commands
+that bring the same text of it; another version (of Ansible, of a collection's utility) gets another process. A process
+is replaced after `MOST_COMMANDS` commands or when it has grown to `MOST_MEMORY`, since compiled types are never freed.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def _hash(data: bytes) -> str:
 def compiled_sources(script: str, data: bytes) -> dict[str, str]:
     """Return the texts in a command that put types into a process, by name, with a hash of each.
 
-    Understands what ansible-core sends on standard input: before 2.19 the exec wrapper, four NULs and one JSON document; from then on
-    JSON lines. Anything else compiles at most what its own text says.
+    Understands what ansible-core sends on standard input: before 2.19 the exec wrapper, four NULs and one JSON
+    document; from then on JSON lines. Anything else compiles at most what its own text says.
     """
     found: dict[str, str] = {}
     if _COMPILES.search(script.encode()):
@@ -99,7 +99,9 @@ class HostExecutor:
         identity: variables that every command gets.
     """
 
-    def __init__(self, spawn: Callable[[], AgentProcess], mode: str, variables: Callable[[str], Mapping[str, str]]) -> None:
+    def __init__(
+        self, spawn: Callable[[], AgentProcess], mode: str, variables: Callable[[str], Mapping[str, str]]
+    ) -> None:
         self._spawn = spawn
         self._mode = mode
         self._variables = variables
@@ -167,7 +169,7 @@ class HostExecutor:
         execution.begin()
         return execution
 
-    # -- what executions ask for ------------------------------------------------------------------------------------------------
+    # -- what executions ask for -------------------------------------------------------------------------------------
 
     def variables(self, command: Command) -> dict[str, str]:
         return {**self._variables(command.user), **command.environment}
@@ -184,8 +186,13 @@ class HostExecutor:
                 self._launcher = launcher
             return self._launcher
 
-    def run_warm(self, request: Mapping[str, object], sources: Versions, wanted: Callable[[], bool]) -> RunningCommand | None:
-        """Run a script in a resident process that fits, waiting for one; None when the command is not wanted any more."""
+    def run_warm(
+        self, request: Mapping[str, object], sources: Versions, wanted: Callable[[], bool]
+    ) -> RunningCommand | None:
+        """Run a script in a resident process that fits, waiting for one.
+
+        None when the command is not wanted any more.
+        """
         process = self._reserve(sources, wanted)
         if process is None:
             return None
@@ -281,7 +288,7 @@ class _Execution:
         self._request: dict[str, object] = {}
         self._script = ""
 
-    # -- starting ---------------------------------------------------------------------------------------------------------------
+    # -- starting ----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         command = self._command
@@ -297,7 +304,8 @@ class _Execution:
         if call is not None and self._warm:
             self._begin_script("script", call)
             return
-        # A shell of WinRM hands the line to cmd.exe; for a plain powershell.exe that changes nothing but the time it takes
+        # A shell of WinRM hands the line to cmd.exe; for a plain powershell.exe that changes nothing but the time it
+        # takes
         if command.skip_cmd or call is not None:
             program, arguments = program_and_arguments(command.line)
         else:
@@ -357,7 +365,7 @@ class _Execution:
             self._exit_code = 1
             self._changed.notify_all()
 
-    # -- the listener's side ----------------------------------------------------------------------------------------------------
+    # -- the listener's side -----------------------------------------------------------------------------------------
 
     @property
     def live(self) -> bool:
@@ -421,7 +429,10 @@ class _Execution:
             self._stop(running)
 
     def _stop(self, running: RunningCommand) -> None:
-        """End a running command: a process is killed, a script is asked to stop and its process killed when it does not."""
+        """End a running command.
+
+        A process is killed, a script is asked to stop and its process killed when it does not.
+        """
         running.kill()
         if self._request["kind"] == "process":
             return

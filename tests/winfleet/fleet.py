@@ -43,7 +43,7 @@ class Fleet:
         self.inventories = list(inventories) or [DEFAULT_INVENTORY]
         self.say = say
 
-    # -- commands ---------------------------------------------------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------------------------------------
 
     def up(self, names: Sequence[str] = (), mode: str = "") -> None:
         """Start hosts; those that run are left alone, unless they are described differently now."""
@@ -79,7 +79,9 @@ class Fleet:
         with self._exclusive():
             folders = self._folders(names)
             running = [folder.name for folder in folders if self._alive(folder)]
-            modes = {json.loads((folder / "host.json").read_text())["mode"] for folder in folders if folder.name in running}
+            modes = {
+                json.loads((folder / "host.json").read_text())["mode"] for folder in folders if folder.name in running
+            }
 
             def wipe(folder: Path) -> None:
                 self._stop(folder, quiet=True)
@@ -120,7 +122,7 @@ class Fleet:
             result.append({"name": folder.name, **state})
         return result
 
-    # -- hosts and folders ------------------------------------------------------------------------------------------------------
+    # -- hosts and folders -------------------------------------------------------------------------------------------
 
     def _described(self) -> dict[str, Identity]:
         program = Path(sys.executable).with_name("ansible-inventory")
@@ -168,7 +170,7 @@ class Fleet:
         values["roles"] = list(identity.roles)  # as JSON gives it back, since the two are compared
         return {"identity": values, "template": str(template), "mode": mode}
 
-    # -- one host ---------------------------------------------------------------------------------------------------------------
+    # -- one host ----------------------------------------------------------------------------------------------------
 
     def _start(self, settings: dict[str, Any], lock: int) -> None:
         began = time.monotonic()
@@ -233,14 +235,17 @@ class Fleet:
 
     @staticmethod
     def _alive(folder: Path) -> int:
-        """Return the supervisor's process id, 0 when it does not run; a process id that was given again does not count."""
+        """Return the supervisor's process id, 0 when it does not run.
+
+        A process id that was given again does not count.
+        """
         try:
             pid, started = (folder / "pid").read_text().split()
         except (OSError, ValueError):
             return 0
         return int(pid) if _started(int(pid)) == started else 0
 
-    # -- the fleet's own files --------------------------------------------------------------------------------------------------
+    # -- the fleet's own files ---------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -289,7 +294,13 @@ class Fleet:
             for future in [pool.submit(action, item) for item in items]:
                 try:
                     future.result()
-                except (FleetError, control.ControlError, prefix.PrefixError, OSError, subprocess.SubprocessError) as error:
+                except (
+                    FleetError,
+                    control.ControlError,
+                    prefix.PrefixError,
+                    OSError,
+                    subprocess.SubprocessError,
+                ) as error:
                     errors.append(str(error))
         if errors:
             raise FleetError("\n".join(errors))

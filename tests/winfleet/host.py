@@ -2,7 +2,8 @@
 
     python -m winfleet.host FOLDER     (started by `winfleet.fleet`; FOLDER has host.json)
 
-It runs until SIGTERM, and then leaves nothing behind. When it is killed, the Windows processes see the end of their input and go too.
+It runs until SIGTERM, and then leaves nothing behind. When it is killed, the Windows processes see the end of their
+input and go too.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ class Host:
         self._denied: set[str] = set()
         self._shutdown: threading.Event | None = None
         self._clock = namespaces.BootClock()
-        self.truthful = {"host name": namespaces.take_host_name(self.identity.computer_name, folder.parents[1] / "names"), "uptime": False}
+        self.truthful = {
+            "host name": namespaces.take_host_name(self.identity.computer_name, folder.parents[1] / "names"),
+            "uptime": False,
+        }
         self.faults = Faults(HOST_FAULTS)
         self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
         self.programs = Programs(self.prefix, folder / "tasks.json", self)
@@ -71,7 +75,7 @@ class Host:
             domains=[self.identity.domain, self.identity.domain.split(".")[0]] if self.identity.domain else [],
         )
 
-    # -- life -------------------------------------------------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------------------------------------
 
     def power_on(self) -> None:
         """Boot, making the prefix first when there is none; at the end the listener answers."""
@@ -103,7 +107,10 @@ class Host:
             self._clock.stop()
 
     def reboot(self, delay: float = 0, *, off: bool = False) -> bool:
-        """Restart after `delay` seconds, in the background; with `off` stay off. False when that is under way already."""
+        """Restart after `delay` seconds, in the background.
+
+        With `off` stay off. False when that is under way already.
+        """
         with self._lock:
             if self._shutdown is not None or self.phase != "up":
                 return False
@@ -147,7 +154,7 @@ class Host:
             self.power_off()
             (self.folder / control.NAME).unlink(missing_ok=True)
 
-    # -- commands ---------------------------------------------------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------------------------------------
 
     def start(self, command: Command) -> Execution:
         """See `winfleet.execution.Executor`."""
@@ -163,14 +170,28 @@ class Host:
         return self.executor.start(Command(line=line, user="SYSTEM", skip_cmd=True), cold=True)
 
     def _spawn(self) -> AgentProcess:
-        command = [*self._clock.prefix, "wine", prefix.POWERSHELL, *prefix.SHELL_ARGUMENTS, "-File", prefix.HOME_ON_HOST + r"\agent.ps1"]
-        return AgentProcess(command, prefix.environment(self.prefix), self.prefix / "drive_c/windows", self.folder / "agent.log")
+        command = [
+            *self._clock.prefix,
+            "wine",
+            prefix.POWERSHELL,
+            *prefix.SHELL_ARGUMENTS,
+            "-File",
+            prefix.HOME_ON_HOST + r"\agent.ps1",
+        ]
+        return AgentProcess(
+            command, prefix.environment(self.prefix), self.prefix / "drive_c/windows", self.folder / "agent.log"
+        )
 
     def _variables(self, user: str) -> Mapping[str, str]:
         name = self.identity.computer_name
         account = user.rpartition("\\")[2].partition("@")[0] or "Administrator"
         if account == "SYSTEM":
-            return {"COMPUTERNAME": name, "USERDOMAIN": self.identity.domain.split(".")[0].upper(), "USERNAME": f"{name}$", "WINFLEET_LOGON": "service"}
+            return {
+                "COMPUTERNAME": name,
+                "USERDOMAIN": self.identity.domain.split(".")[0].upper(),
+                "USERNAME": f"{name}$",
+                "WINFLEET_LOGON": "service",
+            }
         return {"COMPUTERNAME": name, "USERDOMAIN": name, "USERNAME": account, "WINFLEET_LOGON": "network"}
 
     def run_script(self, script: str) -> str:
@@ -186,10 +207,12 @@ class Host:
             for stream, data in execution.read(1):
                 output[stream] = output.get(stream, "") + data.decode()
         if execution.exit_code or "clixml-error" in output:
-            raise ExecutionError(output.get("clixml-error") or output.get("stderr") or f"exit code {execution.exit_code}")
+            raise ExecutionError(
+                output.get("clixml-error") or output.get("stderr") or f"exit code {execution.exit_code}"
+            )
         return output.get("clixml-output", "")
 
-    # -- faults -----------------------------------------------------------------------------------------------------------------
+    # -- faults ------------------------------------------------------------------------------------------------------
 
     def set_fault(self, name: str, arguments: Mapping[str, Any]) -> None:
         values: dict[str, Any] = {"seconds": 0.5} if name == "kill_process" else {}
@@ -198,7 +221,9 @@ class Host:
                 values[key] = convert(arguments[key])
         unknown = set(arguments) - {"count", "skip", "seconds", "action", "argument"}
         if unknown:
-            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has count, skip, seconds, action, argument")
+            raise ValueError(
+                f"a fault has no {', '.join(sorted(unknown))}; it has count, skip, seconds, action, argument"
+            )
         fault = Fault(name, **values)
         if name == "deny_key" and not fault.argument:
             raise ValueError("deny_key needs the key: argument=HKLM:\\SOFTWARE\\...")
@@ -222,9 +247,12 @@ class Host:
 
     def _deny(self, path: str, *, deny: bool) -> None:
         quoted = path.replace("'", "''")
-        self.run_script((Path(__file__).parent / "agent" / "deny.ps1").read_text() + f"\nSet-KeyDenied -Path '{quoted}' -Denied ${str(deny).lower()}\n")
+        self.run_script(
+            (Path(__file__).parent / "agent" / "deny.ps1").read_text()
+            + f"\nSet-KeyDenied -Path '{quoted}' -Denied ${str(deny).lower()}\n"
+        )
 
-    # -- control ----------------------------------------------------------------------------------------------------------------
+    # -- control -----------------------------------------------------------------------------------------------------
 
     def answer(self, request: Mapping[str, Any]) -> Any:
         what = request.get("do")

@@ -1,4 +1,7 @@
-"""Who an emulated host is: Windows version, edition, domain, PowerShell, .NET and roles, as Windows keeps them in its registry."""
+"""Who an emulated host is.
+
+Windows version, edition, domain, PowerShell, .NET and roles, as Windows keeps them in its registry.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from winfleet.registry import Data, Expand, Qword
 Keys = dict[str, dict[str, Data | Expand | Qword]]
 
 NT = r"Software\Microsoft\Windows NT\CurrentVersion"
+SERVERMANAGER = r"Software\Microsoft\Windows\CurrentVersion\ServerManager\ServicingStorage\ServerComponentCache"
 SERVICES = r"System\CurrentControlSet\Services"
 ROLES = ("exchange", "sharepoint", "fci", "ad_rms", "domain_controller", "connector")
 EDITIONS = ("desktop", "core")
@@ -81,7 +85,9 @@ class Identity:
         """
         address = str(variables.get("ansible_host", ""))
         if not address.startswith("127."):
-            raise IdentityError(f"{name}: ansible_host is {address!r}; an emulated host needs a loopback address (127.20.0.x)")
+            raise IdentityError(
+                f"{name}: ansible_host is {address!r}; an emulated host needs a loopback address (127.20.0.x)"
+            )
 
         def choice(variable: str, choices: Any, default: str) -> str:
             value = str(variables.get(variable, default))
@@ -92,7 +98,9 @@ class Identity:
         roles = variables.get("winfleet_roles", [])
         unknown = sorted(set(roles) - set(ROLES)) if isinstance(roles, list) else [str(roles)]
         if unknown:
-            raise IdentityError(f"{name}: winfleet_roles has {', '.join(unknown)}; expected a list of {', '.join(ROLES)}")
+            raise IdentityError(
+                f"{name}: winfleet_roles has {', '.join(unknown)}; expected a list of {', '.join(ROLES)}"
+            )
         user = str(variables.get("ansible_user", "Administrator"))
         password = str(variables.get("winfleet_password", "Winfleet!2026"))
         return cls(
@@ -177,8 +185,13 @@ class Identity:
         if self.domain:
             netbios = self.domain.split(".")[0].upper()
             keys |= {
-                r"Software\Microsoft\Windows\CurrentVersion\Group Policy\DataStore\Machine\0": {"DNName": f"CN={self.computer_name}"},
-                r"Software\Microsoft\Windows\CurrentVersion\Group Policy\History": {"MachineDomain": self.domain, "NetworkName": self.domain},
+                r"Software\Microsoft\Windows\CurrentVersion\Group Policy\DataStore\Machine\0": {
+                    "DNName": f"CN={self.computer_name}"
+                },
+                r"Software\Microsoft\Windows\CurrentVersion\Group Policy\History": {
+                    "MachineDomain": self.domain,
+                    "NetworkName": self.domain,
+                },
                 SERVICES + r"\Netlogon\Parameters": {"DomainName": netbios},
                 SERVICES + r"\Netlogon": _service("Netlogon", r"%SystemRoot%\system32\lsass.exe", start=2, shared=True),
             }
@@ -193,7 +206,8 @@ class Identity:
             engine + r"\3": {"Install": 1},
             engine + r"\3\PowerShellEngine": {
                 "PowerShellVersion": version,
-                "PSCompatibleVersion": "1.0, 2.0, 3.0" + {"3.0": "", "4.0": ", 4.0"}.get(self.powershell, ", 4.0, 5.0, 5.1"),
+                "PSCompatibleVersion": "1.0, 2.0, 3.0"
+                + {"3.0": "", "4.0": ", 4.0"}.get(self.powershell, ", 4.0, 5.0, 5.1"),
                 "RuntimeVersion": "v4.0.30319",
                 "ApplicationBase": r"C:\Windows\System32\WindowsPowerShell\v1.0",
             },
@@ -229,7 +243,8 @@ def _service(title: str, image: str, *, start: int = 2, shared: bool = False) ->
     }
 
 
-#: A program that Wine has and that runs as a service: the services of a role are started by it, so that they can be stopped and read.
+#: A program that Wine has and that runs as a service: the services of a role are started by it, so that they can be
+#: stopped and read.
 _STAND_IN = r"C:\windows\system32\spoolsv.exe"
 
 
@@ -244,7 +259,9 @@ def _exchange() -> Keys:
     return {
         r"Software\Microsoft\ExchangeServer\v15\Setup": dict(setup),
         r"Software\Microsoft\ExchangeServer\v15\MailboxRole": {"ConfiguredVersion": "15.1.2507.6"},
-        SERVICES + r"\MSExchangeADTopology": _service("Microsoft Exchange Active Directory Topology", _STAND_IN, start=3),
+        SERVICES + r"\MSExchangeADTopology": _service(
+            "Microsoft Exchange Active Directory Topology", _STAND_IN, start=3
+        ),
         SERVICES + r"\MSExchangeTransport": _service("Microsoft Exchange Transport", _STAND_IN, start=3),
         SERVICES + r"\MSExchangeIS": _service("Microsoft Exchange Information Store", _STAND_IN, start=3),
     }
@@ -266,7 +283,7 @@ def _fci() -> Keys:
     return {
         SERVICES + r"\SrmSvc": _service("File Server Resource Manager", _STAND_IN, start=3),
         SERVICES + r"\SrmReports": _service("File Server Storage Reports Manager", _STAND_IN, start=3),
-        r"Software\Microsoft\Windows\CurrentVersion\ServerManager\ServicingStorage\ServerComponentCache\FS-Resource-Manager": {"InstallState": 1},
+        SERVERMANAGER + r"\FS-Resource-Manager": {"InstallState": 1},
     }
 
 
@@ -279,7 +296,9 @@ def _ad_rms() -> Keys:
 
 def _domain_controller() -> Keys:
     return {
-        SERVICES + r"\NTDS": _service("Active Directory Domain Services", r"%SystemRoot%\System32\lsass.exe", shared=True),
+        SERVICES + r"\NTDS": _service(
+            "Active Directory Domain Services", r"%SystemRoot%\System32\lsass.exe", shared=True
+        ),
         SERVICES + r"\NTDS\Parameters": {"DSA Database file": r"C:\Windows\NTDS\ntds.dit"},
     }
 

@@ -1,6 +1,7 @@
 """Linux namespaces that make an emulated host truthful: its own host name, and a clock that starts when it boots.
 
-Both need either root or unprivileged user namespaces. Without them a host still works; it then has this machine's name and uptime.
+Both need either root or unprivileged user namespaces. Without them a host still works; it then has this machine's name
+and uptime.
 """
 
 from __future__ import annotations
@@ -58,7 +59,17 @@ class BootClock:
         # a few seconds, as a machine that has just come up; never below zero, which the kernel refuses
         uptime = max(0, int(min(time.clock_gettime(time.CLOCK_MONOTONIC), time.clock_gettime(time.CLOCK_BOOTTIME))) - 5)
         holder = subprocess.Popen(
-            ["unshare", "--time", "--monotonic", str(-uptime), "--boottime", str(-uptime), "sh", "-c", "echo; exec cat"],
+            [
+                "unshare",
+                "--time",
+                "--monotonic",
+                str(-uptime),
+                "--boottime",
+                str(-uptime),
+                "sh",
+                "-c",
+                "echo; exec cat",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

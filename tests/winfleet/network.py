@@ -1,6 +1,7 @@
 """Which of the networks 127.20.N.0/24 this fleet has: two checkouts on one machine must not share addresses.
 
-A network is taken by locking a file of the machine's temporary folder; every supervisor holds the lock, so that it ends with the last.
+A network is taken by locking a file of the machine's temporary folder; every supervisor holds the lock, so that it
+ends with the last.
 """
 
 from __future__ import annotations

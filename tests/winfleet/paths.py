@@ -14,5 +14,8 @@ CACHE = ROOT / ".cache" / "winfleet"
 
 
 def state_directory() -> Path:
-    """Return where the hosts are kept (WINFLEET_STATE, or the cache); on the disk of the cache, since their files are links to it."""
+    """Return where the hosts are kept (WINFLEET_STATE, or the cache).
+
+    On the disk of the cache, since their files are links to it.
+    """
     return Path(os.environ.get("WINFLEET_STATE") or CACHE).resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -23,7 +24,8 @@ LINKED = {".acm", ".ax", ".cpl", ".dll", ".drv", ".exe", ".msc", ".nls", ".ocx",
 ENVIRONMENT_KEY = r"System\CurrentControlSet\Control\Session Manager\Environment"
 PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\system32\WindowsPowerShell\v1.0"
 
-#: Scripts that a built-in module of the engine loads too. They stand in its manifest, since a function from elsewhere would only be
+#: Scripts that a built-in module of the engine loads too. They stand in its manifest, since a function from elsewhere
+#: would only be
 #: found as long as the module itself is not loaded.
 NESTED = {"Microsoft.PowerShell.Security": "Acl.psm1"}
 
@@ -47,15 +49,21 @@ def environment(prefix: Path) -> dict[str, str]:
 def wine_version() -> str:
     wine = shutil.which("wine")
     if wine is None:
-        raise PrefixError("wine is not installed; on Debian and Ubuntu: apt-get install --no-install-recommends wine wine64")
-    done = subprocess.run([wine, "--version"], capture_output=True, text=True, env=environment(Path("/nonexistent")), check=False)
+        raise PrefixError(
+            "wine is not installed; on Debian and Ubuntu: apt-get install --no-install-recommends wine wine64"
+        )
+    done = subprocess.run(
+        [wine, "--version"], capture_output=True, text=True, env=environment(Path("/nonexistent")), check=False
+    )
     return done.stdout.strip()
 
 
 def template_path(cache: Path, engine: Path) -> Path:
     """Return where the template is kept; the name changes with whatever it is made of."""
     digest = hashlib.sha256(f"{engine.parent.name} {wine_version()}".encode())
-    for file in sorted([Path(__file__), *(p for folder in ("agent", "doubles") for p in (PACKAGE / folder).rglob("*") if p.is_file())]):
+    for file in sorted(
+        [Path(__file__), *(p for folder in ("agent", "doubles") for p in (PACKAGE / folder).rglob("*") if p.is_file())]
+    ):
         digest.update(f"{file.relative_to(PACKAGE)}\0".encode() + file.read_bytes())
     return cache / f"template-{digest.hexdigest()[:12]}"
 
@@ -106,25 +114,45 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     own.mkdir(exist_ok=True)
     shutil.copytree(PACKAGE / "agent", own / "source")
     (own / "source/agent.ps1").rename(own / "agent.ps1")
-    registry.append(prefix / "system.reg", {
-        ENVIRONMENT_KEY: {
-            "PATH": PATH,
-            "PATHEXT": ".COM;.EXE;.BAT;.CMD;.VBS;.JS;.WS;.MSC",
-            "NO_COLOR": "1",
-            "POWERSHELL_TELEMETRY_OPTOUT": "1",
-            "POWERSHELL_UPDATECHECK": "Off",
+    registry.append(
+        prefix / "system.reg",
+        {
+            ENVIRONMENT_KEY: {
+                "PATH": PATH,
+                "PATHEXT": ".COM;.EXE;.BAT;.CMD;.VBS;.JS;.WS;.MSC",
+                "NO_COLOR": "1",
+                "POWERSHELL_TELEMETRY_OPTOUT": "1",
+                "POWERSHELL_UPDATECHECK": "Off",
+            },
         },
-    })
-    registry.append(prefix / "user.reg", {
-        # Crash dialogs would wait for somebody to click
-        r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
-        # Wine prefers its own program of a name
-        r"Software\Wine\DllOverrides": dict.fromkeys(programs.NAMES, "native"),
-    })
-    _run(prefix, [POWERSHELL, *SHELL_ARGUMENTS, "-File", HOME_ON_HOST + r"\source\compile.ps1", HOME_ON_HOST + r"\source", HOME_ON_HOST], "compiling the agent", 120)
+    )
+    registry.append(
+        prefix / "user.reg",
+        {
+            # Crash dialogs would wait for somebody to click
+            r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
+            # Wine prefers its own program of a name
+            r"Software\Wine\DllOverrides": dict.fromkeys(programs.NAMES, "native"),
+        },
+    )
+    _run(
+        prefix,
+        [
+            POWERSHELL,
+            *SHELL_ARGUMENTS,
+            "-File",
+            HOME_ON_HOST + r"\source\compile.ps1",
+            HOME_ON_HOST + r"\source",
+            HOME_ON_HOST,
+        ],
+        "compiling the agent",
+        120,
+    )
     # Only now: the hook must exist before a process looks for it
     stop(prefix)
-    registry.append(prefix / "system.reg", {ENVIRONMENT_KEY: {"DOTNET_STARTUP_HOOKS": HOME_ON_HOST + r"\Winfleet.Startup.dll"}})
+    registry.append(
+        prefix / "system.reg", {ENVIRONMENT_KEY: {"DOTNET_STARTUP_HOOKS": HOME_ON_HOST + r"\Winfleet.Startup.dll"}}
+    )
     missing = [name for name in ("Winfleet.Agent.dll", "Winfleet.Startup.dll") if not (own / name).exists()]
     if missing:
         raise PrefixError(f"compiling the agent left no {', '.join(missing)}")
@@ -133,7 +161,9 @@ def _boot_template(prefix: Path, engine: Path) -> None:
 
 def _place_programs(prefix: Path) -> None:
     if shutil.which("makensis") is None:
-        raise PrefixError("makensis is not installed; on Debian and Ubuntu: apt-get install --no-install-recommends nsis")
+        raise PrefixError(
+            "makensis is not installed; on Debian and Ubuntu: apt-get install --no-install-recommends nsis"
+        )
     (prefix / programs.CALLS).mkdir(parents=True)
     first = prefix / "drive_c/windows/system32" / programs.NAMES[0]
     first.unlink(missing_ok=True)
@@ -145,7 +175,9 @@ def _place_programs(prefix: Path) -> None:
 
 def _nest(manifest: Path, script: str) -> None:
     text = manifest.read_text(encoding="utf-8-sig")
-    changed, count = re.subn(r"(NestedModules\s*=\s*)@?\(?\s*(['\"][\w.]+['\"])\s*\)?", rf"\g<1>@(\g<2>, '{script}')\n", text, count=1)
+    changed, count = re.subn(
+        r"(NestedModules\s*=\s*)@?\(?\s*(['\"][\w.]+['\"])\s*\)?", rf"\g<1>@(\g<2>, '{script}')\n", text, count=1
+    )
     if not count:
         raise PrefixError(f"{manifest.name} of the engine has no NestedModules")
     manifest.unlink()  # it is a link to the engine's
@@ -157,7 +189,12 @@ def _run(prefix: Path, command: list[str], what: str, timeout: float) -> None:
     pty, terminal = os.openpty()
     try:
         process = subprocess.Popen(
-            ["wine", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=terminal, env=environment(prefix), cwd=prefix
+            ["wine", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env=environment(prefix),
+            cwd=prefix,
         )
         os.close(terminal)
         try:
@@ -168,10 +205,8 @@ def _run(prefix: Path, command: list[str], what: str, timeout: float) -> None:
         if process.returncode:
             said = output.decode(errors="replace")
             os.set_blocking(pty, False)
-            try:
+            with contextlib.suppress(OSError):
                 said += os.read(pty, 65536).decode(errors="replace")
-            except OSError:
-                pass
             raise PrefixError(f"{what} failed with {process.returncode}: {said.strip()[-2000:]}")
     finally:
         os.close(pty)
@@ -209,5 +244,7 @@ def stop(prefix: Path, timeout: float = 20) -> None:
     try:
         subprocess.run(["wineserver", "-w"], env=environment(prefix), check=False, capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired:
-        subprocess.run(["wineserver", "-k9"], env=environment(prefix), check=False, capture_output=True, timeout=timeout)
+        subprocess.run(
+            ["wineserver", "-k9"], env=environment(prefix), check=False, capture_output=True, timeout=timeout
+        )
         time.sleep(0.2)

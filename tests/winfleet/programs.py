@@ -1,7 +1,7 @@
-"""Programs of Windows that Wine lacks or only pretends to have, played by a host's supervisor: shutdown.exe and schtasks.exe.
+"""Programs of Windows that Wine lacks, played by a host's supervisor: shutdown.exe and schtasks.exe.
 
-In the prefix each is the same small program (doubles/programs/call.nsi): it leaves a file with its command line in C:\\windows\\winfleet\\calls
-and waits for the answer.
+In the prefix each is the same small program (doubles/programs/call.nsi): it leaves a file with its command line in
+C:\\windows\\winfleet\\calls and waits for the answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from winfleet import commandline
-from winfleet.execution import Command, Execution
+from winfleet.execution import Execution
 
 log = logging.getLogger("winfleet")
 
@@ -98,8 +98,12 @@ class Programs:
         """shutdown.exe /r | /s | /a [/t seconds] [/c comment] [/f] [/d reason]."""
         options = Options(arguments, values={"t", "c", "d", "m"})
         if "a" in options:
-            return Answer() if self._machine.cancel_reboot() else Answer(
-                NO_SHUTDOWN, "Unable to abort the system shutdown because no shutdown was in progress.(1116)\r\n"
+            return (
+                Answer()
+                if self._machine.cancel_reboot()
+                else Answer(
+                    NO_SHUTDOWN, "Unable to abort the system shutdown because no shutdown was in progress.(1116)\r\n"
+                )
             )
         if "r" not in options and "s" not in options:
             raise UsageError("expected /r, /s or /a")
@@ -173,7 +177,9 @@ class Tasks:
         Raises:
             UsageError: it is wrong, or more than is emulated.
         """
-        options = Options(arguments, {"tn", "tr", "sc", "st", "sd", "ru", "rp", "rl", "mo", "d", "m", "fo", "delay", "ec", "i"})
+        options = Options(
+            arguments, {"tn", "tr", "sc", "st", "sd", "ru", "rp", "rl", "mo", "d", "m", "fo", "delay", "ec", "i"}
+        )
         for verb in ("create", "run", "query", "end", "delete"):
             if verb in options:
                 with self._lock:
@@ -240,17 +246,36 @@ class Tasks:
         kind = options.get("fo", "TABLE").upper()
         columns = list(self._row(Task("", "", ""))) if "v" in options else ["TaskName", "Next Run Time", "Status"]
         if kind == "LIST":
-            return Answer(0, "".join("\r\n" + "".join(f"{c + ':':<38}{row[c]}\r\n" for c in ["HostName", *columns] if c in row) for row in rows))
+            return Answer(
+                0,
+                "".join(
+                    "\r\n" + "".join(f"{c + ':':<38}{row[c]}\r\n" for c in ["HostName", *columns] if c in row)
+                    for row in rows
+                ),
+            )
         if kind == "CSV":
             lines = [] if "nh" in options else [",".join(f'"{c}"' for c in columns)]
             lines += [",".join('"' + row[c].replace('"', '""') + '"' for c in columns) for row in rows]
             return Answer(0, "".join(f"{line}\r\n" for line in lines))
-        lines = [] if "nh" in options else ["", "Folder: \\", f"{'TaskName':<40} {'Next Run Time':<22} {'Status':<15}", "=" * 40 + " " + "=" * 22 + " " + "=" * 15]
+        lines = (
+            []
+            if "nh" in options
+            else [
+                "",
+                "Folder: \\",
+                f"{'TaskName':<40} {'Next Run Time':<22} {'Status':<15}",
+                "=" * 40 + " " + "=" * 22 + " " + "=" * 15,
+            ]
+        )
         lines += [f"{row['TaskName'][1:]:<40} {row['Next Run Time']:<22} {row['Status']:<15}" for row in rows]
         return Answer(0, "".join(f"{line}\r\n" for line in lines))
 
     def _row(self, task: Task) -> dict[str, str]:
-        ran = time.strftime("%m/%d/%Y %I:%M:%S %p", time.localtime(task.last_run)) if task.last_run else "11/30/1999 12:00:00 AM"
+        ran = (
+            time.strftime("%m/%d/%Y %I:%M:%S %p", time.localtime(task.last_run))
+            if task.last_run
+            else "11/30/1999 12:00:00 AM"
+        )
         return {
             "TaskName": task.name,
             "Next Run Time": "N/A",
@@ -269,7 +294,11 @@ def build(source: Path, target: Path) -> None:
         OSError: makensis is not there or fails.
     """
     done = subprocess.run(
-        ["makensis", "-V1", f"-DOUTPUT={target}", str(source)], capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]}
+        ["makensis", "-V1", f"-DOUTPUT={target}", str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
     )
     if done.returncode:
         raise OSError(f"makensis failed: {done.stdout}{done.stderr}")

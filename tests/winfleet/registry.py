@@ -1,4 +1,7 @@
-"""Values for a prefix's registry while no Wine runs in it: sections appended to Wine's registry files, which merges them."""
+"""Values for a prefix's registry while no Wine runs in it.
+
+Sections appended to Wine's registry files, which merges them.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,12 @@ class Fleet:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "WINFLEET_STATE": str(self.state), "WINFLEET_MODE": self.mode, "PYTHONPATH": str(ROOT / "tests")}
+        return {
+            **os.environ,
+            "WINFLEET_STATE": str(self.state),
+            "WINFLEET_MODE": self.mode,
+            "PYTHONPATH": str(ROOT / "tests"),
+        }
 
     def run(self, *arguments: str, check: bool = True) -> Result:
         done = subprocess.run(
@@ -80,7 +85,13 @@ class Fleet:
         """An unchanged ansible, of this environment or of another."""
         program = (venv / "bin/ansible") if venv else Path(sys.executable).with_name("ansible")
         done = subprocess.run(
-            [program, "-i", INVENTORY, *arguments], capture_output=True, text=True, env=self.environment, cwd=ROOT, timeout=180, check=False
+            [program, "-i", INVENTORY, *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=ROOT,
+            timeout=180,
+            check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
@@ -94,7 +105,9 @@ class Fleet:
             read_timeout_sec=operation_timeout + 20,
         )
 
-    def command(self, host: str, line: str, arguments: tuple[str, ...] = (), data: bytes | None = None, **options: Any) -> Result:
+    def command(
+        self, host: str, line: str, arguments: tuple[str, ...] = (), data: bytes | None = None, **options: Any
+    ) -> Result:
         """Run a command line with the code page that Ansible uses."""
         client = self.session(host)
         shell = client.open_shell(codepage=65001, **options)
@@ -110,7 +123,9 @@ class Fleet:
         return Result(code, out.decode(), err.decode())
 
     def powershell(self, host: str, script: str, data: bytes | None = None) -> Result:
-        return self.command(host, f"powershell.exe -NoProfile -NonInteractive -EncodedCommand {encoded(script)}", data=data)
+        return self.command(
+            host, f"powershell.exe -NoProfile -NonInteractive -EncodedCommand {encoded(script)}", data=data
+        )
 
 
 def encoded(script: str) -> str:

@@ -25,7 +25,9 @@ def test_one_megabyte_passes_both_ways(fleet: Fleet) -> None:
 
 
 def test_errors_leave_as_clixml_and_the_exit_code_says_so(fleet: Fleet) -> None:
-    result = fleet.powershell("alpha", "Write-Output before; Get-Item -LiteralPath C:\\nowhere -ErrorAction Stop; Write-Output after")
+    result = fleet.powershell(
+        "alpha", "Write-Output before; Get-Item -LiteralPath C:\\nowhere -ErrorAction Stop; Write-Output after"
+    )
     assert result.out.split() == ["before"]
     assert result.err.startswith("#< CLIXML")
     assert "C:\\nowhere" in result.err
@@ -44,18 +46,28 @@ def test_a_command_line_goes_through_cmd(fleet: Fleet) -> None:
 
 
 def test_environment_and_folder_of_the_shell(fleet: Fleet) -> None:
-    result = fleet.command("alpha", "powershell -Command $env:FOO; $PWD.Path", env_vars={"FOO": "bar"}, working_directory="C:\\windows\\temp")
+    result = fleet.command(
+        "alpha",
+        "powershell -Command $env:FOO; $PWD.Path",
+        env_vars={"FOO": "bar"},
+        working_directory="C:\\windows\\temp",
+    )
     assert result.out.split() == ["bar", "C:\\windows\\temp"]
 
 
 def test_nothing_of_a_script_reaches_the_next_one(fleet: Fleet) -> None:
-    fleet.powershell("alpha", "$env:LEFT = 1; $global:left = 1; [Console]::Out.Write('x'); [Environment]::CurrentDirectory = 'C:\\windows'")
+    fleet.powershell(
+        "alpha",
+        "$env:LEFT = 1; $global:left = 1; [Console]::Out.Write('x'); [Environment]::CurrentDirectory = 'C:\\windows'",
+    )
     result = fleet.powershell("alpha", '"<$env:LEFT$global:left>"; [Environment]::CurrentDirectory')
     assert result.out.split() == ["<>", "C:\\users\\Administrator"]
 
 
 def test_output_of_native_programs_is_part_of_the_script_s(fleet: Fleet) -> None:
-    result = fleet.powershell("alpha", "cmd.exe /c echo native; Start-Process -Wait -NoNewWindow cmd.exe '/c echo started'; $LASTEXITCODE")
+    result = fleet.powershell(
+        "alpha", "cmd.exe /c echo native; Start-Process -Wait -NoNewWindow cmd.exe '/c echo started'; $LASTEXITCODE"
+    )
     assert result.out.split() == ["native", "started", "0"]
 
 
@@ -63,7 +75,8 @@ def test_two_commands_at_once_do_not_mix(fleet: Fleet) -> None:
     results: dict[str, Result] = {}
 
     def run(name: str) -> None:
-        script = f"1..20 | ForEach-Object {{ [Console]::Out.WriteLine('{name}' * 50); Start-Sleep -Milliseconds 50 }}; $env:WHO = '{name}'; $env:WHO"
+        lines = f"1..20 | ForEach-Object {{ [Console]::Out.WriteLine('{name}' * 50); Start-Sleep -Milliseconds 50 }}"
+        script = f"{lines}; $env:WHO = '{name}'; $env:WHO"
         results[name] = fleet.powershell("alpha", script)
 
     threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]

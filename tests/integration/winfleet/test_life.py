@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-
 from .conftest import ROOT, Fleet
 
 BOOT_TIME = "(Get-CimInstance Win32_OperatingSystem).LastBootUpTime.ToFileTime()"
@@ -38,18 +37,25 @@ def test_up_again_leaves_running_hosts_alone(fleet: Fleet) -> None:
 
 
 def test_a_host_is_who_the_inventory_says(fleet: Fleet) -> None:
-    script = "$env:COMPUTERNAME; hostname; [Environment]::OSVersion.Version.Build; $PSVersionTable.PSVersion.ToString(2); (Get-CimInstance Win32_ComputerSystem).DomainRole"
+    script = """
+        $env:COMPUTERNAME; hostname; [Environment]::OSVersion.Version.Build; $PSVersionTable.PSVersion.ToString(2)
+        (Get-CimInstance Win32_ComputerSystem).DomainRole
+    """
     assert fleet.powershell("alpha", script).out.split() == ["ALPHA", "ALPHA", "17763", "5.1", "3"]
     assert fleet.powershell("beta", script).out.split() == ["BETA", "BETA", "9600", "5.1", "2"]
 
 
 def test_a_restart_is_one(fleet: Fleet) -> None:
     before = fleet.powershell("alpha", f"New-Item HKLM:\\SOFTWARE\\Kept -Force | Out-Null; {BOOT_TIME}").out
-    fleet.powershell("alpha", r"Remove-Item 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\AutoLogonChecked'")
+    fleet.powershell(
+        "alpha", r"Remove-Item 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\AutoLogonChecked'"
+    )
     assert fleet.command("alpha", "C:\\Windows\\System32\\shutdown.exe /r /t 1 /c test").code == 0
     wait_for(lambda: not answers(fleet, "alpha"))
     wait_for(lambda: answers(fleet, "alpha"))
-    result = fleet.powershell("alpha", f"{BOOT_TIME}; Test-Path HKLM:\\SOFTWARE\\Kept; {AUTO_LOGON}; [Environment]::TickCount64 -lt 120000")
+    result = fleet.powershell(
+        "alpha", f"{BOOT_TIME}; Test-Path HKLM:\\SOFTWARE\\Kept; {AUTO_LOGON}; [Environment]::TickCount64 -lt 120000"
+    )
     boot_time, kept, auto_logon, _ = result.out.split()
     assert boot_time != before.strip()
     assert (kept, auto_logon) == ("True", "True")
@@ -104,10 +110,14 @@ def test_an_unknown_fault_is_refused(fleet: Fleet) -> None:
 
 def test_a_task_runs_as_system(fleet: Fleet) -> None:
     script = r"""
-        schtasks.exe /create /tn Winfleet /tr "cmd.exe /c echo %USERNAME%>C:\who.txt" /sc ONCE /st 00:00 /ru SYSTEM /f | Out-Null
+        $what = 'cmd.exe /c echo %USERNAME%>C:\who.txt'
+        schtasks.exe /create /tn Winfleet /tr $what /sc ONCE /st 00:00 /ru SYSTEM /f | Out-Null
         schtasks.exe /run /tn Winfleet | Out-Null
         while ((schtasks.exe /query /tn Winfleet /fo csv /nh) -match 'Running') { Start-Sleep -Milliseconds 200 }
-        Get-Content C:\who.txt; schtasks.exe /delete /tn Winfleet /f | Out-Null; schtasks.exe /query /tn Winfleet | Out-Null; $LASTEXITCODE
+        Get-Content C:\who.txt
+        schtasks.exe /delete /tn Winfleet /f | Out-Null
+        schtasks.exe /query /tn Winfleet | Out-Null
+        $LASTEXITCODE
     """
     assert fleet.powershell("alpha", script).out.split() == ["ALPHA$", "1"]
 
@@ -123,7 +133,10 @@ def test_a_reset_host_is_new(fleet: Fleet) -> None:
     before = fleet.pid("beta")
     fleet.run("reset", "beta")
     assert fleet.pid("beta") != before
-    assert fleet.powershell("beta", r"Test-Path HKLM:\SOFTWARE\Mine; Test-Path C:\mine.txt").out.split() == ["False", "False"]
+    assert fleet.powershell("beta", r"Test-Path HKLM:\SOFTWARE\Mine; Test-Path C:\mine.txt").out.split() == [
+        "False",
+        "False",
+    ]
     assert fleet.status("beta")["mode"] == fleet.mode
 
 
@@ -170,7 +183,9 @@ def test_two_versions_of_ansible_take_turns(fleet: Fleet) -> None:
     environments = [*venvs(), *venvs()]
     assert environments, "no environment in .cache/venvs: run python3 tests/setup/environment.py --for test"
     for venv in environments:
-        version = subprocess.run([venv / "bin/ansible", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+        version = subprocess.run(
+            [venv / "bin/ansible", "--version"], capture_output=True, text=True, check=True
+        ).stdout.split("\n")[0]
         for module in ("win_ping", "win_reg_stat"):
             arguments = ["-a", r"path=HKLM:\SOFTWARE"] if module == "win_reg_stat" else []
             result = fleet.ansible("alpha", "-m", f"ansible.windows.{module}", *arguments, venv=venv)

@@ -14,4 +14,10 @@ try:
 except (OSError, ValueError, KeyError):
     addresses = {}
 hostvars = {name: {"ansible_host": address} for name, address in addresses.items()}
-print(json.dumps({"_meta": {"hostvars": hostvars}, "all": {"hosts": sorted(hostvars)}} if hostvars else {"_meta": {"hostvars": {}}}))
+print(
+    json.dumps(
+        {"_meta": {"hostvars": hostvars}, "all": {"hosts": sorted(hostvars)}}
+        if hostvars
+        else {"_meta": {"hostvars": {}}}
+    )
+)
