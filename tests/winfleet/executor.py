@@ -17,6 +17,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from winfleet.agent import AgentProcess, RunningCommand
 from winfleet.commandline import PowerShellCall, powershell_call, program_and_arguments
@@ -57,16 +58,17 @@ def compiled_sources(script: str, data: bytes) -> dict[str, str]:
     return found
 
 
-def _sources_of(manifest: Mapping[str, object]) -> dict[str, str]:
+def _sources_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
-    scripts = manifest.get("scripts") or {}  # 2.19 and later
-    for name, script in scripts.items():  # type: ignore[attr-defined]
+    for name, script in (manifest.get("scripts") or {}).items():  # 2.19 and later
         text = base64.b64decode(script["script"])
         if name.lower().endswith(".cs") or _COMPILES.search(text):
             found[name] = _hash(text)
-    for name, encoded in {**(manifest.get("csharp_utils") or {}), **(manifest.get("powershell_modules") or {})}.items():  # type: ignore[dict-item]
+    utilities: Mapping[str, str] = manifest.get("csharp_utils") or {}
+    modules: Mapping[str, str] = manifest.get("powershell_modules") or {}
+    for name, encoded in {**modules, **utilities}.items():
         text = base64.b64decode(encoded)
-        if name in (manifest.get("csharp_utils") or {}) or _COMPILES.search(text):  # type: ignore[operator]
+        if name in utilities or _COMPILES.search(text):
             found[name] = _hash(text)
     entry = manifest.get("module_entry")
     if isinstance(entry, str) and _COMPILES.search(text := base64.b64decode(entry)):

@@ -249,7 +249,7 @@ _STAND_IN = r"C:\windows\system32\spoolsv.exe"
 
 
 def _exchange() -> Keys:
-    setup = {
+    setup: dict[str, Data | Expand | Qword] = {
         "MsiProductMajor": 15,
         "MsiProductMinor": 1,
         "MsiBuildMajor": 2507,
@@ -257,7 +257,7 @@ def _exchange() -> Keys:
         "MsiInstallPath": "C:\\Program Files\\Microsoft\\Exchange Server\\V15\\",
     }
     return {
-        r"Software\Microsoft\ExchangeServer\v15\Setup": dict(setup),
+        r"Software\Microsoft\ExchangeServer\v15\Setup": setup,
         r"Software\Microsoft\ExchangeServer\v15\MailboxRole": {"ConfiguredVersion": "15.1.2507.6"},
         SERVICES + r"\MSExchangeADTopology": _service(
             "Microsoft Exchange Active Directory Topology", _STAND_IN, start=3
