@@ -13,5 +13,5 @@ try:
     addresses = json.loads((state / "network").read_text())["addresses"]
 except (OSError, ValueError, KeyError):
     addresses = {}
-hostvars = {name: {"ansible_host": address} for name, address in addresses.items()}
-print(json.dumps({"_meta": {"hostvars": hostvars}, "all": {"hosts": sorted(hostvars)}} if hostvars else {"_meta": {"hostvars": {}}}))
+# Hosts are named by hosts.yml alone, which Ansible reads before this: what is not in there is left out.
+print(json.dumps({"_meta": {"hostvars": {name: {"ansible_host": address} for name, address in addresses.items()}}}))
