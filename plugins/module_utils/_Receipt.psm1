@@ -281,10 +281,10 @@ function Get-Receipt {
     $null, sensitive).
 
     .DESCRIPTION
-    Throws when it does not exist, is not trusted, is no receipt, has an unknown version or belongs to another host.
+    Throws when a named one does not exist, and when it is not trusted, is no receipt, has an unknown version or belongs to another host.
 
     .PARAMETER Name
-    latest, first, a path, or a file name in the folder of receipts.
+    latest (but for those of restore itself) or first, both nothing when there is none; or a path, or a file name in the folder of receipts.
 
     .PARAMETER Renamed
     Accept that the host had another name when the receipt was written.
@@ -302,8 +302,12 @@ function Get-Receipt {
     $folder = Get-ReceiptFolder
     if ($Name -in 'latest', 'first') {
         $files = @(Get-ReceiptFile)
+        if ($Name -eq 'latest') {
+            # Restoring the latest twice must not undo the restoring.
+            $files = @($files | Where-Object -FilterScript { $_ -notlike '*-restore.json' })
+        }
         if (-not $files.Count) {
-            throw "There is no receipt in $folder`: expected one that a module of infoprotect.aip has left"
+            return
         }
         $path = if ($Name -eq 'first') { $files[0] } else { $files[-1] }
     }

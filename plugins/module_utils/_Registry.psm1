@@ -632,19 +632,15 @@ function Write-RegistryPlan {
                         # One level at a time: a failure below would leave the levels above behind.
                         $base = [RegistryKey]::OpenBaseKey($key.Hive, "Registry$($key.View)")
                         try {
-                            $made = $base.CreateSubKey($key.SubKey)
+                            $base.CreateSubKey($key.SubKey).Dispose()
                         }
                         finally {
                             $base.Dispose()
                         }
                         $steps.Add(@{ NewKey = $key })
-                        if ($key.SubKey.Length -eq $change.SubKey.Length) {
-                            $keys[$id] = $made
-                        }
-                        else {
-                            $made.Dispose()
-                        }
                     }
+                    # Made just now, or above for a key below it.
+                    $keys[$id] = Open-RegistryKey -Key $change -Writable
                 }
                 $step = @{ Key = $keys[$id]; Change = $change; Seen = $null }
                 $steps.Add($step)

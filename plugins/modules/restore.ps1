@@ -19,19 +19,24 @@ $spec = @{
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
+$module.Result.changes = @()
 $module.Result.not_restored = @()
+$module.Result.receipt = $null
+$module.Result.restored = $null
 $failure = $null
 try {
     $receipt = Get-Receipt -Name $module.Params.receipt -Renamed:$module.Params.force
-    $plan = Get-RestorePlan -Receipt $receipt -Force:$module.Params.force
-    $module.Result.not_restored = $plan.Foreign
-    if ($plan.Foreign.Count) {
-        $names = $plan.Foreign | ForEach-Object -Process { Format-RegistryName -Key $_ -Name $_.name }
-        throw "Changed since the receipt $($receipt.Path) was written, so nothing was restored: $($names -join '; '). force overwrites them."
+    if ($receipt) {
+        $plan = Get-RestorePlan -Receipt $receipt -Force:$module.Params.force
+        $module.Result.not_restored = $plan.Foreign
+        if ($plan.Foreign.Count) {
+            $names = $plan.Foreign | ForEach-Object -Process { Format-RegistryName -Key $_ -Name $_.name }
+            throw "Changed since the receipt $($receipt.Path) was written, so nothing was restored: $($names -join '; '). force overwrites them."
+        }
+        $kept = Invoke-RegistryPlan -Module $module -Plan $plan
+        $module.Result.not_restored = @($plan.Kept) + @($kept)
+        $module.Result.restored = @{ path = $receipt.Path; module = $receipt.Module; time = $receipt.Time }
     }
-    $kept = Invoke-RegistryPlan -Module $module -Plan $plan
-    $module.Result.not_restored = @($plan.Kept) + @($kept)
-    $module.Result.restored = @{ path = $receipt.Path; module = $receipt.Module; time = $receipt.Time }
 }
 catch {
     $failure = $_

@@ -323,10 +323,10 @@ class _Execution:
             "encoded": call.encoded,
             "file": call.file,
             "parameters": call.parameters,
-            "hasInput": True,
+            "hasInput": kind == "pipeline" or "$input" in call.script.lower(),
         }
         self._waiting = True
-        if kind == "script" and "$input" not in call.script.lower():
+        if not self._request["hasInput"]:
             self._dispatch()
 
     def _dispatch(self) -> None:

@@ -19,9 +19,10 @@ LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
 LONG32 = KEY32.replace("HKLM", "HKEY_LOCAL_MACHINE")
 PATH = r"HKLM:\SOFTWARE\infoprotect-test"
 
-pytestmark = pytest.mark.xdist_group(HOST)
+on_host = pytest.mark.xdist_group(HOST)
 
 
+@on_host
 def test_every_type_and_view(playbook: AnsiblePlaybook) -> None:
     options = {
         "values": [
@@ -67,6 +68,7 @@ def test_every_type_and_view(playbook: AnsiblePlaybook) -> None:
     }
 
 
+@on_host
 def test_absent_and_purge(playbook: AnsiblePlaybook) -> None:
     prepare = {
         "name": "prepare",
@@ -97,6 +99,7 @@ def test_absent_and_purge(playbook: AnsiblePlaybook) -> None:
     playbook.run([{"name": "clean", "hosts": HOST, "gather_facts": False, "tasks": [remove]}])
 
 
+@on_host
 def test_a_megabyte_and_500_values_in_one_call(playbook: AnsiblePlaybook) -> None:
     options = {
         "values": [
@@ -114,6 +117,7 @@ def test_a_megabyte_and_500_values_in_one_call(playbook: AnsiblePlaybook) -> Non
     assert sum(len(key) for key in cycle.after.values()) == 502
 
 
+@on_host
 @settings(
     max_examples=int(os.environ.get("WINFLEET_EXAMPLES", "4")),
     deadline=None,
@@ -144,66 +148,63 @@ def test_any_values(playbook: AnsiblePlaybook, first: list[dict[str, Any]], seco
     playbook.run([{"name": "clean", "hosts": HOST, "gather_facts": False, "tasks": remove}])
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"values": [{"path": PATH, "name": "x", "type": "float", "data": 1}]}, ["type", "float", "dword"]),
-        (
-            {"values": [{"path": PATH, "name": "wrong", "type": "dword", "data": "many"}]},
-            [PATH, "wrong", "many", "dword"],
-        ),
-        (
-            {"values": [{"path": PATH, "name": "big", "type": "dword", "data": 2**32}]},
-            [PATH, "big", "4294967296", "dword"],
-        ),
-        (
-            {"values": [{"path": PATH, "name": "hex", "type": "binary", "data": "0xZZ"}]},
-            [PATH, "hex", "0xZZ", "binary"],
-        ),
-        ({"values": [{"path": r"SOFTWARE\no hive", "name": "x", "data": "1"}]}, [r"SOFTWARE\no hive", "HKLM"]),
-        ({"values": [{"path": "HKLM:", "name": "x", "data": "1"}]}, ["HKLM:"]),
-        (
-            {
-                "values": [
-                    {"path": PATH, "name": "Twice", "data": "1"},
-                    {"path": PATH.lower(), "name": "TWICE", "data": "2"},
-                ]
-            },
-            ["Twice"],
-        ),
-        (
-            {
-                "values": [
-                    {"path": PATH, "name": "same", "view": "32", "data": "1"},
-                    {"path": r"HKLM:\SOFTWARE\WOW6432Node\infoprotect-test", "name": "same", "data": "2"},
-                ]
-            },
-            ["same"],
-        ),
-        ({"values": [{"path": PATH, "name": "nothing", "type": "dword"}]}, [PATH, "nothing", "data"]),
-        ({"values": [{"path": PATH, "name": "x" * 16384, "data": "1"}]}, ["16383"]),
-        ({"values": [{"path": PATH + "\\" + "k" * 256, "name": "x", "data": "1"}]}, ["255"]),
-    ],
-)
-def test_bad_input_is_named_before_anything_is_written(
-    playbook: AnsiblePlaybook, options: dict[str, Any], expected: list[str]
-) -> None:
-    options = {**options, "values": [{"path": PATH, "name": "first", "data": "fine"}, *options["values"]]}
-    run = playbook.run(
-        [
-            {
-                "name": "bad input",
-                "hosts": HOST,
-                "gather_facts": False,
-                "tasks": [
-                    {"name": "apply", "infoprotect.aip.registry_values": options, "ignore_errors": True},
-                    {"name": "look", "ansible.windows.win_reg_stat": {"path": PATH, "name": "first"}},
-                ],
-            }
-        ]
-    )
-    failure = run.task("apply", HOST)
-    assert failure["failed"]
-    for text in expected:
-        assert text in failure["msg"], f"'{text}' is not in: {failure['msg']}"
-    assert not run.task("look", HOST)["exists"], "something was written"
+BAD = [
+    ({"values": [{"path": PATH, "name": "x", "type": "float", "data": 1}]}, ["type", "float", "dword"]),
+    (
+        {"values": [{"path": PATH, "name": "wrong", "type": "dword", "data": "many"}]},
+        [PATH, "wrong", "many", "dword"],
+    ),
+    (
+        {"values": [{"path": PATH, "name": "big", "type": "dword", "data": 2**32}]},
+        [PATH, "big", "4294967296", "dword"],
+    ),
+    (
+        {"values": [{"path": PATH, "name": "hex", "type": "binary", "data": "0xZZ"}]},
+        [PATH, "hex", "0xZZ", "binary"],
+    ),
+    ({"values": [{"path": r"SOFTWARE\no hive", "name": "x", "data": "1"}]}, [r"SOFTWARE\no hive", "HKLM"]),
+    ({"values": [{"path": "HKLM:", "name": "x", "data": "1"}]}, ["HKLM:"]),
+    (
+        {
+            "values": [
+                {"path": PATH, "name": "Twice", "data": "1"},
+                {"path": PATH.lower(), "name": "TWICE", "data": "2"},
+            ]
+        },
+        ["TWICE"],
+    ),
+    (
+        {
+            "values": [
+                {"path": PATH, "name": "same", "view": "32", "data": "1"},
+                {"path": r"HKLM:\SOFTWARE\WOW6432Node\infoprotect-test", "name": "same", "data": "2"},
+            ]
+        },
+        ["same"],
+    ),
+    ({"values": [{"path": PATH, "name": "nothing", "type": "dword"}]}, [PATH, "nothing", "data"]),
+    ({"values": [{"path": PATH, "name": "x" * 16384, "data": "1"}]}, ["16383"]),
+    ({"values": [{"path": PATH + "\\" + "k" * 256, "name": "x", "data": "1"}]}, ["255"]),
+]
+
+
+@pytest.mark.xdist_group("core-2019")
+def test_bad_input_is_named_before_anything_is_written(playbook: AnsiblePlaybook) -> None:
+    host = "core-2019"
+    fine = {"path": PATH, "name": "first", "data": "fine"}
+    tasks = [
+        {
+            "name": f"bad {number}",
+            "infoprotect.aip.registry_values": {"values": [fine, *options["values"]]},
+            "ignore_errors": True,
+        }
+        for number, (options, _expected) in enumerate(BAD)
+    ]
+    look = {"name": "look", "ansible.windows.win_reg_stat": {"path": PATH, "name": "first"}}
+    run = playbook.run([{"name": "bad input", "hosts": host, "gather_facts": False, "tasks": [*tasks, look]}])
+    for number, (_options, expected) in enumerate(BAD):
+        failure = run.task(f"bad {number}", host)
+        assert failure["failed"], f"accepted: {expected}"
+        for text in expected:
+            assert text in failure["msg"], f"'{text}' is not in: {failure['msg']}"
+    assert not run.task("look", host)["exists"], "something was written"

@@ -13,7 +13,7 @@ LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
 PATH = r"HKLM:\SOFTWARE\infoprotect-restore"
 RECEIPTS = r"C:\ProgramData\infoprotect\receipts"
 
-pytestmark = pytest.mark.xdist_group(HOST)
+on_host = pytest.mark.xdist_group(HOST)
 
 REMOVE = {"name": "remove", "ansible.windows.win_regedit": {"path": PATH, "state": "absent", "delete_key": True}}
 
@@ -33,26 +33,42 @@ def play(playbook: AnsiblePlaybook, *tasks: Json):
     return playbook.run([{"name": "restore", "hosts": HOST, "gather_facts": False, "tasks": [REMOVE, *tasks]}])
 
 
-def test_latest_undoes_the_last_call_and_its_own(playbook: AnsiblePlaybook) -> None:
+@on_host
+def test_latest_first_and_by_name(playbook: AnsiblePlaybook) -> None:
     run = play(
         playbook,
         write("one", a="1", b="1"),
         write("two", b="2", c="2"),
-        restore("latest"),
+        {**restore("latest"), "register": "latest"},
         export_task("after latest", KEY),
-        restore("undo the restoring"),
+        restore("latest again"),
+        restore("undo the restoring", receipt="{{ latest.receipt }}"),
         export_task("after undo", KEY),
         restore("by name", receipt="{{ two.receipt | win_basename }}"),
         restore("then one", receipt="{{ one.receipt }}"),
         export_task("at last", KEY),
     )
     assert exported(run.task("after latest", HOST)) == {LONG: {"a": ("string", "1"), "b": ("string", "1")}}
+    assert not run.task("latest again", HOST)["changed"], "the latest is never one of restore itself"
     assert exported(run.task("after undo", HOST))[LONG]["b"] == ("string", "2")
     assert run.task("by name", HOST)["changed"]
     assert exported(run.task("at last", HOST)) == {}, "the key was made by the call and is removed when it is empty"
     assert run.task("then one", HOST)["restored"]["module"] == "registry_values"
 
 
+@pytest.mark.xdist_group("core-2019")
+def test_a_host_without_receipts_is_left_alone(playbook: AnsiblePlaybook) -> None:
+    folder = {"name": "none", "ansible.windows.win_file": {"path": RECEIPTS, "state": "absent"}}
+    tasks = [folder, restore("latest"), restore("first", receipt="first"), restore("named", receipt="000001-x.json")]
+    run = playbook.run([{"name": "none", "hosts": "core-2019", "gather_facts": False, "tasks": tasks}])
+    for name in ("latest", "first"):
+        result = run.task(name, "core-2019")
+        assert not result["changed"]
+        assert result["restored"] is None
+    assert "000001-x.json" in run.task("named", "core-2019")["msg"]
+
+
+@on_host
 def test_what_somebody_changed_since_is_not_overwritten_unless_forced(playbook: AnsiblePlaybook) -> None:
     receipt = "{{ one.receipt }}"
     run = play(
@@ -77,6 +93,7 @@ def test_what_somebody_changed_since_is_not_overwritten_unless_forced(playbook: 
     assert not run.task("forced again", HOST)["changed"]
 
 
+@on_host
 def test_a_key_that_is_in_use_by_others_stays(playbook: AnsiblePlaybook) -> None:
     run = play(
         playbook,
@@ -90,6 +107,7 @@ def test_a_key_that_is_in_use_by_others_stays(playbook: AnsiblePlaybook) -> None
     assert run.task("restore", HOST)["not_restored"][0]["name"] is None
 
 
+@on_host
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -120,6 +138,7 @@ def test_what_is_no_receipt_is_refused(playbook: AnsiblePlaybook, content: str |
     assert not refused["changed"]
 
 
+@on_host
 def test_a_receipt_of_another_host_is_refused(playbook: AnsiblePlaybook) -> None:
     """The receipt is real, but the host is no longer the one that wrote it."""
     machine = r"HKLM:\SOFTWARE\Microsoft\Cryptography"
@@ -144,6 +163,7 @@ def test_a_receipt_of_another_host_is_refused(playbook: AnsiblePlaybook) -> None
     assert run.task("accepted", HOST)["changed"]
 
 
+@on_host
 def test_sensitive_data_stands_nowhere_and_comes_back(playbook: AnsiblePlaybook) -> None:
     secret = "s3cr3t-é-value"
     options = {"values": [{"path": PATH, "name": "key", "data": "other", "sensitive": True}]}

@@ -1,6 +1,7 @@
 // A script in a fresh runspace of this process: what powershell.exe would do with it in a process of its own, without the start.
 using System;
 using System.Collections;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.IO.Pipes;
@@ -16,10 +17,12 @@ namespace Winfleet
     {
         readonly int id;
         readonly Request request;
-        readonly PSDataCollection<object> input = new PSDataCollection<object>();
+        // Not a PSDataCollection: its enumerator ends when it has caught up with what has arrived so far.
+        readonly BlockingCollection<object> input = new BlockingCollection<object>();
         readonly Decoder decoder = new UTF8Encoding(false).GetDecoder();
         readonly StringBuilder line = new StringBuilder();
         volatile PowerShell running;
+        volatile bool killed;
         // What tells Out-Default that an object is an error; PowerShell's own hosts set it, others have no public way.
         static readonly PropertyInfo writeStream = typeof(PSObject).GetProperty("WriteStream", BindingFlags.Instance | BindingFlags.NonPublic);
         static readonly Dictionary<string, string> ownEnvironment = CurrentEnvironment();
@@ -28,7 +31,7 @@ namespace Winfleet
         {
             this.id = id;
             this.request = request;
-            if (!request.HasInput) { input.Complete(); }
+            if (!request.HasInput) { input.CompleteAdding(); }
         }
 
         static Dictionary<string, string> CurrentEnvironment()
@@ -49,7 +52,7 @@ namespace Winfleet
 
         public void Write(byte[] data)
         {
-            if (!input.IsOpen) { return; }
+            if (input.IsAddingCompleted) { return; }
             var text = new char[decoder.GetCharCount(data, 0, data.Length)];
             decoder.GetChars(data, 0, data.Length, text, 0);
             line.Append(text);
@@ -64,12 +67,25 @@ namespace Winfleet
 
         public void CloseInput()
         {
-            if (!input.IsOpen) { return; }
+            if (input.IsAddingCompleted) { return; }
             if (line.Length > 0) { input.Add(line.ToString()); }
-            input.Complete();
+            input.CompleteAdding();
         }
 
-        public void Kill() { running?.BeginStop(null, null); }
+        public void Kill()
+        {
+            killed = true;
+            input.CompleteAdding();
+            running?.BeginStop(null, null);
+        }
+
+        // All of it: Invoke would gather it just the same before it starts the script, and could not be stopped meanwhile.
+        List<object> ReceivedInput()
+        {
+            var all = new List<object>(input.GetConsumingEnumerable());
+            if (killed) { throw new OperationCanceledException("The command was ended before it began."); }
+            return all;
+        }
 
         public void Run()
         {
@@ -142,7 +158,7 @@ namespace Winfleet
                 shell.Commands.Commands[0].MergeMyResults(PipelineResultTypes.Error, PipelineResultTypes.Output);
                 shell.AddCommand("Out-Default");
                 bool failed = false;
-                try { shell.Invoke(input); }
+                try { shell.Invoke(ReceivedInput()); }
                 catch (RuntimeException failure)
                 {
                     failed = true;
@@ -180,7 +196,7 @@ namespace Winfleet
                     foreach (var record in shell.Streams.Error.ReadAll()) { Agent.Send('Y', id, PSSerializer.Serialize(record)); }
                 };
                 bool failed = false;
-                try { shell.Invoke(input, output); }
+                try { shell.Invoke(ReceivedInput(), output); }
                 catch (RuntimeException failure)
                 {
                     failed = true;
