@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import struct
 import subprocess
 import threading
@@ -15,23 +16,42 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from winfleet.execution import Chunk, ExecutionError
 
 HEADER = struct.Struct("<ici")
-STREAMS = {b"O": "stdout", b"e": "stderr", b"X": "clixml-output", b"Y": "clixml-error"}
+STREAMS = {
+    b"O": "stdout",
+    b"e": "stderr",
+    b"X": "clixml-output",
+    b"Y": "clixml-error",
+    b"Z": "clixml-failure",
+    b"W": "clixml-warning",
+    b"V": "clixml-verbose",
+    b"G": "clixml-debug",
+}
+CLIXML = "http://schemas.microsoft.com/powershell/2004/04"
 #: Output of one command that waits to be read; a client that never reads must not fill the memory.
 MOST_WAITING = 256 << 20
 FIRST_START = 60.0
 
 
+def clixml_text(text: str) -> bytes:
+    """Return a string as a CLIXML document."""
+    clean = re.sub("[\0-\x1f\ufffe\uffff]", " ", text)
+    return f'<Objs Version="1.1.0.1" xmlns="{CLIXML}"><S>{escape(clean)}</S></Objs>'.encode()
+
+
 class RunningCommand:
     """A command in an agent; see `winfleet.execution.Execution`."""
 
-    def __init__(self, agent: AgentProcess, number: int, ended: Callable[[], None]) -> None:
+    def __init__(self, agent: AgentProcess, number: int, ended: Callable[[], None], *, pipeline: bool) -> None:
         self._agent = agent
         self._number = number
         self._ended = ended
+        self._pipeline = pipeline
+        self._ending = False
         self._chunks: deque[Chunk] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
@@ -49,6 +69,8 @@ class RunningCommand:
     def write(self, data: bytes) -> None:
         for at in range(0, len(data), 1 << 20):
             self._agent.send(b"I", self._number, data[at : at + (1 << 20)])
+        if self._pipeline:
+            self._agent.send(b"N", self._number, b"")
 
     def close_input(self) -> None:
         self._agent.send(b"E", self._number, b"")
@@ -82,13 +104,20 @@ class RunningCommand:
 
     def end(self, exit_code: int, message: str = "") -> None:
         with self._changed:
-            if self._exit_code is not None:
+            if self._ending:
                 return
+            self._ending = True
+        self._ended()  # first, so that whoever sees the end finds the process free
+        with self._changed:
             if message:
-                self._chunks.append(("stderr", message.encode()))
+                failure = (
+                    ("clixml-failure", clixml_text(message))
+                    if self._pipeline
+                    else ("stderr", f"{message}\r\n".encode())
+                )
+                self._chunks.append(failure)
             self._exit_code = exit_code & 0xFFFFFFFF if exit_code >= 0 else exit_code
             self._changed.notify_all()
-        self._ended()
 
 
 class AgentProcess:
@@ -155,7 +184,7 @@ class AgentProcess:
             if kind == b"D":
                 command.end(struct.unpack("<i", data)[0])
             elif kind == b"F":
-                command.end(1, data.decode() + "\r\n")
+                command.end(1, data.decode())
             else:
                 command.output(STREAMS[kind], data)
         self.dead = True
@@ -163,7 +192,7 @@ class AgentProcess:
         with self._lock:
             orphans, self._running = list(self._running.values()), {}
         for command in orphans:
-            command.end(-1073741510, "The process that ran this command ended before the command did.\r\n")
+            command.end(-1073741510, "The process that ran this command ended before the command did.")
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
@@ -181,10 +210,15 @@ class AgentProcess:
                 raise ExecutionError("the PowerShell agent of this host has ended")
             self._numbers += 1
             self.commands += 1
-            command = RunningCommand(self, self._numbers, ended)
-            self._running[self._numbers] = command
-        self.send(b"S", self._numbers, json.dumps(request).encode())
+            number = self._numbers
+            command = RunningCommand(self, number, ended, pipeline=request["kind"] == "pipeline")
+            self._running[number] = command
+        self.send(b"S", number, json.dumps(request).encode())
         return command
+
+    def end_session(self, session: str) -> None:
+        """Free a session's runspace, when its command has ended."""
+        self.send(b"C", 0, session.encode())
 
     @property
     def resident_memory(self) -> int:

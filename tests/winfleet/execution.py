@@ -1,7 +1,8 @@
 """What the WinRM listener and the emulated host say to each other about a running command.
 
-The listener turns a request into a `Command` and hands it to the host's `Executor`; the `Execution` that it gets back is the running
-command: bytes go in, tagged chunks of bytes come out, and an exit code stands at the end. Nothing here knows WinRM or Wine.
+The listener turns a request into a `Command` and hands it to the host's `Executor`; the `Execution` that it gets back
+is the running command: bytes go in, tagged chunks of bytes come out, and an exit code stands at the end. Nothing here
+knows WinRM or Wine.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-#: One piece of output: the stream's name and its data. Streams are "stdout" and "stderr" (a command line), "clixml-output" and
-#: "clixml-error" (a PSRP pipeline, one CLIXML document in UTF-8 a chunk).
+#: One piece of output: the stream's name and its data. "stdout" and "stderr" are those of a command line, or a
+#: pipeline's text for its client's screen, in UTF-8. A PSRP pipeline has also, one CLIXML document in UTF-8 a chunk:
+#: "clixml-output", "clixml-error", "clixml-failure" (the error that ended the script), and "clixml-warning",
+#: "clixml-verbose" and "clixml-debug" (messages).
 Chunk = tuple[str, bytes]
 
 
@@ -25,6 +28,8 @@ class Command:
 
     line: str
     script: str | None = None
+    session: str | None = None  # the runspace pool, which keeps variables from one pipeline to the next
+    local_scope: bool = False  # the pipeline's variables are its own
     user: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     directory: str | None = None
@@ -40,7 +45,7 @@ class Execution(Protocol):
         """None until the command has ended and all of its output has been read."""
 
     def write(self, data: bytes) -> None:
-        """Give the command standard input (a PSRP pipeline: one UTF-8 line for each input object)."""
+        """Give the command standard input (a PSRP pipeline: one object, its text or a CLIXML document `<Objs...`)."""
 
     def close_input(self) -> None:
         """Say that no more input follows."""
@@ -61,3 +66,6 @@ class Executor(Protocol):
         Raises:
             ExecutionError: when it cannot be started.
         """
+
+    def end_session(self, session: str) -> None:
+        """The runspace pool is closed: free what it holds. Harmless when it has run nothing, or is repeated."""

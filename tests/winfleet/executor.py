@@ -1,95 +1,21 @@
 """Runs commands on one emulated host: PowerShell in resident processes (warm) or each in a process of its own (cold).
 
-A warm process runs one command at a time, in a fresh runspace. What a runspace cannot get rid of are C# types:
-PowerShell finds the older of two of the same name. So a process that has compiled a C# source serves only commands
-that bring the same text of it; another version (of Ansible, of a collection's utility) gets another process. A process
-is replaced after `MOST_COMMANDS` commands or when it has grown to `MOST_MEMORY`, since compiled types are never freed.
+`processes.py` has the resident processes. A runspace pool's pipelines always go there: cold gives each pool its own.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
-import hashlib
-import json
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from winfleet.agent import AgentProcess, RunningCommand
+from winfleet.agent import AgentProcess, RunningCommand, clixml_text
 from winfleet.commandline import PowerShellCall, powershell_call, program_and_arguments
 from winfleet.execution import Chunk, Command, Execution, ExecutionError
+from winfleet.processes import Processes, Versions, compiled_sources
 
-MOST_COMMANDS = 100
-MOST_MEMORY = 800 << 20
-MOST_PROCESSES = 2
 #: So much input is looked at to find out what types a command will compile; more means that it is a file's content.
 MOST_LOOKED_AT = 8 << 20
-_COMPILES = re.compile(rb"Add-Type|Add-CSharpType|CSharpUtil|Ansible\.ModuleUtils\.AddType", re.IGNORECASE)
-
-Versions = Mapping[str, str]  #: name of a source text -> hash of it
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def compiled_sources(script: str, data: bytes) -> dict[str, str]:
-    """Return the texts in a command that put types into a process, by name, with a hash of each.
-
-    Understands what ansible-core sends on standard input: before 2.19 the exec wrapper, four NULs and one JSON
-    document; from then on JSON lines. Anything else compiles at most what its own text says.
-    """
-    found: dict[str, str] = {}
-    if _COMPILES.search(script.encode()):
-        found["script:" + _hash(script.encode())] = _hash(script.encode())
-    for part in re.split(rb"\0\0\0\0|\r?\n", data):
-        document = part.strip()
-        if not document.startswith(b"{"):
-            continue
-        with contextlib.suppress(ValueError, TypeError, AttributeError, binascii.Error):
-            found |= _sources_of(json.loads(document))
-    if b"\0\0\0\0" in data:
-        wrapper = data.split(b"\0\0\0\0", 1)[0].strip()
-        found["exec_wrapper"] = _hash(wrapper)
-    return found
-
-
-def _sources_of(manifest: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, script in (manifest.get("scripts") or {}).items():  # 2.19 and later
-        text = base64.b64decode(script["script"])
-        if name.lower().endswith(".cs") or _COMPILES.search(text):
-            found[name] = _hash(text)
-    utilities: Mapping[str, str] = manifest.get("csharp_utils") or {}
-    modules: Mapping[str, str] = manifest.get("powershell_modules") or {}
-    for name, encoded in {**modules, **utilities}.items():
-        text = base64.b64decode(encoded)
-        if name in utilities or _COMPILES.search(text):
-            found[name] = _hash(text)
-    entry = manifest.get("module_entry")
-    if isinstance(entry, str) and _COMPILES.search(text := base64.b64decode(entry)):
-        found["module_entry"] = _hash(text)
-    return found
-
-
-class _WarmProcess:
-    """A resident process with what it has compiled."""
-
-    def __init__(self, agent: AgentProcess) -> None:
-        self.agent = agent
-        self.sources: dict[str, str] = {}
-        self.busy = False
-
-    def fits(self, sources: Versions) -> bool:
-        return all(self.sources.get(name, value) == value for name, value in sources.items())
-
-    @property
-    def used_up(self) -> bool:
-        return self.agent.commands >= MOST_COMMANDS or self.agent.resident_memory > MOST_MEMORY
 
 
 class HostExecutor:
@@ -107,9 +33,8 @@ class HostExecutor:
         self._spawn = spawn
         self._mode = mode
         self._variables = variables
-        self._changed = threading.Condition()
-        self._warm: list[_WarmProcess] = []
-        self._starting = 0
+        self._lock = threading.Lock()
+        self._processes = Processes(spawn, shared=mode == "warm")
         self._launcher: AgentProcess | None = None
         self._launching = threading.Lock()
         self._stopped = True
@@ -118,58 +43,55 @@ class HostExecutor:
     def begin(self) -> None:
         """The host has booted: have the process ready that the first command will want."""
         self._stopped = False
-        if self._mode == "warm":
-            agent = self._spawn()
-            agent.wait_ready()
-            with self._changed:
-                self._warm.append(_WarmProcess(agent))
-        else:
+        self._processes.begin()
+        if self._mode == "cold":
             self._ensure_launcher()
 
     def end(self) -> None:
         """End all commands and processes."""
-        with self._changed:
+        with self._lock:
             self._stopped = True
-            agents = [process.agent for process in self._warm]
-            self._warm = []
             launcher, self._launcher = self._launcher, None
             executions = list(self._executions)
-            self._changed.notify_all()
-        for agent in [*agents, *([launcher] if launcher else [])]:
-            agent.stop()
+        self._processes.end()
+        if launcher is not None:
+            launcher.stop()
         for execution in executions:
             execution.terminate()
 
     def kill(self) -> int:
         """A fault: end every running command as if its process had been killed. Returns how many there were."""
-        with self._changed:
-            busy = [process.agent for process in self._warm if process.busy]
+        with self._lock:
             executions = [execution for execution in self._executions if execution.exit_code is None]
-        for agent in busy:
-            agent.stop()
+        self._processes.kill()
         for execution in executions:
             execution.kill()
         return len(executions)
 
     def status(self) -> dict[str, object]:
-        with self._changed:
-            return {
-                "mode": self._mode,
-                "processes": len(self._warm) + (self._launcher is not None),
-                "running": sum(execution.exit_code is None for execution in self._executions),
-                "memory_mb": sum(p.agent.resident_memory for p in self._warm) >> 20,
-            }
+        with self._lock:
+            running = sum(execution.exit_code is None for execution in self._executions)
+        return {
+            "mode": self._mode,
+            "processes": self._processes.count + (self._launcher is not None),
+            "running": running,
+            "memory_mb": self._processes.memory >> 20,
+        }
 
     def start(self, command: Command, *, cold: bool = False) -> Execution:
         """See `winfleet.execution.Executor`; `cold` wants a process of its own whatever the mode."""
         if self._stopped:
             raise ExecutionError("the host is not running")
         execution = _Execution(self, command, warm=self._mode == "warm" and not cold)
-        with self._changed:
+        with self._lock:
             self._executions = {e for e in self._executions if e.live}
             self._executions.add(execution)
         execution.begin()
         return execution
+
+    def end_session(self, session: str) -> None:
+        """See `winfleet.execution.Executor`."""
+        self._processes.end_session(session)
 
     # -- what executions ask for -------------------------------------------------------------------------------------
 
@@ -188,90 +110,17 @@ class HostExecutor:
                 self._launcher = launcher
             return self._launcher
 
-    def run_warm(
-        self, request: Mapping[str, object], sources: Versions, wanted: Callable[[], bool]
+    def run_script(
+        self, request: Mapping[str, object], sources: Versions, session: str | None, wanted: Callable[[], bool]
     ) -> RunningCommand | None:
-        """Run a script in a resident process that fits, waiting for one.
-
-        None when the command is not wanted any more.
-        """
-        process = self._reserve(sources, wanted)
-        if process is None:
-            return None
-        try:
-            return process.agent.start(request, ended=lambda: self._release(process))
-        except ExecutionError:
-            self._release(process)
-            raise
-
-    def _reserve(self, sources: Versions, wanted: Callable[[], bool]) -> _WarmProcess | None:
-        while True:
-            retired: _WarmProcess | None = None
-            with self._changed:
-                if self._stopped or not wanted():
-                    return None
-                self._warm = [process for process in self._warm if not process.agent.dead]
-                idle = [process for process in self._warm if not process.busy]
-                fitting = [process for process in idle if process.fits(sources)]
-                # the one that has compiled most of it already: the others stay free for other versions
-                fitting.sort(key=lambda process: len(sources.items() & process.sources.items()), reverse=True)
-                if fitting:
-                    process = fitting[0]
-                    process.busy = True
-                    process.sources |= sources
-                    return process
-                if len(self._warm) + self._starting >= MOST_PROCESSES:
-                    if not idle:
-                        self._changed.wait(1)
-                        continue
-                    retired = idle[0]
-                    self._warm.remove(retired)
-                self._starting += 1
-            if retired is not None:
-                retired.agent.stop()
-            self._add(_raise=True)
-
-    def _add(self, _raise: bool = False) -> None:
-        """Start one more resident process; `_starting` has counted it already."""
-        try:
-            agent = self._spawn()
-            agent.wait_ready()
-        except (ExecutionError, OSError) as error:
-            with self._changed:
-                self._starting -= 1
-                self._changed.notify_all()
-            if _raise:
-                raise ExecutionError(str(error)) from error
-            return
-        with self._changed:
-            self._starting -= 1
-            if self._stopped:
-                agent.stop()
-            else:
-                self._warm.append(_WarmProcess(agent))
-            self._changed.notify_all()
-
-    def _release(self, process: _WarmProcess) -> None:
-        with self._changed:
-            process.busy = False
-            gone = process.agent.dead or process.used_up
-            replace = gone and process in self._warm and not self._stopped
-            if gone and process in self._warm:
-                self._warm.remove(process)
-            replace = replace and not self._warm and not self._starting
-            if replace:
-                self._starting += 1
-            self._changed.notify_all()
-        if gone:
-            threading.Thread(target=process.agent.stop, daemon=True).start()
-        if replace:
-            threading.Thread(target=self._add, daemon=True).start()
+        """See `Processes.run`."""
+        return self._processes.run(request, sources, session, wanted)
 
 
 class _Execution:
     """One command, from the client's request to its exit code; see `winfleet.execution.Execution`.
 
-    A warm command that reads standard input waits until it has it all, since that tells which process may run it.
+    A script that reads standard input waits until it has it all, since that tells which process may run it.
     """
 
     def __init__(self, executor: HostExecutor, command: Command, *, warm: bool) -> None:
@@ -323,6 +172,8 @@ class _Execution:
             "encoded": call.encoded,
             "file": call.file,
             "parameters": call.parameters,
+            "session": self._command.session,
+            "localScope": self._command.local_scope,
             "hasInput": kind == "pipeline" or "$input" in call.script.lower(),
         }
         self._waiting = True
@@ -338,13 +189,16 @@ class _Execution:
 
     def _run(self) -> None:
         try:
-            sources = compiled_sources(self._script, b"".join(self._input))
-            running = self._executor.run_warm(self._request, sources, lambda: not self._terminated)
+            with self._changed:
+                data = (b"" if self._command.script is None else b"\n").join(self._input)
+            sources = compiled_sources(self._script, data)
+            session = self._command.session
+            running = self._executor.run_script(self._request, sources, session, lambda: not self._terminated)
         except ExecutionError as error:
-            self._fail(f"{error}\r\n")
+            self._fail(str(error))
             return
         if running is None:
-            self._fail("The host stopped before the command could run.\r\n")
+            self._fail("The host stopped before the command could run.")
         else:
             self._attach(running)
 
@@ -363,7 +217,10 @@ class _Execution:
 
     def _fail(self, message: str) -> None:
         with self._changed:
-            self._failure = [("stderr", message.encode())]
+            if self._command.script is None:
+                self._failure = [("stderr", f"{message}\r\n".encode())]
+            else:
+                self._failure = [("clixml-failure", clixml_text(message))]
             self._exit_code = 1
             self._changed.notify_all()
 

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Host:
             self._certificate,
             hostname=self.identity.computer_name,
             domains=[self.identity.domain, self.identity.domain.split(".")[0]] if self.identity.domain else [],
+            options=ListenerOptions(allow_unencrypted=self.identity.allow_unencrypted),
         )
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -165,6 +167,10 @@ class Host:
             timer.start()
         return execution
 
+    def end_session(self, session: str) -> None:
+        """See `winfleet.execution.Executor`."""
+        self.executor.end_session(session)
+
     def run_as_system(self, line: str) -> Execution:
         """Start a command line as the system account, as the task scheduler does."""
         return self.executor.start(Command(line=line, user="SYSTEM", skip_cmd=True), cold=True)
@@ -206,10 +212,11 @@ class Host:
         while execution.exit_code is None:
             for stream, data in execution.read(1):
                 output[stream] = output.get(stream, "") + data.decode()
-        if execution.exit_code or "clixml-error" in output:
-            raise ExecutionError(
-                output.get("clixml-error") or output.get("stderr") or f"exit code {execution.exit_code}"
-            )
+        for stream in ("clixml-failure", "clixml-error", "stderr"):
+            if stream in output:
+                raise ExecutionError(output[stream])
+        if execution.exit_code:
+            raise ExecutionError(f"exit code {execution.exit_code}")
         return output.get("clixml-output", "")
 
     # -- faults ------------------------------------------------------------------------------------------------------
@@ -276,7 +283,7 @@ class Host:
             self.clear_faults()
         elif what == "wire":
             path = request.get("path")
-            self.listener.options = ListenerOptions(wire_log=Path(path) if path else None)
+            self.listener.options = replace(self.listener.options, wire_log=Path(path) if path else None)
         else:
             raise ValueError(f"unknown request {what!r}")
         return None

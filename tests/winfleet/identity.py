@@ -64,6 +64,7 @@ class Identity:
         powershell: the version of Windows PowerShell it reports.
         domain: its Active Directory domain, or "" in a workgroup.
         dotnet: the release number of .NET Framework, 0 for what the OS shipped.
+        allow_unencrypted: WinRM's AllowUnencrypted: Basic and unencrypted messages over HTTP.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Identity:
     powershell: str = "5.1"
     domain: str = "contoso.test"
     dotnet: int = 0
+    allow_unencrypted: bool = False
     accounts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -101,6 +103,9 @@ class Identity:
             raise IdentityError(
                 f"{name}: winfleet_roles has {', '.join(unknown)}; expected a list of {', '.join(ROLES)}"
             )
+        allow_unencrypted = variables.get("winfleet_allow_unencrypted", False)
+        if not isinstance(allow_unencrypted, bool):
+            raise IdentityError(f"{name}: winfleet_allow_unencrypted is {allow_unencrypted!r}; expected true or false")
         user = str(variables.get("ansible_user", "Administrator"))
         password = str(variables.get("winfleet_password", "Winfleet!2026"))
         return cls(
@@ -112,6 +117,7 @@ class Identity:
             powershell=choice("winfleet_powershell", POWERSHELLS, "5.1"),
             domain=str(variables.get("winfleet_domain", "contoso.test") or ""),
             dotnet=int(variables.get("winfleet_dotnet", 0)),
+            allow_unencrypted=allow_unencrypted,
             accounts={"Administrator": password, user: password, "reader": "Winfleet!reader"},
         )
 

@@ -66,13 +66,27 @@ def literal(value: object) -> str:
         return "@(" + ", ".join(literal(item) for item in value) + ")"
     if isinstance(value, Decimal) and not value.is_finite():
         raise UnsupportedPipelineError(f"The argument {value} cannot be given to a command on this host.")
+    # Every other type (dates, GUIDs, numbers of a given width, hashtables, objects) has an exact form in CLIXML.
+    return f"([System.Management.Automation.PSSerializer]::Deserialize({quote(_clixml(value))}))"
+
+
+def input_text(value: object) -> str:
+    """Return an input object as a running script takes it (see `Execution.write`).
+
+    Raises:
+        UnsupportedPipelineError: it has no such form.
+    """
+    if type(value).__name__ in ("str", "PSString") and not str(value).startswith("<Objs"):
+        return str(value)
+    return _clixml(value)
+
+
+def _clixml(value: object) -> str:
     try:
-        # Every other type (dates, GUIDs, numbers of a given width, hashtables, objects) has an exact form in CLIXML.
-        document = quote(serialize_clixml([value], NoCipher()))
-        return f"([System.Management.Automation.PSSerializer]::Deserialize({document}))"
+        return serialize_clixml([value], NoCipher())
     except (TypeError, ValueError, AttributeError) as error:
         raise UnsupportedPipelineError(
-            f"An argument of type {type(value).__name__} cannot be given to a command on this host."
+            f"An object of type {type(value).__name__} cannot be given to a command on this host."
         ) from error
 
 

@@ -1,11 +1,10 @@
 """PSRP: PowerShell runspace pools and their pipelines, with psrpcore as the server's half of the protocol.
 
 A pipeline becomes one script (`powershell_script.py`) that the host runs; the objects that come back are CLIXML
-documents and go to the client as objects. What one pipeline leaves in the runspace for the next is the host's matter.
+documents and go to the client as objects. What one pipeline leaves in the runspace for the next is the host's matter:
+it is told the pool's id as the session.
 
-Beside "clixml-output" and "clixml-error" an Execution may give "clixml-failure" (the error that ended the script: the
-pipeline fails with it), "clixml-warning", "clixml-verbose", "clixml-debug" (message texts), and "stdout" and "stderr"
-(text for the client's screen).
+"clixml-failure" of an Execution is the error that ended the script: the pipeline fails with it.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from psrpcore.types import (
 
 from . import wsman
 from .execution import Command, Execution, ExecutionError, Executor
-from .powershell_script import UnsupportedPipelineError, script_text
+from .powershell_script import UnsupportedPipelineError, input_text, script_text
 from .shells import COMMAND_STATE, Limits, Shell, identifier
 from .winrs import decode_stream
 from .wsman import NAMESPACES, Request
@@ -145,6 +144,7 @@ class RunspacePool(Shell):
             self._changed.notify_all()
         for pipeline in pipelines:
             pipeline.terminate()
+        self._executor.end_session(self.id)
 
     def _pipeline_id(self, command_id: str | None) -> uuid.UUID:
         pipeline_id = uuid.UUID(identifier(command_id or "", "CommandId"))
@@ -179,7 +179,7 @@ class RunspacePool(Shell):
         if isinstance(event, psrpcore.CreatePipelineEvent):
             self._start(event.pipeline_id, event.pipeline)
         elif isinstance(event, psrpcore.PipelineInputEvent):
-            self._pipeline(event.pipeline_id).write(event.data)
+            self._write(self._pipeline(event.pipeline_id), event.data)
         elif isinstance(event, psrpcore.EndOfPipelineInputEvent):
             self._pipeline(event.pipeline_id).close_input()
         elif isinstance(event, psrpcore.GetCommandMetadataEvent):
@@ -191,6 +191,14 @@ class RunspacePool(Shell):
             event, (psrpcore.SetMaxRunspacesEvent, psrpcore.SetMinRunspacesEvent, psrpcore.ResetRunspaceStateEvent)
         ):
             self._answer(event.ci, True)
+
+    def _write(self, pipeline: _Pipeline, value: object) -> None:
+        try:
+            pipeline.write(value)
+        except UnsupportedPipelineError as error:
+            with self._changed:
+                self._fail(pipeline, str(error))
+            pipeline.terminate()
 
     def _answer(self, ci: int, answer: bool | int) -> None:
         with self._changed:
@@ -210,7 +218,13 @@ class RunspacePool(Shell):
             # Without telling the client, as Windows does; psrpcore's start() would, in a Receive of its own.
             pipeline.protocol._change_state(PSInvocationState.Running, emit=False)
         try:
-            command = Command(line="", script=script_text(metadata), user=self.user)
+            command = Command(
+                line="",
+                script=script_text(metadata),
+                session=self.id,
+                local_scope=_local_scope(metadata),
+                user=self.user,
+            )
             pipeline.execution = self._executor.start(command)
         except (ExecutionError, UnsupportedPipelineError) as error:
             with self._changed:
@@ -338,7 +352,7 @@ class _Pipeline:
     def write(self, value: object) -> None:
         if self.execution is not None and not self.ended:
             try:
-                self.execution.write(f"{value}\n".encode("utf-8", "surrogatepass"))
+                self.execution.write(input_text(value).encode("utf-8", "surrogatepass"))
             except (OSError, ExecutionError):
                 log.debug("pipeline input after the script ended")
 
@@ -385,7 +399,7 @@ class _Pipeline:
 
     def finish(self, exit_code: int) -> None:
         """Tell the client that the script has ended, and how."""
-        if exit_code:
+        if exit_code and self._failure is None:  # a script that fails has not asked for a code
             self.protocol.host_call(HostMethodIdentifier.SetShouldExit, [exit_code])
         if self._failure is None:
             self.protocol.complete()
@@ -397,6 +411,11 @@ class _Pipeline:
         # psrpcore has no public way to fail a pipeline; this is how its own stop() ends one.
         self.protocol._change_state(PSInvocationState.Failed, error=error)
         self.end()
+
+
+def _local_scope(pipeline: psrpcore.PowerShell) -> bool:
+    """Whether a lone script, which is handed on unchanged, wants a scope of its own; others say so in their text."""
+    return len(pipeline.commands) == 1 and pipeline.commands[0].use_local_scope is True
 
 
 def _clixml_objects(document: str) -> list[ElementTree.Element]:

@@ -24,6 +24,7 @@ class ShellHost:
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.executions: list[ShellExecution] = []
+        self.ended_sessions: list[str] = []
 
     def start(self, command: Command) -> ShellExecution:
         self.commands.append(command)
@@ -32,6 +33,9 @@ class ShellHost:
         execution = ShellExecution(command)
         self.executions.append(execution)
         return execution
+
+    def end_session(self, session: str) -> None:
+        self.ended_sessions.append(session)
 
     @property
     def running(self) -> int:
@@ -75,7 +79,7 @@ class ShellExecution:
         return self._exit_code
 
     def write(self, data: bytes) -> None:
-        self.process.stdin.write(data)
+        self.process.stdin.write(data + b"\n" if self._pipeline else data)
         self.process.stdin.flush()
 
     def close_input(self) -> None:

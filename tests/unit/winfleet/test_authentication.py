@@ -16,7 +16,7 @@ from pypsrp.encryption import WinRMEncryption
 from pypsrp.exceptions import AuthenticationError as PSRPAuthenticationError
 from pypsrp.shell import WinRS
 from pypsrp.wsman import WSMan
-from winfleet.authentication import Accounts, AuthenticationError, DecryptionError, Negotiation
+from winfleet.authentication import Accounts, DecryptionError, Negotiation
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 
 SOAP = {"Content-Type": "application/soap+xml;charset=UTF-8"}
@@ -189,25 +189,6 @@ def test_an_encrypted_message_of_another_connection_is_a_bad_request(fleet):
 def test_tokens_that_are_none(fleet, scheme, token):
     answer = post(fleet.http, headers={"Authorization": f"{scheme} {token}"})
     assert (answer.status_code, answer.content) == (401, b"")
-
-
-def test_no_password_as_lm_response(tmp_path):
-    """An LM response for the empty password must not let anybody in: no LM hash is kept."""
-    accounts = Accounts(ACCOUNTS, "client-2016")
-    negotiation = Negotiation(accounts)
-    context = spnego.client("reader", "", protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
-    challenge = negotiation.step("NTLM", base64.b64encode(context.step()).decode())
-    message = spnego._ntlm_raw.messages.Authenticate.unpack(context.step(base64.b64decode(challenge.partition(" ")[2])))
-    server_challenge = spnego._ntlm_raw.messages.Challenge.unpack(
-        base64.b64decode(challenge.partition(" ")[2])
-    ).server_challenge
-    lm = spnego._ntlm_raw.crypto.desl(spnego._ntlm_raw.crypto.lmowfv1(""), server_challenge)
-    forged = spnego._ntlm_raw.messages.Authenticate(
-        message.flags, lm, b"", username="reader", encrypted_session_key=b"\0" * 16
-    )
-    with pytest.raises(AuthenticationError):
-        negotiation.step("NTLM", base64.b64encode(forged.pack()).decode())
-    accounts.close()
 
 
 def test_a_message_with_a_false_length_is_refused():

@@ -1,8 +1,9 @@
 // The resident agent of an emulated host: serves requests of the supervisor over its own standard input and output.
 //
 // A frame is: length of the payload (int32), kind (one byte), number of the command (int32), payload; little endian.
-//   to the agent:    S start (JSON), I input, E end of input, K kill
-//   from the agent:  R ready, O standard output, e standard error, X output object, Y error record (both CLIXML), D done (int32), F refused
+//   to the agent:    S start (JSON), I input, N end of an input object (pipelines), E end of input, K kill, C close a session (its name)
+//   from the agent:  R ready, O standard output, e standard error, D done (int32), F refused; of pipelines, in CLIXML: X output object,
+//                    Y error record, Z the error that ended the script, W warning, V verbose, G debug (these three: a string)
 // When the supervisor goes away, standard input ends, and so does this process.
 using System;
 using System.Collections.Generic;
@@ -19,6 +20,8 @@ namespace Winfleet
     {
         public string Kind { get; set; }          // script, pipeline or process
         public string Text { get; set; }          // the script
+        public string Session { get; set; }       // pipeline: the session it runs in, null for none that is kept
+        public bool LocalScope { get; set; }      // pipeline: its variables are not the session's
         public string Program { get; set; }       // process: the executable
         public string Arguments { get; set; }     // process: the rest of the command line
         public bool Encoded { get; set; }         // -EncodedCommand: errors leave as CLIXML
@@ -34,6 +37,7 @@ namespace Winfleet
     public interface ICommand
     {
         void Write(byte[] data);
+        void EndObject();
         void CloseInput();
         void Kill();
     }
@@ -115,8 +119,10 @@ namespace Winfleet
                 {
                     case 'S': Start(id, data); break;
                     case 'I': command?.Write(data); break;
+                    case 'N': command?.EndObject(); break;
                     case 'E': command?.CloseInput(); break;
                     case 'K': command?.Kill(); break;
+                    case 'C': Session.Close(Encoding.UTF8.GetString(data)); break;
                 }
             }
             Environment.Exit(0);

@@ -12,14 +12,15 @@ using System.Text;
 
 namespace Winfleet
 {
-    /// <summary>Sends text in the console's current code page.</summary>
+    /// <summary>Sends text in the given encoding, or else in the console's current code page.</summary>
     sealed class FrameWriter : TextWriter
     {
         readonly int id;
         readonly char kind;
+        readonly Encoding encoding;
         readonly StringBuilder pending = new StringBuilder();
-        public FrameWriter(int id, char kind) { this.id = id; this.kind = kind; CoreNewLine = "\r\n".ToCharArray(); }
-        public override Encoding Encoding { get { return Console.OutputEncoding; } }
+        public FrameWriter(int id, char kind, Encoding encoding = null) { this.id = id; this.kind = kind; this.encoding = encoding; CoreNewLine = "\r\n".ToCharArray(); }
+        public override Encoding Encoding { get { return encoding ?? Console.OutputEncoding; } }
         public override void Write(char value) { lock (pending) { pending.Append(value); if (value == '\n' || pending.Length > 16000) { Flush(); } } }
         public override void Write(char[] buffer, int index, int count) { Write(new string(buffer, index, count)); }
         public override void Write(string value)
@@ -52,8 +53,10 @@ namespace Winfleet
         readonly AgentUI ui;
         readonly bool remote;
         public int? ShouldExit;
-        public AgentHost(int id, bool encoded, bool remote) { this.remote = remote; ui = new AgentUI(id, encoded, remote); }
-        public void Close() { ui.Close(); }
+        /// <param name="remote">The host of a pipeline's runspace, not of powershell.exe.</param>
+        public AgentHost(bool remote) { this.remote = remote; ui = new AgentUI(remote); }
+        public void Begin(int id, bool clixml) { ShouldExit = null; ui.Begin(id, clixml); }
+        public void End() { ui.End(); }
         public override CultureInfo CurrentCulture { get { return CultureInfo.GetCultureInfo("en-US"); } }
         public override CultureInfo CurrentUICulture { get { return CultureInfo.GetCultureInfo("en-US"); } }
         public override Guid InstanceId { get { return instance; } }
@@ -70,27 +73,40 @@ namespace Winfleet
     sealed class AgentUI : PSHostUserInterface
     {
         const string Refusal = "Windows PowerShell is in NonInteractive mode. Read and Prompt functionality is not available.";
-        readonly int id;
-        readonly bool clixml, silent;
+        readonly bool remote;
         readonly AgentRawUI raw = new AgentRawUI();
-        bool opened;
+        int id;
+        bool clixml, opened;
+        TextWriter screen;
 
-        public AgentUI(int id, bool clixml, bool silent) { this.id = id; this.clixml = clixml; this.silent = silent; }
+        public AgentUI(bool remote) { this.remote = remote; }
+
+        // What a pipeline writes to the screen goes to its client's; its streams go there as records, not as text.
+        public void Begin(int id, bool clixml)
+        {
+            this.id = id;
+            this.clixml = clixml;
+            opened = false;
+            screen = remote ? new FrameWriter(id, 'O', new UTF8Encoding(false)) : null;
+        }
+
+        public void End()
+        {
+            if (opened) { Agent.Send('e', id, "</Objs>"); }
+            if (screen != null) { screen.Flush(); }
+        }
+
+        TextWriter Screen { get { return screen ?? Console.Out; } }
 
         // Standard error of -EncodedCommand: one CLIXML document, its strings tagged with their stream.
         void Record(string stream, string text)
         {
-            if (silent) { return; }
+            if (remote) { return; }
             if (!clixml) { Console.Error.Write(text); return; }
             var xml = new StringBuilder();
             if (!opened) { xml.Append("#< CLIXML\r\n<Objs Version=\"1.1.0.1\" xmlns=\"http://schemas.microsoft.com/powershell/2004/04\">"); opened = true; }
             xml.Append("<S S=\"").Append(stream).Append("\">").Append(Escape(text)).Append("</S>");
             Agent.Send('e', id, xml.ToString());
-        }
-
-        public void Close()
-        {
-            if (opened && !silent) { Agent.Send('e', id, "</Objs>"); }
         }
 
         static string Escape(string text)
@@ -119,10 +135,10 @@ namespace Winfleet
             return text != null && text.IndexOf('\x1b') >= 0 ? new StringDecorated(text).ToString(OutputRendering.PlainText) : text;
         }
 
-        public override void Write(string value) { Console.Out.Write(Plain(value)); }
-        public override void Write(ConsoleColor foreground, ConsoleColor background, string value) { Console.Out.Write(Plain(value)); }
-        public override void WriteLine() { Console.Out.Write("\r\n"); }
-        public override void WriteLine(string value) { Console.Out.Write(Plain(value) + "\r\n"); }
+        public override void Write(string value) { Screen.Write(Plain(value)); }
+        public override void Write(ConsoleColor foreground, ConsoleColor background, string value) { Screen.Write(Plain(value)); }
+        public override void WriteLine() { Screen.Write("\r\n"); }
+        public override void WriteLine(string value) { Screen.Write(Plain(value) + "\r\n"); }
         public override void WriteErrorLine(string value) { Record("Error", Plain(value) + "\r\n"); }
         public override void WriteDebugLine(string message) { if (clixml) { Record("debug", message); } else { Console.Out.Write("DEBUG: " + message + "\r\n"); } }
         public override void WriteVerboseLine(string message) { if (clixml) { Record("verbose", message); } else { Console.Out.Write("VERBOSE: " + message + "\r\n"); } }

@@ -111,6 +111,8 @@ namespace Winfleet
 
         public void Write(byte[] data) { if (!input.IsAddingCompleted) { input.Add(data); } }
 
+        public void EndObject() { }
+
         public void CloseInput() { input.CompleteAdding(); }
 
         public void Kill() { TerminateJobObject(job, 0xC000013A); }

@@ -1,7 +1,7 @@
-// A script in a fresh runspace of this process: what powershell.exe would do with it in a process of its own, without the start.
+// A script in a runspace of this process: what powershell.exe would do with it in a process of its own, without the start.
+// A script's input is lines; a pipeline's is objects, each text or a CLIXML document.
 using System;
 using System.Collections;
-using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.IO.Pipes;
@@ -10,6 +10,7 @@ using System.Management.Automation.Runspaces;
 using System.Reflection;
 using System.Text;
 using System.Threading;
+using System.Xml;
 
 namespace Winfleet
 {
@@ -17,45 +18,29 @@ namespace Winfleet
     {
         readonly int id;
         readonly Request request;
-        // Not a PSDataCollection: its enumerator ends when it has caught up with what has arrived so far.
-        readonly BlockingCollection<object> input = new BlockingCollection<object>();
+        readonly bool pipeline;
+        // It is read to its end before the script starts; without this the reader would take a pause for the end.
+        readonly PSDataCollection<object> input = new PSDataCollection<object> { BlockingEnumerator = true };
         readonly Decoder decoder = new UTF8Encoding(false).GetDecoder();
         readonly StringBuilder line = new StringBuilder();
         volatile PowerShell running;
-        volatile bool killed;
         // What tells Out-Default that an object is an error; PowerShell's own hosts set it, others have no public way.
         static readonly PropertyInfo writeStream = typeof(PSObject).GetProperty("WriteStream", BindingFlags.Instance | BindingFlags.NonPublic);
-        static readonly Dictionary<string, string> ownEnvironment = CurrentEnvironment();
-
         public ScriptCommand(int id, Request request)
         {
             this.id = id;
             this.request = request;
-            if (!request.HasInput) { input.CompleteAdding(); }
-        }
-
-        static Dictionary<string, string> CurrentEnvironment()
-        {
-            var result = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-            foreach (DictionaryEntry pair in Environment.GetEnvironmentVariables()) { result[(string)pair.Key] = (string)pair.Value; }
-            return result;
-        }
-
-        static void SetEnvironment(IDictionary<string, string> wanted)
-        {
-            foreach (var name in CurrentEnvironment().Keys)
-            {
-                if (!wanted.ContainsKey(name)) { Environment.SetEnvironmentVariable(name, null); }
-            }
-            foreach (var pair in wanted) { Environment.SetEnvironmentVariable(pair.Key, pair.Value); }
+            pipeline = request.Kind == "pipeline";
+            if (!request.HasInput) { input.Complete(); }
         }
 
         public void Write(byte[] data)
         {
-            if (input.IsAddingCompleted) { return; }
+            if (!input.IsOpen) { return; }
             var text = new char[decoder.GetCharCount(data, 0, data.Length)];
             decoder.GetChars(data, 0, data.Length, text, 0);
             line.Append(text);
+            if (pipeline) { return; }
             int start = 0;
             var all = line.ToString();
             for (int end; (end = all.IndexOf('\n', start)) >= 0; start = end + 1)
@@ -65,68 +50,59 @@ namespace Winfleet
             line.Clear().Append(all, start, all.Length - start);
         }
 
+        public void EndObject()
+        {
+            if (!input.IsOpen) { return; }
+            var text = line.ToString();
+            line.Clear();
+            object item = text;
+            if (text.StartsWith("<Objs", StringComparison.Ordinal))
+            {
+                try { item = PSSerializer.Deserialize(text); }
+                catch (XmlException) { }  // then it is just text
+            }
+            input.Add(item);
+        }
+
         public void CloseInput()
         {
-            if (input.IsAddingCompleted) { return; }
+            if (!input.IsOpen) { return; }
             if (line.Length > 0) { input.Add(line.ToString()); }
-            input.CompleteAdding();
+            input.Complete();
         }
 
-        public void Kill()
-        {
-            killed = true;
-            input.CompleteAdding();
-            running?.BeginStop(null, null);
-        }
-
-        // All of it: Invoke would gather it just the same before it starts the script, and could not be stopped meanwhile.
-        List<object> ReceivedInput()
-        {
-            var all = new List<object>(input.GetConsumingEnumerable());
-            if (killed) { throw new OperationCanceledException("The command was ended before it began."); }
-            return all;
-        }
+        public void Kill() { running?.BeginStop(null, null); }
 
         public void Run()
         {
             int exitCode = 1;
-            bool pipeline = request.Kind == "pipeline";
-            var environment = new Dictionary<string, string>(ownEnvironment, StringComparer.OrdinalIgnoreCase);
-            foreach (var pair in request.Environment ?? new Dictionary<string, string>()) { environment[pair.Key] = pair.Value; }
             var output = new StandardHandle(-11, id, 'O');
             var error = new StandardHandle(-12, id, 'e');
-            var host = new AgentHost(id, request.Encoded || pipeline, pipeline);
+            var session = Session.Of(request);
+            session.Host.Begin(id, request.Encoded || pipeline);
             try
             {
-                SetEnvironment(environment);
-                Environment.CurrentDirectory = string.IsNullOrEmpty(request.Directory) ? environment["USERPROFILE"] : request.Directory;
+                session.Enter(request);
                 Console.OutputEncoding = Page(request.CodePage);
                 Console.InputEncoding = Page(request.CodePage);
                 Console.SetOut(pipeline ? TextWriter.Null : new FrameWriter(id, 'O'));
                 Console.SetError(pipeline ? TextWriter.Null : new FrameWriter(id, 'e'));
-                var state = InitialSessionState.CreateDefault2();
-                state.ExecutionPolicy = Microsoft.PowerShell.ExecutionPolicy.Bypass;
-                using (var runspace = RunspaceFactory.CreateRunspace(host, state))
-                {
-                    runspace.ThreadOptions = PSThreadOptions.UseCurrentThread;
-                    runspace.Open();
-                    exitCode = pipeline ? RunPipeline(runspace, host) : RunScript(runspace, host);
-                }
+                exitCode = pipeline ? RunPipeline(session.Runspace, session.Host) : RunScript(session.Runspace, session.Host);
             }
             catch (Exception failure)
             {
-                host.UI.WriteErrorLine(failure.Message);
+                if (pipeline) { Agent.Send('Z', id, PSSerializer.Serialize(failure.Message)); }
+                else { session.Host.UI.WriteErrorLine(failure.Message); }
             }
             finally
             {
                 Console.Out.Flush();
                 Console.SetOut(TextWriter.Null);
                 Console.SetError(TextWriter.Null);
-                host.Close();
+                session.Host.End();
                 output.Close();
                 error.Close();
-                Environment.CurrentDirectory = @"C:\";
-                SetEnvironment(ownEnvironment);
+                session.Leave();
                 TypeNames.Restore();
             }
             Agent.Done(id, exitCode);
@@ -158,7 +134,7 @@ namespace Winfleet
                 shell.Commands.Commands[0].MergeMyResults(PipelineResultTypes.Error, PipelineResultTypes.Output);
                 shell.AddCommand("Out-Default");
                 bool failed = false;
-                try { shell.Invoke(ReceivedInput()); }
+                try { shell.Invoke(input); }
                 catch (RuntimeException failure)
                 {
                     failed = true;
@@ -185,26 +161,29 @@ namespace Winfleet
             using (var shell = running = PowerShell.Create())
             {
                 shell.Runspace = runspace;
-                shell.AddScript(request.Text, false);
+                shell.AddScript(request.Text, request.LocalScope);
                 var output = new PSDataCollection<PSObject>();
                 output.DataAdded += (sender, e) =>
                 {
-                    foreach (var item in output.ReadAll()) { Agent.Send('X', id, PSSerializer.Serialize(item)); }
+                    foreach (var item in output.ReadAll()) { Send('X', item); }
                 };
-                shell.Streams.Error.DataAdded += (sender, e) =>
-                {
-                    foreach (var record in shell.Streams.Error.ReadAll()) { Agent.Send('Y', id, PSSerializer.Serialize(record)); }
-                };
+                var streams = shell.Streams;
+                streams.Error.DataAdded += (sender, e) => { foreach (var record in streams.Error.ReadAll()) { Send('Y', record); } };
+                streams.Warning.DataAdded += (sender, e) => { foreach (var record in streams.Warning.ReadAll()) { Send('W', record.Message); } };
+                streams.Verbose.DataAdded += (sender, e) => { foreach (var record in streams.Verbose.ReadAll()) { Send('V', record.Message); } };
+                streams.Debug.DataAdded += (sender, e) => { foreach (var record in streams.Debug.ReadAll()) { Send('G', record.Message); } };
                 bool failed = false;
-                try { shell.Invoke(ReceivedInput(), output); }
+                try { shell.Invoke(input, output); }
                 catch (RuntimeException failure)
                 {
                     failed = true;
-                    Agent.Send('Y', id, PSSerializer.Serialize(failure.ErrorRecord));
+                    Send('Z', failure.ErrorRecord);
                 }
                 return host.ShouldExit ?? (failed ? 1 : 0);
             }
         }
+
+        void Send(char kind, object item) { Agent.Send(kind, id, PSSerializer.Serialize(item)); }
 
         /// <summary>What a native program of the script writes when nothing captures it: it inherits a pipe as standard handle.</summary>
         sealed class StandardHandle
