@@ -1,7 +1,7 @@
 // A script in a runspace of this process: what powershell.exe would do with it in a process of its own, without the start.
 // A script's input is lines; a pipeline's is objects, each text or a CLIXML document.
 using System;
-using System.Collections;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.IO.Pipes;
@@ -19,24 +19,26 @@ namespace Winfleet
         readonly int id;
         readonly Request request;
         readonly bool pipeline;
-        // It is read to its end before the script starts; without this the reader would take a pause for the end.
-        readonly PSDataCollection<object> input = new PSDataCollection<object> { BlockingEnumerator = true };
+        // Not a PSDataCollection: its enumerator ends when it has caught up with what has arrived so far.
+        readonly BlockingCollection<object> input = new BlockingCollection<object>();
         readonly Decoder decoder = new UTF8Encoding(false).GetDecoder();
         readonly StringBuilder line = new StringBuilder();
         volatile PowerShell running;
+        volatile bool killed;
         // What tells Out-Default that an object is an error; PowerShell's own hosts set it, others have no public way.
         static readonly PropertyInfo writeStream = typeof(PSObject).GetProperty("WriteStream", BindingFlags.Instance | BindingFlags.NonPublic);
+
         public ScriptCommand(int id, Request request)
         {
             this.id = id;
             this.request = request;
             pipeline = request.Kind == "pipeline";
-            if (!request.HasInput) { input.Complete(); }
+            if (!request.HasInput) { input.CompleteAdding(); }
         }
 
         public void Write(byte[] data)
         {
-            if (!input.IsOpen) { return; }
+            if (input.IsAddingCompleted) { return; }
             var text = new char[decoder.GetCharCount(data, 0, data.Length)];
             decoder.GetChars(data, 0, data.Length, text, 0);
             line.Append(text);
@@ -52,7 +54,7 @@ namespace Winfleet
 
         public void EndObject()
         {
-            if (!input.IsOpen) { return; }
+            if (input.IsAddingCompleted) { return; }
             var text = line.ToString();
             line.Clear();
             object item = text;
@@ -66,12 +68,25 @@ namespace Winfleet
 
         public void CloseInput()
         {
-            if (!input.IsOpen) { return; }
+            if (input.IsAddingCompleted) { return; }
             if (line.Length > 0) { input.Add(line.ToString()); }
-            input.Complete();
+            input.CompleteAdding();
         }
 
-        public void Kill() { running?.BeginStop(null, null); }
+        public void Kill()
+        {
+            killed = true;
+            input.CompleteAdding();
+            running?.BeginStop(null, null);
+        }
+
+        // All of it: Invoke would gather it just the same before it starts the script, and could not be stopped meanwhile.
+        List<object> ReceivedInput()
+        {
+            var all = new List<object>(input.GetConsumingEnumerable());
+            if (killed) { throw new OperationCanceledException("The command was ended before it began."); }
+            return all;
+        }
 
         public void Run()
         {
@@ -134,7 +149,7 @@ namespace Winfleet
                 shell.Commands.Commands[0].MergeMyResults(PipelineResultTypes.Error, PipelineResultTypes.Output);
                 shell.AddCommand("Out-Default");
                 bool failed = false;
-                try { shell.Invoke(input); }
+                try { shell.Invoke(ReceivedInput()); }
                 catch (RuntimeException failure)
                 {
                     failed = true;
@@ -173,7 +188,7 @@ namespace Winfleet
                 streams.Verbose.DataAdded += (sender, e) => { foreach (var record in streams.Verbose.ReadAll()) { Send('V', record.Message); } };
                 streams.Debug.DataAdded += (sender, e) => { foreach (var record in streams.Debug.ReadAll()) { Send('G', record.Message); } };
                 bool failed = false;
-                try { shell.Invoke(input, output); }
+                try { shell.Invoke(ReceivedInput(), output); }
                 catch (RuntimeException failure)
                 {
                     failed = true;
