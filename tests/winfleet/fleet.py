@@ -55,7 +55,9 @@ class Fleet:
             template = prefix.prepare_template(CACHE, prepare_engine(CACHE))
             hosts = self._described()
             chosen = self._choose(hosts, names)
-            number, lock = network.take(self.state, self._recorded_network())
+            number, lock = network.take(
+                self.state, self._recorded_network(), [identity.address for identity in hosts.values()]
+            )
             try:
                 described = [self._settings(hosts[name], number, template, mode) for name in chosen]
                 self._record_network(number, hosts)
