@@ -6,6 +6,7 @@ Two fleets on one machine need two networks; `bin/fleet up` records which one it
 
 import json
 import os
+import re
 from pathlib import Path
 
 state = Path(os.environ.get("WINFLEET_STATE") or Path(__file__).resolve().parents[2] / ".cache" / "winfleet")
@@ -13,5 +14,11 @@ try:
     addresses = json.loads((state / "network").read_text())["addresses"]
 except (OSError, ValueError, KeyError):
     addresses = {}
-# Hosts are named by hosts.yml alone, which Ansible reads before this: what is not in there is left out.
-print(json.dumps({"_meta": {"hostvars": {name: {"ansible_host": address} for name, address in addresses.items()}}}))
+# Only the hosts of the hosts.yml beside this (the fleet may have others); Ansible wants them listed to take their variables.
+described = Path(__file__).with_name("hosts.yml").read_text(encoding="utf-8")
+known = {
+    name: {"ansible_host": address}
+    for name, address in addresses.items()
+    if re.search(rf"^\s+{re.escape(name)}:", described, re.MULTILINE)
+}
+print(json.dumps({"_meta": {"hostvars": known}, "all": {"hosts": sorted(known)}}))
