@@ -14,7 +14,7 @@ try:
     addresses = json.loads((state / "network").read_text())["addresses"]
 except (OSError, ValueError, KeyError):
     addresses = {}
-# Only the hosts of the hosts.yml beside this (the fleet may have others); Ansible wants them listed to take their variables.
+# Only hosts of the hosts.yml beside this (the fleet may have others), and listed, or Ansible ignores their variables.
 described = Path(__file__).with_name("hosts.yml").read_text(encoding="utf-8")
 known = {
     name: {"ansible_host": address}
