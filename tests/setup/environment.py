@@ -167,19 +167,12 @@ def install_packages(packages: list[str]) -> None:
 # ---- the PowerShell engine of the emulated hosts
 
 
-def fleet_state() -> Path:
-    """Where winfleet keeps what it makes."""
-    from winfleet.paths import state_directory
-
-    return state_directory()
-
-
 def prepare_engine() -> None:
     """Find, check and unpack the engine; where one is looked for is winfleet's matter."""
-    from winfleet import engine
+    from winfleet import engine, paths
 
     try:
-        engine.prepare_engine(fleet_state())
+        engine.prepare_engine(paths.CACHE)
     except engine.EngineError as error:
         raise SetupError(str(error), 2) from error
 
@@ -276,7 +269,7 @@ def is_prepared(purpose: str) -> bool:
     """Whether all is there, without starting any process."""
     if purpose == "test" or any(shutil.which(command) is None for command in COMMANDS[purpose]):
         return False
-    if not any(fleet_state().glob("engine/*/complete")):
+    if not any((CACHE / "winfleet").glob("engine/*/complete")):
         return False
     core = core_of(ROOT / ".venv")
     return core is not None and is_current(ROOT / ".venv", [f"core-{core}.txt"])
