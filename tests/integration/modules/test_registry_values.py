@@ -100,6 +100,35 @@ def test_absent_and_purge(playbook: AnsiblePlaybook) -> None:
 
 
 @on_host
+def test_purge_of_the_32_bit_view_keeps_what_it_is_told_to(playbook: AnsiblePlaybook) -> None:
+    prepare = {
+        "name": "prepare",
+        "ansible.windows.win_powershell": {
+            "script": "foreach ($p in 'SOFTWARE\\WOW6432Node\\infoprotect-test', 'SOFTWARE\\infoprotect-test') {"
+            "$k=[Microsoft.Win32.Registry]::LocalMachine.CreateSubKey($p);"
+            "foreach ($n in 'Keep','wanted','secret-1','other') { $k.SetValue($n, \"data of $n\") } }"
+        },
+    }
+    remove = [
+        {"name": f"remove {key}", "ansible.windows.win_regedit": {"path": key, "state": "absent", "delete_key": True}}
+        for key in (PATH, r"HKLM:\SOFTWARE\WOW6432Node\infoprotect-test")
+    ]
+    options = {
+        "values": [{"path": PATH, "view": "32", "name": "Wanted", "data": "data of wanted"}],
+        "purge": [
+            {"path": PATH, "view": "32", "match": "^secret", "sensitive": True},
+            {"path": PATH, "view": "32", "keep": ["keep", "no such"]},
+        ],
+    }
+    cycle = run_cycle(playbook, HOST, "registry_values", options, [KEY, KEY32], before=[*remove, prepare])
+    assert cycle.after[LONG32] == {"Keep": ("string", "data of Keep"), "wanted": ("string", "data of wanted")}
+    assert cycle.after[LONG] == cycle.before[LONG], "the other view is not touched"
+    assert "data of secret-1" not in str(cycle.applied)
+    assert "data of other" in str(cycle.applied)
+    playbook.run([{"name": "clean", "hosts": HOST, "gather_facts": False, "tasks": remove}])
+
+
+@on_host
 def test_a_megabyte_and_500_values_in_one_call(playbook: AnsiblePlaybook) -> None:
     options = {
         "values": [
