@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -73,10 +74,17 @@ def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
         assert after[host][key]["UseDefaultCredentialsInProxy"] == ("dword", 1)
     assert not any("TLS 1.0" in key for key in after["exchange-1"]), "Exchange: enabling only"
     assert any("TLS 1.0" in key for key in after["connector-1"])
-    compliant = playbook.run(AUDIT, extra_vars={"aip_audit_fail_on_drift": True})
-    assert all(compliant.stats[host]["failures"] == 0 for host in HOSTS)
+    flags = {"aip_audit_fail_on_drift": True, "aip_audit_fail_on_restart": True}
+    compliant = playbook.run(AUDIT, extra_vars=flags, expect=2)
+    for host in HOSTS:
+        assert compliant.task("Fail on drift", host).get("skipped")
+    for host in CLIENTS:
+        assert compliant.task("Fail on a restart that is due", host).get("failed")
 
-    playbook.run(RESTORE)
+    refused = playbook.run(RESTORE, expect=2)
+    assert "--limit" in refused.stdout
+    assert all(refused.module_runs(host) == [] for host in HOSTS), "restore.yml without --limit went on"
+    playbook.run(RESTORE, extra_vars={"aip_restore_all": True})
     assert registry(playbook) == before, "restore.yml did not bring back what was there"
 
 
@@ -86,6 +94,7 @@ def test_tags_and_limit(playbook: AnsiblePlaybook) -> None:
     assert set(tls.stats) == {"client-2016"}
     client = playbook.run(SITE, "--tags", "client", "--limit", "client-2019")
     assert set(client.stats) == {"client-2019"}
+    playbook.run(SITE, "--skip-tags", "tls", "--limit", "client-2012r2")
     after = registry(playbook)
 
     def has(host: str, part: str) -> bool:
@@ -93,8 +102,45 @@ def test_tags_and_limit(playbook: AnsiblePlaybook) -> None:
 
     assert [has("client-2016", "TLS 1.0"), has("client-2016", "MSIP")] == [True, False]
     assert [has("client-2019", "TLS 1.0"), has("client-2019", "MSIP")] == [False, True]
-    for host in set(HOSTS) - {"client-2016", "client-2019"}:
+    assert [has("client-2012r2", "TLS 1.0"), has("client-2012r2", "MSIP")] == [False, True], "--skip-tags tls"
+    for host in set(HOSTS) - set(CLIENTS):
         assert not has(host, "TLS 1.0") and not has(host, "MSIP"), f"{host} was not in the limit"
+
+
+def test_reboot_once(playbook: AnsiblePlaybook) -> None:
+    """Only the run that changes SCHANNEL restarts the host, and then none is due."""
+    show = {"name": "result", "ansible.builtin.debug": {"var": "aip_settings_result.reboot_required"}}
+    roles = ["infoprotect.aip.aip_settings"]
+    plays = [{"name": "site", "hosts": "connector-1", "gather_facts": False, "roles": roles, "post_tasks": [show]}]
+    restart = "infoprotect.aip.aip_settings : Restart the host"
+    defaults(playbook, ["connector-1"])
+    try:
+        first = playbook.run(plays, extra_vars={"aip_reboot": True})
+        second = playbook.run(plays, extra_vars={"aip_reboot": True})
+    finally:
+        defaults(playbook, ["connector-1"])
+    assert first.task(restart, "connector-1")["rebooted"]
+    assert second.stats["connector-1"]["changed"] == 0
+    assert second.task(restart, "connector-1")["skipped"]
+    for run in first, second:
+        assert run.task("result", "connector-1")["aip_settings_result.reboot_required"] is False
+
+
+def test_a_host_without_powershell_5_1(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """The audit says so and goes on; the site fails and says what is needed."""
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("aip_clients: {hosts: {legacy-2012: }}\n", encoding="utf-8")
+    only = f"--inventory={inventory}", "--limit=legacy-2012"
+    audit = playbook.run(AUDIT, *only)
+    assert "PowerShell 5.1 is needed" in audit.task("List what differs, and notes", "legacy-2012")["msg"]
+    site = playbook.run(SITE, *only, expect=2)
+    stop = site.task("infoprotect.aip.aip_settings : Stop when the host cannot be managed", "legacy-2012")
+    assert stop["failed"] and "PowerShell 5.1 is needed" in stop["msg"]
+
+
+def test_aip_client_without_variables_does_nothing(playbook: AnsiblePlaybook) -> None:
+    play = {"name": "client", "hosts": "connector-1", "gather_facts": False, "roles": ["infoprotect.aip.aip_client"]}
+    assert playbook.run([play]).module_runs("connector-1") == []
 
 
 @pytest.mark.parametrize(
