@@ -70,7 +70,7 @@ def _name(change: Mapping[str, Any]) -> str:
 
 
 def _value(value: Mapping[str, Any] | None) -> str:
-    return "(absent)" if value is None else f"{value['type']} {value['data']}"
+    return f"{value['type']} {value['data']}" if value else "(absent)"
 
 
 class FilterModule:

@@ -31,8 +31,12 @@ function Invoke-DesiredState {
     )
 
     $facts = Get-HostFact
+    $policy = [pscustomobject]@{
+        Values = $facts.group_policy
+        Unreadable = @($facts.unreadable | Where-Object -FilterScript { $_.what -like 'group_policy: *' } |
+                ForEach-Object -Process { @{ what = $_.what -replace '^group_policy: '; reason = $_.reason } })
+    }
     $all = Get-RegistryPlan
-    $plans = [ordered]@{}
     $results = [ordered]@{}
     foreach ($name in $Domain.Keys) {
         $option = $Module.Params[$name]
@@ -41,7 +45,6 @@ function Invoke-DesiredState {
         }
         $wanted = & $Domain[$name].Wanted $option $facts
         $plan = Get-RegistryPlan -Value $wanted.Values
-        $plans[$name] = $plan
         $all.Changes.AddRange($plan.Changes)
         if (-not $Module.CheckMode) {
             $all.Unreadable.AddRange($plan.Unreadable)
@@ -49,8 +52,9 @@ function Invoke-DesiredState {
         $results[$name] = [ordered]@{
             compliant = -not ($plan.Changes.Count -or $plan.Unreadable.Count)
             changes = ConvertTo-ChangeResult -Change $plan.Changes
-            notes = [string[]]@($wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy $facts.group_policy))
-            reboot_required = $null
+            notes = [string[]]@($wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy $policy))
+            # Before the writing: once written, the task must not fail, and what it writes stands in the plan.
+            reboot_required = [bool](& $Domain[$name].Restart $plan $facts)
             unreadable = $plan.Unreadable
         }
         if ($null -ne $wanted.Parts) {
@@ -62,10 +66,12 @@ function Invoke-DesiredState {
     # The changes stand with their domains.
     $null = $Module.Result.Remove('changes')
     if ($Module.Result.changed -and -not $Module.CheckMode) {
-        $facts = Get-HostFact
-    }
-    foreach ($name in $plans.Keys) {
-        $results[$name].reboot_required = [bool](& $Domain[$name].Restart $plans[$name] $facts)
+        try {
+            $facts = Get-HostFact
+        }
+        catch {
+            $facts.unreadable.Add([ordered]@{ what = 'the facts after the writing'; reason = Get-InnerMessage -ErrorRecord $_ })
+        }
     }
     $Module.Result.compliant = -not @($results.Values | Where-Object -FilterScript { -not $_.compliant }).Count
     $Module.Result.domains = $results

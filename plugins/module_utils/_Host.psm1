@@ -60,16 +60,18 @@ $productKinds = [ordered]@{
 function Get-MachineValue {
     <#
     .SYNOPSIS
-    One value below HKEY_LOCAL_MACHINE, or nothing when there is none.
+    One value below HKEY_LOCAL_MACHINE, or $null when there is none.
     #>
     param ([string]$SubKey, [string]$Name, [int]$View = 64)
 
     $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = $View }
+    $value = $null
     if ($key) {
-        # Whole, or binary data would be taken apart.
-        Write-Output -InputObject $key.GetValue($Name) -NoEnumerate
+        $value = $key.GetValue($Name)
         $key.Dispose()
     }
+    # Whole, or binary data would be taken apart. (Write-Output -NoEnumerate of 5.1 does take it apart.)
+    , $value
 }
 
 function Test-MachineKey {
@@ -195,9 +197,10 @@ function Get-FixedDisk {
 
 function Get-DotNetFramework {
     $release = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full' -Name 'Release'
-    $version = foreach ($minimum in $dotnetReleases.Keys) {
+    $version = $null
+    foreach ($minimum in $dotnetReleases.Keys) {
         if ($release -ge $minimum) {
-            $dotnetReleases[[object]$minimum]
+            $version = $dotnetReleases[[object]$minimum]
             break
         }
     }
@@ -235,7 +238,7 @@ function Get-WinHttpProxy {
     $data = Get-MachineValue -SubKey "$windows\Internet Settings\Connections" -Name 'WinHttpSettings'
     $named = 2
     if ($data -isnot [byte[]] -or $data.Length -lt 16 -or -not ([BitConverter]::ToInt32($data, 8) -band $named)) {
-        return
+        return $null
     }
     $offset = 12
     $server, $bypass = foreach ($i in 1, 2) {
@@ -284,17 +287,29 @@ function Get-Proxy {
 }
 
 function Get-InstalledProduct {
-    # The fact 'products'.
+    # The fact 'products'. Adds programs that cannot be read to the list of what is unreadable.
+    param ($Unreadable)
+
     foreach ($view in 64, 32) {
         $root = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$windows\Uninstall"; View = $view }
         if (-not $root) {
             continue
         }
         foreach ($code in $root.GetSubKeyNames()) {
-            $key = $root.OpenSubKey($code)
-            $name = "$($key.GetValue('DisplayName'))"
-            $version = "$($key.GetValue('DisplayVersion'))"
-            $key.Dispose()
+            try {
+                $key = $root.OpenSubKey($code)
+                if (-not $key) {
+                    # Uninstalled just now.
+                    continue
+                }
+                $name = "$($key.GetValue('DisplayName'))"
+                $version = "$($key.GetValue('DisplayVersion'))"
+                $key.Dispose()
+            }
+            catch {
+                $Unreadable.Add([ordered]@{ what = "products: $code"; reason = Get-InnerMessage -ErrorRecord $_ })
+                continue
+            }
             foreach ($pattern in $productKinds.Keys) {
                 if ($name -match $pattern) {
                     [ordered]@{ name = $name; version = $version; product_code = $code; view = $view; kind = & $productKinds[$pattern] $version }
@@ -307,7 +322,7 @@ function Get-InstalledProduct {
 }
 
 function Get-Connector {
-    # The fact 'connector'.
+    # The fact 'connector', or $null.
     param ($Product)
 
     $installed = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' })
@@ -318,9 +333,12 @@ function Get-Connector {
             proxy_address = if ($proxy) { "$proxy" } else { $null }
         }
     }
+    else {
+        $null
+    }
 }
 
-# The facts in the order in which they are read; a reader is given those before it.
+# The facts in the order in which they are read; a reader is given those before it and the list of what is unreadable.
 $readers = [ordered]@{
     name = { Get-ComputerName }
     fqdn = { Get-Fqdn }
@@ -336,7 +354,7 @@ $readers = [ordered]@{
     reboot = { param ($facts) Get-PendingRestart -Tls $facts.tls }
     proxy = { Get-Proxy }
     msip = { , @(Get-ClientState) }
-    products = { , @(Get-InstalledProduct) }
+    products = { param ($facts, $unreadable) , @(Get-InstalledProduct -Unreadable $unreadable) }
     connector = { param ($facts) Get-Connector -Product $facts.products }
     roles = { Get-ServerRole }
 }
@@ -353,9 +371,9 @@ function Get-HostFact {
     $unreadable = [System.Collections.Generic.List[object]]::new()
     foreach ($name in $readers.Keys) {
         try {
-            $fact = & $readers[$name] $facts
-            # Without the cast, ConvertTo-Json of 5.1 makes an object with 'value' and 'Count' of a list.
-            $facts[$name] = if ($fact -is [array]) { , [object[]]$fact } else { $fact }
+            $fact = & $readers[$name] $facts $unreadable
+            # Without the cast, ConvertTo-Json of 5.1 makes an object with 'value' and 'Count' of a list, and one of nothing at all.
+            $facts[$name] = if ($fact -is [array]) { , [object[]]$fact } elseif ($null -eq $fact) { $null } else { $fact }
         }
         catch {
             $facts[$name] = $null

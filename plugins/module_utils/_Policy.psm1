@@ -76,7 +76,9 @@ function ConvertFrom-PreferenceFile {
 }
 
 function Get-PolicyFile {
-    # The machine's policy files that exist, and how to read them.
+    # The machine's policy files that exist, and how to read them. Adds folders that cannot be read to the list of what is unreadable.
+    param ($Unreadable)
+
     $data = [Environment]::GetFolderPath('CommonApplicationData')
     $files = @(
         @{ Path = [Path]::Combine([Environment]::SystemDirectory, 'GroupPolicy\Machine\Registry.pol'); Reader = 'ConvertFrom-PolicyFile' }
@@ -90,10 +92,15 @@ function Get-PolicyFile {
     }
     $history = [Path]::Combine($data, 'Microsoft\Group Policy\History')
     if ([Directory]::Exists($history)) {
-        foreach ($path in [Directory]::GetFiles($history, 'Registry.xml', 'AllDirectories')) {
-            if ($path -match '\\Machine\\Preferences\\') {
-                @{ Path = $path; Reader = 'ConvertFrom-PreferenceFile' }
+        try {
+            foreach ($path in [Directory]::GetFiles($history, 'Registry.xml', 'AllDirectories')) {
+                if ($path -match '\\Machine\\Preferences\\') {
+                    @{ Path = $path; Reader = 'ConvertFrom-PreferenceFile' }
+                }
             }
+        }
+        catch {
+            $Unreadable.Add(@{ what = $history; reason = Get-InnerMessage -ErrorRecord $_ })
         }
     }
 }
@@ -111,13 +118,7 @@ function Get-PolicyValue {
 
     $values = [System.Collections.Generic.List[object]]::new()
     $unreadable = [System.Collections.Generic.List[object]]::new()
-    $files = try {
-        @(Get-PolicyFile)
-    }
-    catch {
-        $unreadable.Add(@{ what = 'folders of Group Policy'; reason = Get-InnerMessage -ErrorRecord $_ })
-    }
-    foreach ($file in $files) {
+    foreach ($file in @(Get-PolicyFile -Unreadable $unreadable)) {
         try {
             if ([FileInfo]::new($file.Path).Length -gt $sizeLimit) {
                 throw "the file is larger than $($sizeLimit / 1MB) MB"
@@ -125,7 +126,14 @@ function Get-PolicyValue {
             foreach ($entry in & $file.Reader -Bytes ([File]::ReadAllBytes($file.Path))) {
                 # A name such as **del.X or **delvals is an order to the policy engine.
                 $name = $entry.Name -replace '^\*\*(?:del|soft)\.', ''
-                $key = if ($entry.Key.Trim('\')) { Resolve-RegistryPath -Path "HKLM:\$($entry.Key)" }
+                try {
+                    $key = if ($entry.Key.Trim('\')) { Resolve-RegistryPath -Path "HKLM:\$($entry.Key)" }
+                }
+                catch {
+                    # One odd entry must not hide those after it.
+                    $unreadable.Add(@{ what = $file.Path; reason = Get-InnerMessage -ErrorRecord $_ })
+                    continue
+                }
                 if ($key -and $key.Path -match $ownKeys) {
                     $values.Add([ordered]@{ path = $key.Path; view = $key.View; name = $name; source = $file.Path })
                 }
@@ -141,13 +149,13 @@ function Get-PolicyValue {
 function Get-PolicyNote {
     <#
     .SYNOPSIS
-    A line for each desired value that Group Policy sets as well, and so will set again.
+    A line for each desired value that Group Policy sets as well, and so will set again, and for each policy that cannot be read.
 
     .PARAMETER Value
     Desired values, see New-RegistryValue.
 
     .PARAMETER Policy
-    The fact 'group_policy'.
+    What Get-PolicyValue returns.
     #>
     [CmdletBinding()]
     param (
@@ -155,18 +163,19 @@ function Get-PolicyNote {
         [object[]]
         $Value,
 
-        [AllowNull()]
-        [AllowEmptyCollection()]
-        [object[]]
+        [Parameter(Mandatory = $true)]
         $Policy
     )
 
     foreach ($item in $Value) {
-        foreach ($owner in $Policy) {
+        foreach ($owner in $Policy.Values) {
             if ($owner.path -eq $item.Path -and $owner.view -eq $item.View -and $owner.name -eq $item.Name) {
                 "$(Format-RegistryName -Key $item -Name $item.Name) is set by Group Policy ($($owner.source)), which sets it again."
             }
         }
+    }
+    foreach ($item in $Policy.Unreadable) {
+        "What Group Policy sets is not known in full: $($item.what) cannot be read: $($item.reason)"
     }
 }
 

@@ -20,6 +20,7 @@ $schema = 1
 $newestKept = 50
 $timeFormat = 'yyyy-MM-ddTHH:mm:ssZ'
 $fileName = '^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-[a-z_]+\.json$'
+$writeRights = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
 $system = [SecurityIdentifier]'S-1-5-18'
 # .NET Framework and .NET offer access control lists in different places.
@@ -75,15 +76,48 @@ function Assert-TrustedItem {
 }
 
 function Get-ForeignAccess {
-    # Who else than administrators, the system and this account is allowed anything.
-    param ([DirectorySecurity]$Security)
+    # What others than administrators, the system and this account are allowed on a file or folder: rules.
+    param ([string]$Path, [switch]$Write)
 
+    $type = if ([Directory]::Exists($Path)) { [DirectorySecurity] } else { [FileSecurity] }
+    $security = $type::new($Path, [AccessControlSections]::Access)
     $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
-    foreach ($rule in $Security.GetAccessRules($true, $true, [SecurityIdentifier])) {
-        if ($rule.AccessControlType -eq 'Allow' -and $trusted -notcontains $rule.IdentityReference) {
+    foreach ($rule in $security.GetAccessRules($true, $true, [SecurityIdentifier])) {
+        if ($rule.AccessControlType -eq 'Allow' -and $trusted -notcontains $rule.IdentityReference -and
+            (-not $Write -or $rule.FileSystemRights -band $writeRights)) {
             $rule
         }
     }
+}
+
+function Assert-NotWritable {
+    <#
+    .SYNOPSIS
+    Throws when others may write a file or folder.
+    #>
+    param ([string]$Path)
+
+    foreach ($rule in Get-ForeignAccess -Path $Path -Write) {
+        throw "$Path lets $($rule.IdentityReference) write: expected a file or folder for administrators and the system account only"
+    }
+}
+
+function New-OwnSecurity {
+    <#
+    .SYNOPSIS
+    Owner and access of the folders of receipts.
+    #>
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
+    param ()
+
+    $security = [DirectorySecurity]::new()
+    # Windows may take this very account, which need not stay an administrator.
+    $security.SetOwner($administrators)
+    $security.SetAccessRuleProtection($true, $false)
+    foreach ($account in $administrators, $system) {
+        $security.AddAccessRule([FileSystemAccessRule]::new($account, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'))
+    }
+    $security
 }
 
 function Assert-ReceiptFolder {
@@ -91,29 +125,19 @@ function Assert-ReceiptFolder {
     .SYNOPSIS
     Makes the folder of receipts, protected, or makes sure that it is.
     #>
-    $security = [DirectorySecurity]::new()
-    $security.SetAccessRuleProtection($true, $false)
-    foreach ($account in $administrators, $system) {
-        $security.AddAccessRule([FileSystemAccessRule]::new($account, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'))
-    }
-
     $folder = Get-ReceiptFolder
     foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
+        # A new one each time: once written, .NET takes it for unchanged.
+        $security = New-OwnSecurity
         if (-not [Directory]::Exists($path)) {
             $null = if ($netCore) { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) } # check51: ok
         }
         Assert-TrustedItem -Path $path
-        $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
-        if (Get-ForeignAccess -Security $current) {
+        if (Get-ForeignAccess -Path $path) {
+            $security = New-OwnSecurity
             $info = [DirectoryInfo]$path
             $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
-            $write = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
-            $current = [DirectorySecurity]::new($path, [AccessControlSections]::Access)
-            foreach ($rule in Get-ForeignAccess -Security $current) {
-                if ($rule.FileSystemRights -band $write) {
-                    throw "$path lets $($rule.IdentityReference) write: expected a folder for administrators and the system account only"
-                }
-            }
+            Assert-NotWritable -Path $path
         }
     }
     $folder
@@ -123,8 +147,10 @@ function Get-ReceiptFile {
     # Names of all receipts, oldest first. They start with a number, so a clock set back does no harm.
     $folder = Get-ReceiptFolder
     if ([Directory]::Exists($folder)) {
-        Assert-TrustedItem -Path ([Path]::GetDirectoryName($folder))
-        Assert-TrustedItem -Path $folder
+        foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
+            Assert-TrustedItem -Path $path
+            Assert-NotWritable -Path $path
+        }
         [Directory]::GetFiles($folder, '*.json') | Where-Object -FilterScript { [Path]::GetFileName($_) -match $fileName } |
             Sort-Object -Property { [long]([Path]::GetFileName($_) -replace '-.*', '') }
     }
@@ -217,6 +243,8 @@ function New-Receipt {
         collection = 'infoprotect.aip'
         module = $Source
         time = $now.ToString($timeFormat)
+        # Whose HKEY_CURRENT_USER is meant.
+        account = [WindowsIdentity]::GetCurrent().User.Value
         host = Get-HostIdentity
     }
     $values = foreach ($item in $Change) {
@@ -249,6 +277,10 @@ function New-Receipt {
     finally {
         $stream.Dispose()
     }
+    $security = [FileSecurity]::new()
+    $security.SetOwner($administrators)
+    $info = [FileInfo]$temporary
+    $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
 
     $files = @(Get-ReceiptFile)
     $number = if ($files.Count) { 1 + [long]([Path]::GetFileName($files[-1]) -replace '-.*', '') } else { 1 }
@@ -314,10 +346,14 @@ function Get-Receipt {
     else {
         $path = [Path]::Combine($folder, $Name)
     }
+    if ($path -match '^[\\/]{2}') {
+        throw "$path is on another computer: expected a receipt on a disk of this host"
+    }
     if (-not [File]::Exists($path)) {
         throw "There is no receipt $path`: expected a file, 'latest' or 'first'"
     }
     Assert-TrustedItem -Path $path
+    Assert-NotWritable -Path $path
 
     $problem = "$path is no receipt of infoprotect.aip"
     $bytes = [File]::ReadAllBytes($path)
@@ -342,6 +378,11 @@ function Get-Receipt {
     }
     if ($there.name -ne $here.name -and -not $Renamed) {
         throw "$path belongs to '$($there.name)': expected '$($here.name)'. If the host was renamed since, restore with force"
+    }
+
+    $account = [WindowsIdentity]::GetCurrent().User.Value
+    if ($head.account -ne $account -and @(@($content.values) + @($content.new_keys) | Where-Object -FilterScript { "$($_.path)" -match '^HK(?:CU|EY_CURRENT_USER)\b' }).Count) {
+        throw "$path has values below HKCU of the account '$($head.account)': expected to run as that account, not as '$account'"
     }
 
     try {

@@ -566,7 +566,8 @@ function Write-RegistryPlan {
 
     .DESCRIPTION
     Opens every key before the first write, so that a denied one is found while nothing has been written. When a write fails,
-    undoes the earlier ones and throws with every path and reason.
+    undoes the earlier ones and throws with every path and reason. When something could not be undone, the exception's Data has the
+    path of the receipt as 'receipt'.
 
     .OUTPUTS
     An object with Receipt (its path, or $null) and Kept (keys that were to be removed and could not be: path, view, name, reason).
@@ -656,7 +657,10 @@ function Write-RegistryPlan {
             $reason = "$(Format-RegistryName -Key $change -Name $change.Name): $((Get-InnerMessage -ErrorRecord $_).TrimEnd('.'))"
             $left = @(Undo-RegistryWrite -Step $steps)
             if ($left.Count) {
-                throw "$reason. Undoing what had been written failed for: $($left -join '; '). The receipt $receipt has the values as they were."
+                $problem = [InvalidOperationException]::new(
+                    "$reason. Undoing what had been written failed for: $($left -join '; '). The receipt $receipt has the values as they were.")
+                $problem.Data['receipt'] = $receipt
+                throw $problem
             }
             # Nothing of it happened, so restoring the newest receipt must mean the one before.
             Remove-Item -LiteralPath $receipt -Force -ErrorAction SilentlyContinue
@@ -709,7 +713,17 @@ function Invoke-RegistryPlan {
         }
     }
     if (($Plan.Changes.Count -or $Plan.EmptyKeys.Count) -and -not $Module.CheckMode) {
-        $done = Write-RegistryPlan -Plan $Plan -Source ($Module.ModuleName -split '\.')[-1]
+        try {
+            $done = Write-RegistryPlan -Plan $Plan -Source ($Module.ModuleName -split '\.')[-1]
+        }
+        catch {
+            if ($_.Exception.Data['receipt']) {
+                # Something of it stays written.
+                $Module.Result.receipt = $_.Exception.Data['receipt']
+                $Module.Result.changed = $true
+            }
+            throw
+        }
         $Module.Result.receipt = $done.Receipt
         $done.Kept
     }

@@ -88,6 +88,10 @@ function Resolve-RegistryPath {
         $subKey = $direct
         $View = 32
     }
+    if ($hive -eq 'LocalMachine' -and $subKey -match '^SYSTEM\\ControlSet([0-9]{3})(?=\\|$)' -and
+        [int]$Matches[1] -eq [Microsoft.Win32.Registry]::GetValue('HKEY_LOCAL_MACHINE\SYSTEM\Select', 'Current', $null)) {
+        $subKey = 'SYSTEM\CurrentControlSet' + $subKey.Substring($Matches[0].Length)
+    }
     $redirected = $redirectedKeys[$hive] -and $subKey -match $redirectedKeys[$hive] -and -not (
         $hive -eq 'LocalMachine' -and $subKey -match $sharedKeys)
     if (-not $redirected) {
@@ -169,7 +173,8 @@ function ConvertTo-WholeNumber {
 function ConvertTo-Text {
     param ($Data, [string]$Expected)
 
-    if ($Data -is [int] -or $Data -is [long] -or $Data -is [decimal]) {
+    # A number of JSON with a fraction is a decimal on 5.1, and so is a large whole one.
+    if ($Data -is [int] -or $Data -is [long] -or ($Data -is [decimal] -and [decimal]::Truncate($Data) -eq $Data)) {
         return $Data.ToString([cultureinfo]::InvariantCulture)
     }
     if ($Data -isnot [string]) {
@@ -336,8 +341,10 @@ function Format-RegistryData {
         $start = [byte[]]::new($limit)
         [Array]::Copy($Value.Bytes, $start, $limit)
         $head = [RawValue]::new($Value.Kind, $start)
-        $sha = [System.Security.Cryptography.SHA256]::Create()
+        # SHA256.Create() of .NET Framework throws on hosts that allow validated cryptography only.
+        $sha = [System.Security.Cryptography.SHA256CryptoServiceProvider]::new()
         $hash = [BitConverter]::ToString($sha.ComputeHash($Value.Bytes)).Replace('-', '').Substring(0, 16).ToLowerInvariant()
+        $sha.Dispose()
         $tail = "... ($($Value.Bytes.Length) bytes, SHA-256 $hash...)"
     }
     $data = ConvertFrom-RegistryData -Value $head
@@ -355,7 +362,7 @@ function Format-RegistryData {
 function ConvertTo-ValueResult {
     <#
     .SYNOPSIS
-    Type and data of a RawValue as modules return them; nothing for $null. Without data when sensitive.
+    Type and data of a RawValue as modules return them; $null for $null. Without data when sensitive.
     #>
     [CmdletBinding()]
     param (
@@ -368,7 +375,8 @@ function ConvertTo-ValueResult {
     )
 
     if ($null -eq $Value) {
-        return
+        # Nothing at all instead of $null is {} to ConvertTo-Json of 5.1.
+        return $null
     }
     $shown = [ordered]@{ type = Get-RegistryTypeName -Value $Value }
     if (-not $Sensitive) {

@@ -31,7 +31,7 @@ $build2012 = 9200
 $build2012R2 = 9600
 
 # Servers with a matrix of their own of what may be turned off.
-$enableOnlyRoles = [ordered]@{ exchange = 'Exchange Server'; sharepoint = 'SharePoint Server'; domain_controller = 'a domain controller' }
+$enableOnlyRoles = [ordered]@{ exchange = 'an Exchange server'; sharepoint = 'a SharePoint server'; domain_controller = 'a domain controller' }
 
 function Get-Number {
     # The number in a REG_DWORD, or $null: SCHANNEL and .NET ignore other types.
@@ -94,7 +94,13 @@ function Get-TlsValue {
         foreach ($view in $views) {
             $value = @{ Path = $winHttpPath; View = $view; Name = 'DefaultSecureProtocols'; Data = $winHttpTls12; Meaning = 'WinHttp12Only' }
             if (-not $DisableOlder) {
-                $current = Get-Number -Value (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols')
+                $current = try {
+                    Get-Number -Value (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols')
+                }
+                catch {
+                    # The plan reports that the key cannot be read.
+                    $null
+                }
                 $value.Meaning = 'WinHttp12'
                 $value.Data = if ($null -eq $current) { $winHttpAll } else { $current -bor $winHttpTls12 }
             }
@@ -106,7 +112,10 @@ function Get-TlsValue {
             foreach ($side in $sides.Keys) {
                 if ($side -in $Part) {
                     @{ Path = "$schannel\$protocol\$($sides[$side])"; Name = 'Enabled'; Data = 0; Meaning = 'Zero' }
-                    @{ Path = "$schannel\$protocol\$($sides[$side])"; Name = 'DisabledByDefault'; Data = 1; Meaning = 'On' }
+                    $value = @{ Path = "$schannel\$protocol\$($sides[$side])"; Name = 'DisabledByDefault'; Data = 1; Meaning = 'On' }
+                    # The only one that Windows itself comes with.
+                    $value.Shipped = $protocol -eq 'SSL 2.0' -and $side -eq 'schannel_client'
+                    $value
                 }
             }
         }
@@ -192,7 +201,7 @@ function Get-TlsDesiredState {
                 if ($value.View) {
                     $wanted.View = $value.View
                 }
-                if ($Option.state -eq 'absent') {
+                if ($Option.state -eq 'absent' -and -not $value.Shipped) {
                     New-RegistryValue @wanted -State absent
                 }
                 else {

@@ -28,9 +28,10 @@ $failure = $null
 try {
     $wanted = Get-ClientDesiredState -Option $module.Params
     $plan = Get-RegistryPlan -Value $wanted.Values
-    Invoke-RegistryPlan -Module $module -Plan $plan
-    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue).Values)
+    # All that is read comes before the writing: once written, the task must not fail.
+    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
     $module.Result.reboot_required = $false
+    Invoke-RegistryPlan -Module $module -Plan $plan
 }
 catch {
     $failure = $_

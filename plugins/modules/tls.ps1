@@ -26,10 +26,11 @@ $failure = $null
 try {
     $wanted = Get-TlsDesiredState -Option $module.Params -Build (Get-OperatingSystem).build -Role (Get-ServerRole)
     $plan = Get-RegistryPlan -Value $wanted.Values
-    Invoke-RegistryPlan -Module $module -Plan $plan
+    # All that is read comes before the writing: once written, the task must not fail.
     $module.Result.parts = $wanted.Parts
-    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue).Values)
+    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
     $module.Result.reboot_required = Test-TlsRestartRequired -Plan $plan -Due (Test-TlsRestartDue)
+    Invoke-RegistryPlan -Module $module -Plan $plan
 }
 catch {
     $failure = $_
