@@ -381,8 +381,99 @@ def test_note_on_values_that_group_policy_owns(powershell: PowerShellHost, polic
     script = """
 $option = @{ state = 'present'; use_default_credentials_in_proxy = $true; cloud_environment = 'gcc' }
 $wanted = Get-ClientDesiredState -Option $option
-Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue).Values"""
+Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue)"""
     assert powershell.run(script) == (
         rf"{MSIP}\UseDefaultCredentialsInProxy (32-bit view) is set by Group Policy"
         r" (C:\windows\system32\GroupPolicy\Machine\Registry.pol), which sets it again."
     )
+
+
+def test_note_on_a_policy_that_cannot_be_read(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    policies["local"].write_bytes(b"garbage!")
+    policies["domain"].write_bytes(POLICY)
+    script = """
+$wanted = Get-ClientDesiredState -Option @{ state = 'present'; use_default_credentials_in_proxy = $true }
+Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue)"""
+    owned, unknown = powershell.run(script)
+    assert owned.endswith(r"(C:\ProgramData\ntuser.pol), which sets it again.")
+    assert unknown.startswith(
+        r"What Group Policy sets is not known in full: C:\windows\system32\GroupPolicy\Machine\Registry.pol"
+        " cannot be read: no policy file"
+    )
+
+
+def test_odd_policy_entry_does_not_hide_the_others(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    odd = entry("SOFTWARE\\" + "x" * 300, "n", 4, ONE)
+    policies["local"].write_bytes(HEADER + odd + POLICY[len(HEADER) :])
+    found = powershell.run("Get-PolicyValue")
+    assert len(found["Values"]) == 3
+    assert [item["reason"] for item in found["Unreadable"]] == [found["Unreadable"][0]["reason"]]
+    assert "has a key with a name of 300 characters" in found["Unreadable"][0]["reason"]
+
+
+# Paths of members that hold nothing at all instead of $null: Windows PowerShell 5.1 makes {} of them in JSON.
+NOTHING_AT_ALL = """
+$find = {
+    param ($value, $path)
+    $names = if ($value -is [System.Collections.IDictionary]) { @($value.Keys) }
+    elseif ($value -is [System.Collections.IList] -and $value.Count) { 0..($value.Count - 1) }
+    foreach ($name in $names) {
+        if ($null -ne $value[$name]) { & $find $value[$name] "$path.$name" }
+        elseif (-not @($value[$name]).Count) { "$path.$name" }
+    }
+}
+"""
+
+
+def test_results_have_null_where_there_is_nothing(powershell: PowerShellHost, key: str) -> None:
+    script = (
+        NOTHING_AT_ALL
+        + r"""
+[Microsoft.Win32.Registry]::SetValue('HKEY_LOCAL_MACHINE\SOFTWARE\Unit', 'gone', 'x')
+$none = [System.Management.Automation.Internal.AutomationNull]::Value
+$plan = Get-RegistryPlan -Value @(
+    New-RegistryValue -Path $case -Name gone -State absent
+    New-RegistryValue -Path $case -Name made -Data x
+)
+@(
+    , @(& $find ([ordered]@{ list = @(@{ a = $none }); made = if ($false) { 1 } }) 'self')
+    , @(& $find (ConvertTo-ChangeResult -Change $plan.Changes) 'changes')
+    , @(& $find (Get-HostFact) 'host')
+    , @(& (Get-Module -Name _Host) {
+            & $args[0] @{
+                key = Get-MachineValue -SubKey SOFTWARE\Unit\No -Name x
+                value = Get-MachineValue -SubKey SOFTWARE\Unit -Name x
+                winhttp = Get-WinHttpProxy
+                connector = Get-Connector -Product @()
+            } 'host'
+        } $find)
+)"""
+    )
+    assert powershell.run(script, key) == [["self.list.0.a", "self.made"], [], [], []]
+
+
+def test_program_that_cannot_be_read_hides_no_other(powershell: PowerShellHost) -> None:
+    deny = r"""
+    $rights = [System.Security.AccessControl.RegistryRights]'ReadPermissions, ChangePermissions'
+    $path = 'SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\{2}'
+    $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($path, 'ReadWriteSubTree', $rights)
+    $security = $key.GetAccessControl('Access')
+    $rule = [System.Security.AccessControl.RegistryAccessRule]::new(
+        [System.Security.Principal.SecurityIdentifier]'S-1-1-0', 'QueryValues', 'Deny')
+    $security.AddAccessRule($rule)
+    $key.SetAccessControl($security)
+    try {
+        Get-HostFact
+    }
+    finally {
+        $null = $security.RemoveAccessRule($rule)
+        $key.SetAccessControl($security)
+    }"""
+    facts = facts_with(
+        powershell,
+        *product("{2}", "Microsoft Purview Information Protection", "3.1"),
+        *product("{4}", "Microsoft Rights Management connector", "3.2.0.69"),
+        facts=deny,
+    )
+    assert [item["product_code"] for item in facts["products"]] == ["{4}"]
+    assert [item["what"] for item in facts["unreadable"]] == ["products: {2}"]

@@ -145,6 +145,50 @@ def test_receipt_of_a_foreign_owner_is_refused(powershell: PowerShellHost, key: 
         powershell.run(READ, "latest")
 
 
+def test_folder_that_lost_its_protection_gets_it_back(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    write(powershell, key)
+    for place in (folder.parent, folder):
+        place.chmod(0o777)
+    write(powershell, key + r"\Other")
+    for place in (folder.parent, folder):
+        assert place.stat().st_mode & 0o002 == 0
+
+
+def test_what_others_may_write_is_not_restored(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    path = write(powershell, key)
+    file = folder / path.rsplit("\\", 1)[1]
+    file.chmod(0o666)
+    with pytest.raises(
+        PowerShellError, match=r"-unit\.json lets .* write: expected a file or folder for administrators"
+    ):
+        powershell.run(READ, path)
+    file.chmod(0o600)
+    folder.chmod(0o777)
+    with pytest.raises(PowerShellError, match=r"receipts lets .* write: expected a file or folder for administrators"):
+        powershell.run(READ, "latest")
+
+
+@pytest.mark.parametrize("path", [r"\\server\share\x.json", "//server/share/x.json"])
+def test_receipt_on_another_computer_is_refused(powershell: PowerShellHost, folder: Path, path: str) -> None:
+    with pytest.raises(PowerShellError, match="is on another computer: expected a receipt on a disk of this host"):
+        powershell.run(READ, path)
+
+
+def test_another_accounts_settings_are_not_restored(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    path = write(powershell, key)
+    guid = powershell.run(r"(Get-ItemProperty -LiteralPath HKLM:\SOFTWARE\Microsoft\Cryptography).MachineGuid")
+    own = json.loads((folder / path.rsplit("\\", 1)[1]).read_text(encoding="utf-8"))["receipt"]["account"]
+    assert own.startswith("S-1-5-")
+    record = {"path": "HKCU:\\SOFTWARE\\X", "view": 64, "name_utf16": "YQA=", "before": None, "after": None}
+    for account, values in ((own, [record]), ("S-1-5-21-1-2-3-500", [])):
+        content = change(account=account, host={"name": "UNIT-2019", "machine_guid": guid})
+        (folder / "own.json").write_text(json.dumps({**content, "values": values}), encoding="utf-8")
+        assert powershell.run("(Get-Receipt -Name own.json).Module") == "tls"
+    (folder / "other.json").write_text(json.dumps({**content, "values": [record]}), encoding="utf-8")
+    with pytest.raises(PowerShellError, match="has values below HKCU of the account 'S-1-5-21-1-2-3-500'"):
+        powershell.run(READ, "other.json")
+
+
 def test_first_and_newest_fifty_are_kept(powershell: PowerShellHost, key: str, folder: Path) -> None:
     script = """
 foreach ($i in 1..55) {

@@ -387,6 +387,28 @@ Real -Key $Key -Name $Name -Value $Value"""
     assert powershell.run(STATE) == ["old", None, "old"]
 
 
+def test_result_of_an_undo_that_fails_says_changed_and_names_the_receipt(powershell: PowerShellHost, key: str) -> None:
+    powershell.run(APPLY, {"values": [value(key, "a", "old"), value(key, "bad", "old")]})
+    body = """
+if ($Name -eq 'bad') { $script:fire = $true }
+if ($script:fire) { throw 'disk on fire' }
+Real -Key $Key -Name $Name -Value $Value"""
+    script = """
+$module = [pscustomobject]@{ Result = @{}; Diff = @{}; DiffMode = $false; CheckMode = $false; ModuleName = 'unit' }
+$plan = Get-RegistryPlan -Value @('a', 'bad' | ForEach-Object { New-RegistryValue -Path $case -Name $_ -Data new })
+$message = try { Invoke-RegistryPlan -Module $module -Plan $plan } catch { $_.Exception.Message }
+@{ message = $message; changed = $module.Result.changed; receipt = $module.Result.receipt }"""
+    powershell.run(BREAK, body)
+    try:
+        found = powershell.run(script, key)
+    finally:
+        powershell.run(MEND)
+        powershell.run("& (Get-Module -Name _Registry) { $script:fire = $false }")
+    assert "Undoing what had been written failed for: " in found["message"]
+    assert found["changed"] is True
+    assert f"The receipt {found['receipt']} has the values" in found["message"]
+
+
 def test_key_that_cannot_be_made_undoes_all(powershell: PowerShellHost, key: str) -> None:
     powershell.run(
         r"$key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SOFTWARE\Unit');"

@@ -72,6 +72,34 @@ def test_path_with_a_name_longer_than_windows_allows_is_refused(powershell: Powe
         powershell.run("Resolve-RegistryPath -Path $case", "HKLM:\\SOFTWARE\\" + "x" * 256)
 
 
+def test_current_control_set_has_one_name(powershell: PowerShellHost) -> None:
+    script = r"""
+$select = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('SYSTEM\Select')
+$before = $select.GetValue('Current')
+$select.SetValue('Current', 7)
+try {
+    'ControlSet007\Control', 'controlset007', 'ControlSet008\Control', 'ControlSet0071' |
+        ForEach-Object { (Resolve-RegistryPath -Path "HKLM:\SYSTEM\$_").Path }
+}
+finally {
+    if ($null -eq $before) { $select.DeleteValue('Current') } else { $select.SetValue('Current', $before) }
+}"""
+    assert powershell.run(script) == [
+        r"HKLM:\SYSTEM\CurrentControlSet\Control",
+        r"HKLM:\SYSTEM\CurrentControlSet",
+        r"HKLM:\SYSTEM\ControlSet008\Control",
+        r"HKLM:\SYSTEM\ControlSet0071",
+    ]
+
+
+def test_decimal_of_51_is_text_only_when_whole(powershell: PowerShellHost) -> None:
+    assert (
+        powershell.run("Format-RegistryData (ConvertTo-RegistryData -Type string -Data ([decimal]12))") == 'string "12"'
+    )
+    with pytest.raises(PowerShellError, match="expected text; a truth value, a date or a number with a fraction"):
+        powershell.run("ConvertTo-RegistryData -Type string -Data ([decimal]1.5)")
+
+
 DATA = [
     # type, data, number of the type, bytes
     ("string", "ab", 1, "610062000000"),

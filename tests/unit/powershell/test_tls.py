@@ -94,8 +94,8 @@ def test_each_version_of_windows_gets_what_it_needs(powershell: PowerShellHost, 
 @pytest.mark.parametrize(
     ("role", "text"),
     [
-        ("exchange", "Exchange Server"),
-        ("sharepoint", "SharePoint Server"),
+        ("exchange", "an Exchange server"),
+        ("sharepoint", "a SharePoint server"),
         ("domain_controller", "a domain controller"),
     ],
 )
@@ -136,8 +136,9 @@ def test_parts(powershell: PowerShellHost) -> None:
         wanted(powershell, 17763, parts=[])
 
 
-def test_absent_removes_the_same_values_newest_protocol_last(powershell: PowerShellHost) -> None:
-    everything = [line.rsplit(" ", 1)[0] + " absent" for line in ON + ON_WINHTTP + OFF]
+def test_absent_removes_all_but_what_windows_ships_newest_protocol_last(powershell: PowerShellHost) -> None:
+    shipped = rf"{SCHANNEL}\SSL 2.0\Client DisabledByDefault 64 1"
+    everything = [line if line == shipped else line.rsplit(" ", 1)[0] + " absent" for line in ON + ON_WINHTTP + OFF]
     assert wanted(powershell, 9200, state="absent")["values"] == everything[::-1]
 
 
@@ -221,6 +222,26 @@ def test_winhttp_by_its_bits(bare: PowerShellHost, current: int | None, only: in
         found = plan(bare, build=9200, parts=["winhttp"], disable_older=disable)
         lines = [f"{WINHTTP} DefaultSecureProtocols {view} {expected}" for view in (64, 32)]
         assert found == ([] if expected is None else lines)
+
+
+def test_winhttp_that_cannot_be_read_is_the_plans_to_report(bare: PowerShellHost) -> None:
+    write(bare, WINHTTP, "DefaultSecureProtocols", 0x80)
+    deny = r"""
+$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey(
+    'SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings\WinHttp',
+    'ReadWriteSubTree', 'ReadPermissions, ChangePermissions')
+$security = $key.GetAccessControl('Access')
+$rule = [System.Security.AccessControl.RegistryAccessRule]::new(
+    [System.Security.Principal.SecurityIdentifier]'S-1-1-0', 'QueryValues', 'Deny')
+if ($case) { $security.AddAccessRule($rule) } else { $null = $security.RemoveAccessRule($rule) }
+$key.SetAccessControl($security)"""
+    bare.run(deny, True)
+    try:
+        option = {"parts": ["winhttp"], "disable_older": "never"}
+        script = WANTED + "(Get-RegistryPlan -Value $wanted.Values).Unreadable | ForEach-Object { $_.what }"
+        assert bare.run(script, {"build": 9200, "roles": [], "option": option}) == WINHTTP
+    finally:
+        bare.run(deny, False)
 
 
 RESTART = "Test-TlsRestartRequired -Plan (Get-RegistryPlan) -Due (Test-TlsRestartDue)"
