@@ -249,6 +249,9 @@ function Test-Parameter($Command, $Name, $Value, $Node) {
         Add-Finding $Node.Extent parameter "$Command of 5.1 has no -LP, only -LiteralPath"
         return
     }
+    if ($Command -eq 'Write-Output' -and $Name -match '^no') {
+        Add-Finding $Node.Extent parameter '5.1 takes the list of Write-Output -NoEnumerate -InputObject apart: use , $list' warning
+    }
     $new = $newParameters[$Command]
     if ($new -and $new.ContainsKey($Name)) {
         Add-Finding $Node.Extent parameter "$Command of 5.1 has no -$Name"
