@@ -62,7 +62,6 @@ class AnsiblePlaybook:
         playbook: Path | Sequence[Json],
         *arguments: str,
         extra_vars: Mapping[str, Any] | None = None,
-        environment: Mapping[str, str] | None = None,
         expect: int | None = 0,
         timeout: float = 540,
     ) -> Run:
@@ -84,7 +83,6 @@ class AnsiblePlaybook:
                 "ANSIBLE_JSON_INDENT": "0",
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_DEPRECATION_WARNINGS": "0",
-                **(environment or {}),
             }
             done = subprocess.run(
                 command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False
