@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -237,12 +238,16 @@ def test_a_silent_tls_client_keeps_nobody_waiting(fleet):
 def test_the_number_of_connections_is_bounded(make_fleet):
     fleet = make_fleet(max_connections=3)
     held = [socket.create_connection((ADDRESS, fleet.listener.http_port)) for _ in range(3)]
-    time.sleep(0.1)
+    # in the order of their coming, so that this one is the fourth
     assert raw(fleet.listener.http_port, b"") == b""
     for connection in held:
         connection.close()
-    time.sleep(0.1)
-    assert raw(fleet.listener.http_port, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 405 ")
+    answer = b""
+    deadline = time.monotonic() + 5
+    while not answer and time.monotonic() < deadline:  # until the listener has seen the others go
+        with contextlib.suppress(ConnectionError):
+            answer = raw(fleet.listener.http_port, b"GET / HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 405 ")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -263,6 +268,12 @@ def test_stop_closes_everything_at_once_and_start_listens_again(fleet):
     protocol.run_command(protocol.open_shell(), "sleep 60")
     port = fleet.listener.http_port
     idle = socket.create_connection((ADDRESS, port), timeout=5)
+    # An answer shows that the listener has taken the connection; one that still waits in the backlog ends by a reset.
+    idle.sendall(b"POST /wsman HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    answer = idle.recv(65536)
+    while b"\r\n\r\n" not in answer:
+        answer += idle.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 401 ")
     started = time.monotonic()
     fleet.listener.stop()
     assert time.monotonic() - started < 1
