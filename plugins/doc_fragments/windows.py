@@ -7,7 +7,10 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Shared documentation: every module (DOCUMENTATION), and those that write registry values (REGISTRY)."""
+    """Shared documentation.
+
+    Every module has DOCUMENTATION, those that write registry values REGISTRY, those that run an installer INSTALLER.
+    """
 
     DOCUMENTATION = r"""
 attributes:
@@ -38,4 +41,82 @@ notes:
     M(infoprotect.aip.restore) brings the values back.
   - Every value is read back after it was written. If a write fails, or reads back differently, everything that the
     task wrote is undone, and the task fails with each value and the reason.
+"""
+
+    INSTALLER = r"""
+options:
+  src:
+    description:
+      - The installer on the controller, MSI or EXE; a relative path is looked for in C(files) of the role or playbook.
+      - It is copied only to a host that needs it, and removed there afterwards.
+      - Exclusive with O(path).
+    type: str
+  path:
+    description:
+      - The installer on the host, on a share (C(\\server\share\file)) or at a URL that starts with C(https://) or C(http://).
+      - A session of WinRM cannot sign in to other hosts, so that a share needs O(share_username) unless it is open to the computer's account.
+      - It is brought into a folder that only administrators can write, checked there and run from there. A download lands whole or not at all.
+      - Exclusive with O(src).
+    type: str
+  checksum:
+    description:
+      - The SHA-256 checksum of the installer, 64 hexadecimal digits. Another file is refused.
+      - Microsoft replaces the file at an address by a newer one. So a checksum belongs to a copy that you keep yourself; for Microsoft's own
+        addresses rely on the version and the signature.
+    type: str
+  validate_signature:
+    description:
+      - Whether the installer has to have a valid signature of the O(publisher).
+      - A host without internet access may lack the root certificate that the signature needs.
+    type: bool
+    default: true
+  publisher:
+    description:
+      - The name (CN) in the certificate that signed the installer.
+    type: str
+    default: Microsoft Corporation
+  arguments:
+    description:
+      - More arguments for the installer, as they stand on its command line. They are visible in the list of processes and must hold no secret.
+    type: list
+    elements: str
+    default: []
+  log_path:
+    description:
+      - Where the log of the installation is kept, in a folder that exists.
+      - By default it is a new file in C(%ProgramData%\infoprotect\logs).
+    type: str
+  timeout:
+    description:
+      - Seconds that an installer may take. Then it is ended and the task fails.
+    type: int
+    default: 3600
+  busy_timeout:
+    description:
+      - Seconds to wait for another installation on the host to end, of this collection or of Windows Installer (exit code 1618).
+    type: int
+    default: 600
+  share_username:
+    description:
+      - The account that opens the share in O(path), C(DOMAIN\user) or C(user@domain).
+    type: str
+  share_password:
+    description:
+      - The password of O(share_username).
+    type: str
+  reboot:
+    description:
+      - Whether the host is restarted when this task has changed something that needs it. Otherwise RV(reboot_required) says so.
+    type: bool
+    default: false
+  reboot_timeout:
+    description:
+      - Seconds to wait for the host to come back, as in M(ansible.windows.win_reboot).
+    type: int
+    default: 600
+notes:
+  - Exit codes 0, 3010 (a restart is due) and 1641 (the installer restarts the host) are success. On 1618 the installer is started again until
+    O(busy_timeout) is over. Any other is an error with its meaning and the last lines of the log.
+  - Two runs at once on a host install one after the other.
+  - Does not support C(async).
 """

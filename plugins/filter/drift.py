@@ -19,7 +19,9 @@ def drift(result: Result) -> list[str]:
     lines = []
     for domain, state in sorted(result["domains"].items()):
         lines += [
-            f"{domain}: {_name(change)}: {_value(change['before'])} -> {_value(change['after'])}"
+            f"{domain}: {_software(change)}"
+            if "action" in change
+            else f"{domain}: {_name(change)}: {_value(change['before'])} -> {_value(change['after'])}"
             for change in state["changes"]
         ]
         lines += [f"{domain}: cannot read {key['what']}: {key['reason']}" for key in state.get("unreadable", [])]
@@ -39,9 +41,12 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
     unreadable = sum(len(state.get("unreadable", [])) for _domain, state in domains)
     parts = []
     if counts:
-        total = sum(counts.values())
+        changes = [change for _domain, state in domains for change in state["changes"]]
+        software = sum("action" in change for change in changes)
+        kinds = {"value": len(changes) - software, "installation": software}
+        what = " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items() if count)
         split = ", ".join(f"{domain} {count}" for domain, count in counts.items())
-        parts.append(f"{verb} {total} value{'' if total == 1 else 's'} ({split})")
+        parts.append(f"{verb} {what} ({split})")
     if unreadable:
         parts.append(f"cannot read {unreadable}")
     if restarted:
@@ -62,6 +67,10 @@ def _why_unknown(result: Result) -> str | None:
     if "domains" not in result:
         return f"failed: {result.get('msg', 'the host was not looked at')}"
     return None
+
+
+def _software(step: Mapping[str, Any]) -> str:
+    return f"{step['action']} {step['product']}: {step['before'] or '(absent)'} -> {step['after'] or '(absent)'}"
 
 
 def _name(change: Mapping[str, Any]) -> str:

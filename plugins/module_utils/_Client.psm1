@@ -4,8 +4,10 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# What is known of the Azure Information Protection client: its settings for the whole host.
+# What is known of the Azure Information Protection client: its products, what has to be installed and removed to get from one to another, and
+# its settings for the whole host.
 
+#AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
 
@@ -18,6 +20,189 @@ $settings = [ordered]@{
         Name = 'CloudEnvType'
         Data = @{ commercial = 0; gcc = 1; gcc_high = 2; dod = 3; usnat = 4; ussec = 5; china = 6; germany = 7 }
     }
+}
+
+# The products in the order of their lines. A newer line replaces an older one in place, where it does not say that the older one has to go first.
+$clients = [ordered]@{
+    classic = @{ Kind = 'classic_client'; Name = 'the classic client'; Major = 1 }
+    unified_labeling = @{
+        Kind = 'unified_labeling_client'
+        Name = 'the unified labeling client'
+        Major = 2
+        FirstBuild = 9200
+        Windows = 'Windows Server 2012 and Windows 8'
+        RemoveFirst = @()
+    }
+    purview = @{
+        Kind = 'purview_client'
+        Name = 'the Purview Information Protection client'
+        Major = 3
+        # https://learn.microsoft.com/purview/information-protection-client
+        FirstBuild = 14393
+        Windows = 'Windows Server 2016 and Windows 10'
+        RemoveFirst = 'classic', 'unified_labeling'
+    }
+}
+# .NET Framework 4.6.2. An installation without a user does not bring it along.
+$dotnetNeeded = 394802
+
+function Get-ClientPlan {
+    <#
+    .SYNOPSIS
+    Compares the installed products with the options of the module client.
+
+    .PARAMETER Option
+    product, state, version, exact and allow_downgrade of the module.
+
+    .PARAMETER Fact
+    os, dotnet and products (from Get-HostFact, or objects of the same shape).
+
+    .OUTPUTS
+    An object with Steps (Action install or remove, Product, Kind, Before and After: versions as text, $null for none), and Refused: why they
+    cannot be carried out on this host. Throws when the options make no sense.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Option,
+
+        [Parameter(Mandatory = $true)]
+        $Fact
+    )
+
+    $product = $Option.product
+    $client = $clients[$product]
+    $wanted = Get-WantedVersion -Option $Option
+    $installed = Get-InstalledClient -Product $Fact.products
+
+    $steps = [System.Collections.Generic.List[object]]::new()
+    $refused = [System.Collections.Generic.List[string]]::new()
+    $remove = { param ($name) $steps.Add([pscustomobject]@{ Action = 'remove'; Product = $name; Before = $installed[$name].Text; After = $null }) }
+    if ($Option.state -eq 'absent') {
+        if ($installed[$product]) {
+            & $remove $product
+        }
+        return [pscustomobject]@{ Steps = $steps; Refused = $refused }
+    }
+
+    $newer = @($clients.Keys | Where-Object -FilterScript { $installed[$_] -and $clients[$_].Major -gt $client.Major })
+    $found = $installed[$product]
+    $downgrade = [bool]($found -and $wanted -and $Option.exact -and $found.Version -gt $wanted)
+    $stays = $found -and -not $downgrade -and (-not $wanted -or $found.Version -ge $wanted)
+    foreach ($name in $client.RemoveFirst | Where-Object -FilterScript { $installed[$_] }) {
+        & $remove $name
+    }
+    foreach ($name in $newer) {
+        & $remove $name
+    }
+    if ($downgrade) {
+        & $remove $product
+    }
+    if (-not $stays) {
+        $after = if (-not $wanted) { 'any version' } elseif ($Option.exact) { $Option.version } else { "$($Option.version) or later" }
+        $before = if ($found -and -not $downgrade) { $found.Text } else { $null }
+        $steps.Add([pscustomobject]@{ Action = 'install'; Product = $product; Before = $before; After = $after })
+    }
+    if ($steps.Count) {
+        foreach ($name in @($newer) + @(if ($downgrade) { $product })) {
+            if (-not $Option.allow_downgrade) {
+                $refused.Add("$($clients[$name].Name) $($installed[$name].Text) is installed, which is newer: expected allow_downgrade to be true if it shall be removed for that")
+            }
+        }
+        foreach ($reason in Get-ClientObstacle -Product $product -Fact $Fact) {
+            $refused.Add($reason)
+        }
+    }
+    [pscustomobject]@{ Steps = $steps; Refused = $refused }
+}
+
+function Get-WantedVersion {
+    # The wanted version, or $null for any. Throws when the options make no sense.
+    param ($Option)
+
+    $client = $clients[$Option.product]
+    if ($Option.state -eq 'present' -and $Option.product -eq 'classic') {
+        throw 'client: the classic client is retired and cannot be installed: expected state absent, or another product'
+    }
+    if (-not $Option.version) {
+        if ($Option.exact) {
+            throw 'client: exact is true without a version: expected a version'
+        }
+        return $null
+    }
+    $wanted = ConvertTo-ProductVersion -Text $Option.version
+    if ($null -eq $wanted) {
+        throw "client: version is '$($Option.version)': expected a version such as $($client.Major).0.1"
+    }
+    if ($wanted.Major -ne $client.Major) {
+        throw "client: version is $($Option.version): expected one of $($client.Name), $($client.Major).x"
+    }
+    $wanted
+}
+
+function Get-InstalledClient {
+    # By product: the highest version that the list of installed programs has of it (Version, and Text as it stands there).
+    param ($Product)
+
+    $installed = @{}
+    foreach ($name in $clients.Keys) {
+        foreach ($entry in $Product | Where-Object -FilterScript { $_.Kind -eq $clients[$name].Kind }) {
+            $version = ConvertTo-ProductVersion -Text $entry.Version
+            if (-not $installed[$name] -or $version -gt $installed[$name].Version) {
+                $installed[$name] = @{ Version = $version; Text = $entry.Version }
+            }
+        }
+    }
+    $installed
+}
+
+function Get-ClientObstacle {
+    # Why a product cannot be installed on the host, whatever the operator wants: texts.
+    param ($Product, $Fact)
+
+    $client = $clients[$Product]
+    if ($Fact.os.build -lt $client.FirstBuild) {
+        "$($client.Name) needs $($client.Windows) or later, and this is $($Fact.os.name)"
+    }
+    if ($Fact.os.architecture -eq 'ARM64') {
+        'the client does not run on ARM64'
+    }
+    if ($Fact.dotnet.release -lt $dotnetNeeded) {
+        $found = if ($Fact.dotnet.version) { ".NET Framework $($Fact.dotnet.version)" } else { 'none' }
+        "the client needs .NET Framework 4.6.2 or later, and this host has $found"
+    }
+}
+
+function Get-ClientKind {
+    <#
+    .SYNOPSIS
+    The kind of a product among the facts, for the name that it has in options.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Product
+    )
+
+    $clients[$Product].Kind
+}
+
+function Test-Client {
+    <#
+    .SYNOPSIS
+    Whether a product (among the facts, or as Get-InstalledProduct has it) is one of the clients.
+    #>
+    [CmdletBinding()]
+    [OutputType([bool])]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Product
+    )
+
+    @($clients.Values | ForEach-Object -Process { $_.Kind }) -contains $Product.Kind
 }
 
 function Get-ClientDesiredState {
@@ -84,4 +269,4 @@ function Get-ClientState {
     }
 }
 
-Export-ModuleMember -Function Get-ClientDesiredState, Get-ClientState
+Export-ModuleMember -Function Get-ClientDesiredState, Get-ClientKind, Get-ClientPlan, Get-ClientState, Test-Client

@@ -4,10 +4,11 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# Several domains as one: each says what it wants, they are compared one by one, and written together with one receipt.
+# Several domains as one: each says what it wants, they are compared one by one, and what is registry is written together with one receipt.
 
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._Policy
+#AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
 
@@ -17,8 +18,9 @@ function Invoke-DesiredState {
     Compares the host with the domains that the module was given, writes what differs unless in check mode, and fills the result.
 
     .PARAMETER Domain
-    By name, in the order of writing: Wanted, a script block that turns options and facts into an object with Values, Notes and maybe
-    Parts, and Restart, one that says of a plan and facts whether the host has to be restarted.
+    By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts.
+    Or, for installed software: Plan, one that turns them into an object with Steps and Refused, and Needs, the facts without which it cannot.
+    Restart: one that says of a plan and facts whether the host has to be restarted.
     #>
     [CmdletBinding()]
     param (
@@ -41,6 +43,10 @@ function Invoke-DesiredState {
     foreach ($name in $Domain.Keys) {
         $option = $Module.Params[$name]
         if ($null -eq $option) {
+            continue
+        }
+        if ($Domain[$name].Plan) {
+            $results[$name] = Get-SoftwareResult -Domain $Domain[$name] -Option $option -Fact $facts
             continue
         }
         $wanted = & $Domain[$name].Wanted $option $facts
@@ -77,6 +83,21 @@ function Invoke-DesiredState {
     $Module.Result.domains = $results
     $Module.Result.host = $facts
     $Module.Result.reboot_required = [bool]@($results.Values | Where-Object -FilterScript { $_.reboot_required }).Count
+}
+
+function Get-SoftwareResult {
+    # What a domain of installed software has to say. Nothing is installed or removed here.
+    param ($Domain, $Option, $Fact)
+
+    $unknown = @($Fact.unreadable | Where-Object -FilterScript { $Domain.Needs -contains ($_.what -replace ':.*') })
+    $plan = if (-not $unknown.Count) { & $Domain.Plan $Option $Fact }
+    [ordered]@{
+        compliant = [bool]($plan -and -not $plan.Steps.Count)
+        changes = ConvertTo-StepResult -Step $plan.Steps
+        notes = [string[]]@($plan.Refused)
+        reboot_required = [bool](& $Domain.Restart $plan $Fact)
+        unreadable = $unknown
+    }
 }
 
 Export-ModuleMember -Function Invoke-DesiredState

@@ -14,6 +14,7 @@ using namespace System.IO
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Client
 #AnsibleRequires -PowerShell ..module_utils._Policy
+#AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
@@ -37,24 +38,6 @@ $dotnetReleases = [ordered]@{
     379893 = '4.5.2'
     378675 = '4.5.1'
     378389 = '4.5'
-}
-
-# Names in the list of installed programs. The first that matches decides.
-$productKinds = [ordered]@{
-    '^Microsoft Rights Management connector' = { 'rms_connector' }
-    '^Microsoft Purview Information Protection' = { 'purview_client' }
-    # Versions 1 and 2 may share a name.
-    '^(?:Microsoft )?Azure Information Protection' = {
-        param ($version)
-        switch -Regex ($version) {
-            '^1\.' { 'classic_client' }
-            '^2\.' { 'unified_labeling_client' }
-            '^3\.' { 'purview_client' }
-            default { 'other' }
-        }
-    }
-    'Rights Management Services? Client' = { 'rms_client' }
-    'Rights Management|Information Protection' = { 'other' }
 }
 
 function Get-MachineValue {
@@ -196,6 +179,13 @@ function Get-FixedDisk {
 }
 
 function Get-DotNetFramework {
+    <#
+    .SYNOPSIS
+    The fact 'dotnet'.
+    #>
+    [CmdletBinding()]
+    param ()
+
     $release = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full' -Name 'Release'
     $version = $null
     foreach ($minimum in $dotnetReleases.Keys) {
@@ -225,6 +215,7 @@ function Get-PendingRestart {
         }
         if (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\ServerManager\CurrentRebootAttempts') { 'server_manager' }
         if ($Tls -and $Tls.restart_due) { 'tls' }
+        Get-RestartDue
     )
     [ordered]@{
         # Installers leave renames behind all the time; alone they are no reason to restart.
@@ -286,41 +277,6 @@ function Get-Proxy {
     [ordered]@{ winhttp = Get-WinHttpProxy; machine = $machine; pac = @($pac) }
 }
 
-function Get-InstalledProduct {
-    # The fact 'products'. Adds programs that cannot be read to the list of what is unreadable.
-    param ($Unreadable)
-
-    foreach ($view in 64, 32) {
-        $root = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$windows\Uninstall"; View = $view }
-        if (-not $root) {
-            continue
-        }
-        foreach ($code in $root.GetSubKeyNames()) {
-            try {
-                $key = $root.OpenSubKey($code)
-                if (-not $key) {
-                    # Uninstalled just now.
-                    continue
-                }
-                $name = "$($key.GetValue('DisplayName'))"
-                $version = "$($key.GetValue('DisplayVersion'))"
-                $key.Dispose()
-            }
-            catch {
-                $Unreadable.Add([ordered]@{ what = "products: $code"; reason = Get-InnerMessage -ErrorRecord $_ })
-                continue
-            }
-            foreach ($pattern in $productKinds.Keys) {
-                if ($name -match $pattern) {
-                    [ordered]@{ name = $name; version = $version; product_code = $code; view = $view; kind = & $productKinds[$pattern] $version }
-                    break
-                }
-            }
-        }
-        $root.Dispose()
-    }
-}
-
 function Get-Connector {
     # The fact 'connector', or $null.
     param ($Product)
@@ -354,7 +310,7 @@ $readers = [ordered]@{
     reboot = { param ($facts) Get-PendingRestart -Tls $facts.tls }
     proxy = { Get-Proxy }
     msip = { , @(Get-ClientState) }
-    products = { param ($facts, $unreadable) , @(Get-InstalledProduct -Unreadable $unreadable) }
+    products = { param ($facts, $unreadable) , @(Get-InstalledProduct -Unreadable $unreadable | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ }) }
     connector = { param ($facts) Get-Connector -Product $facts.products }
     roles = { Get-ServerRole }
 }
@@ -389,4 +345,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-HostFact, Get-OperatingSystem, Get-ServerRole
+Export-ModuleMember -Function Get-DotNetFramework, Get-HostFact, Get-OperatingSystem, Get-ServerRole

@@ -14,22 +14,17 @@ using namespace System.Security.Principal
 
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -CSharpUtil ..module_utils._Native
+#AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
 
 $schema = 1
+$folderName = 'receipts'
 $newestKept = 50
 $timeFormat = 'yyyy-MM-ddTHH:mm:ssZ'
 $fileName = '^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-[a-z_]+\.json$'
-$writeRights = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
-$system = [SecurityIdentifier]'S-1-5-18'
 # .NET Framework and .NET offer access control lists in different places.
 $netCore = [Environment]::Version.Major -gt 4
-
-function Get-ReceiptFolder {
-    # Not the environment variable: a task can set that.
-    [Path]::Combine([Environment]::GetFolderPath('CommonApplicationData'), 'infoprotect', 'receipts')
-}
 
 function Get-HostIdentity {
     <#
@@ -56,101 +51,11 @@ function Get-HostIdentity {
     }
 }
 
-function Assert-TrustedItem {
-    <#
-    .SYNOPSIS
-    Throws unless a file or folder is a real one and belongs to somebody who may write the registry anyway.
-    #>
-    param ([string]$Path)
-
-    $attributes = [File]::GetAttributes($Path)
-    if ($attributes -band [FileAttributes]::ReparsePoint) {
-        throw "$Path is a link or junction: expected a real file or folder, since others could point it elsewhere"
-    }
-    $type = if ($attributes -band [FileAttributes]::Directory) { [DirectorySecurity] } else { [FileSecurity] }
-    $owner = $type::new($Path, [AccessControlSections]::Owner).GetOwner([SecurityIdentifier])
-    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
-    if ($trusted -notcontains $owner) {
-        throw "$Path belongs to $owner`: expected the administrators, the system account or this account, since a receipt says what is written to the registry"
-    }
-}
-
-function Get-ForeignAccess {
-    # What others than administrators, the system and this account are allowed on a file or folder: rules.
-    param ([string]$Path, [switch]$Write)
-
-    $type = if ([Directory]::Exists($Path)) { [DirectorySecurity] } else { [FileSecurity] }
-    $security = $type::new($Path, [AccessControlSections]::Access)
-    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
-    foreach ($rule in $security.GetAccessRules($true, $true, [SecurityIdentifier])) {
-        if ($rule.AccessControlType -eq 'Allow' -and $trusted -notcontains $rule.IdentityReference -and
-            (-not $Write -or $rule.FileSystemRights -band $writeRights)) {
-            $rule
-        }
-    }
-}
-
-function Assert-NotWritable {
-    <#
-    .SYNOPSIS
-    Throws when others may write a file or folder.
-    #>
-    param ([string]$Path)
-
-    foreach ($rule in Get-ForeignAccess -Path $Path -Write) {
-        throw "$Path lets $($rule.IdentityReference) write: expected a file or folder for administrators and the system account only"
-    }
-}
-
-function New-OwnSecurity {
-    <#
-    .SYNOPSIS
-    Owner and access of the folders of receipts.
-    #>
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
-    param ()
-
-    $security = [DirectorySecurity]::new()
-    # Windows may take this very account, which need not stay an administrator.
-    $security.SetOwner($administrators)
-    $security.SetAccessRuleProtection($true, $false)
-    foreach ($account in $administrators, $system) {
-        $security.AddAccessRule([FileSystemAccessRule]::new($account, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'))
-    }
-    $security
-}
-
-function Assert-ReceiptFolder {
-    <#
-    .SYNOPSIS
-    Makes the folder of receipts, protected, or makes sure that it is.
-    #>
-    $folder = Get-ReceiptFolder
-    foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
-        # A new one each time: once written, .NET takes it for unchanged.
-        $security = New-OwnSecurity
-        if (-not [Directory]::Exists($path)) {
-            $null = if ($netCore) { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) } # check51: ok
-        }
-        Assert-TrustedItem -Path $path
-        if (Get-ForeignAccess -Path $path) {
-            $security = New-OwnSecurity
-            $info = [DirectoryInfo]$path
-            $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
-            Assert-NotWritable -Path $path
-        }
-    }
-    $folder
-}
-
 function Get-ReceiptFile {
     # Names of all receipts, oldest first. They start with a number, so a clock set back does no harm.
-    $folder = Get-ReceiptFolder
+    $folder = Get-OwnFolder -Name $folderName
     if ([Directory]::Exists($folder)) {
-        foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
-            Assert-TrustedItem -Path $path
-            Assert-NotWritable -Path $path
-        }
+        Assert-OwnFolder -Name $folderName
         [Directory]::GetFiles($folder, '*.json') | Where-Object -FilterScript { [Path]::GetFileName($_) -match $fileName } |
             Sort-Object -Property { [long]([Path]::GetFileName($_) -replace '-.*', '') }
     }
@@ -266,7 +171,7 @@ function New-Receipt {
     # One line a record: readable, and nothing for ConvertTo-Json of 5.1 to get wrong about lists.
     $text = "{`"receipt`": $(ConvertTo-Json -InputObject $head -Depth 3 -Compress),`n`"new_keys`": [`n$(@($keys) -join ",`n")`n],`n`"values`": [`n$(@($values) -join ",`n")`n]}`n"
 
-    $folder = Assert-ReceiptFolder
+    $folder = Initialize-OwnFolder -Name $folderName
     $temporary = [Path]::Combine($folder, "$([guid]::NewGuid()).tmp")
     $stream = [FileStream]::new($temporary, 'CreateNew', 'Write', 'None')
     try {
@@ -331,7 +236,7 @@ function Get-Receipt {
         $Renamed
     )
 
-    $folder = Get-ReceiptFolder
+    $folder = Get-OwnFolder -Name $folderName
     if ($Name -in 'latest', 'first') {
         $files = @(Get-ReceiptFile)
         if ($Name -eq 'latest') {

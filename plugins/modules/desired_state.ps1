@@ -12,6 +12,16 @@
 
 $spec = @{
     options = @{
+        client = @{
+            type = 'dict'
+            options = @{
+                product = @{ type = 'str'; choices = 'unified_labeling', 'purview', 'classic'; required = $true }
+                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+                version = @{ type = 'str' }
+                exact = @{ type = 'bool'; default = $false }
+                allow_downgrade = @{ type = 'bool'; default = $false }
+            }
+        }
         client_settings = @{
             type = 'dict'
             options = @{
@@ -40,6 +50,12 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 # In the order in which they are written.
 $domains = [ordered]@{
+    # Installers are left to the module client.
+    client = @{
+        Plan = { param ($option, $facts) Get-ClientPlan -Option $option -Fact $facts }
+        Needs = 'os', 'dotnet', 'products'
+        Restart = { param ($plan, $facts) $facts.reboot.reasons -contains 'client' }
+    }
     client_settings = @{
         Wanted = { param ($option) Get-ClientDesiredState -Option $option }
         Restart = { $false }

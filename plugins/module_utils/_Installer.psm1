@@ -1,0 +1,582 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# Installers: brought into a folder that only administrators can write, checked there, and run there, so that nobody can change what was
+# checked. What their exit codes mean, and what their logs say when they fail.
+
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Msi
+using namespace System.Diagnostics
+using namespace System.IO
+
+#AnsibleRequires -CSharpUtil ..module_utils._Msi
+#AnsibleRequires -PowerShell ansible_collections.ansible.windows.plugins.module_utils.WebRequest
+#AnsibleRequires -PowerShell ..module_utils._OwnFolder
+#AnsibleRequires -PowerShell ..module_utils._Program
+#AnsibleRequires -PowerShell ..module_utils._SystemTask
+
+# What a module that runs an installer has as options, beside its own.
+$installerOptions = @{
+    src = @{ type = 'str' }
+    path = @{ type = 'str' }
+    checksum = @{ type = 'str' }
+    validate_signature = @{ type = 'bool'; default = $true }
+    publisher = @{ type = 'str'; default = 'Microsoft Corporation' }
+    arguments = @{ type = 'list'; elements = 'str'; default = @() }
+    log_path = @{ type = 'str' }
+    timeout = @{ type = 'int'; default = 3600 }
+    busy_timeout = @{ type = 'int'; default = 600 }
+    share_username = @{ type = 'str' }
+    share_password = @{ type = 'str'; no_log = $true }
+    reboot = @{ type = 'bool'; default = $false }
+    reboot_timeout = @{ type = 'int'; default = 600 }
+}
+
+# https://learn.microsoft.com/windows/win32/msi/error-codes and https://learn.microsoft.com/dotnet/framework/deployment/deployment-guide-for-developers
+$success = 0
+$restartDue = 3010
+$restartStarted = 1641
+$busy = 1618
+$notInstalled = 1605
+$meanings = @{
+    5 = 'access was denied, as Windows does to a program that installs updates from a network logon'
+    1602 = 'it was cancelled, or wanted to ask somebody and could not'
+    1603 = 'a fatal error during the installation'
+    1605 = 'the product is not installed'
+    1612 = 'the package that the product was installed from is gone, and it is needed'
+    1618 = 'another installation is running on the host'
+    1619 = 'the package cannot be opened'
+    1620 = 'the package is damaged'
+    1625 = 'a policy of the system forbids it'
+    1633 = 'the package is not for this kind of processor'
+    1638 = 'another version of the product is installed already'
+    1640 = 'a policy of the system forbids it in a remote session'
+    1641 = 'success, the installer restarts the host'
+    3010 = 'success, the host has to be restarted'
+    5100 = 'the host does not meet the requirements'
+}
+
+function Get-InstallerSpec {
+    <#
+    .SYNOPSIS
+    The options that every module with an installer has: a fragment of an argument spec.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    @{
+        options = $installerOptions
+        mutually_exclusive = , @('src', 'path')
+        required_together = , @('share_username', 'share_password')
+    }
+}
+
+function Get-Package {
+    <#
+    .SYNOPSIS
+    Brings an installer into a folder of its own, checks it, and says what it is. Remove-Package removes it.
+
+    .PARAMETER Option
+    path (on the host, \\server\share or http(s)://), checksum, validate_signature, publisher, share_username, share_password.
+
+    .PARAMETER Module
+    The module, for its options of web requests.
+
+    .OUTPUTS
+    An object with Path, Folder, Type (msi or exe), Name (of the product), Version (text, or $null) and ProductCode (of an MSI).
+    Throws when it cannot be had or is not what was expected, and then leaves nothing behind.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Option,
+
+        [Parameter(Mandatory = $true)]
+        $Module
+    )
+
+    $source = $Option.path
+    $uri = $null
+    if ($source -match '^[A-Za-z][A-Za-z0-9+.-]+://') {
+        $uri = [uri]$source
+        if ($uri.Scheme -notin 'http', 'https') {
+            throw "path is $($source): expected a path on the host, a share, or a URL that starts with http:// or https://"
+        }
+        if ($uri.UserInfo) {
+            # The text is not repeated: it holds a password.
+            throw "path is a URL with a name or password in it: expected them in url_username and url_password"
+        }
+    }
+    $name = if ($uri) { [Path]::GetFileName([uri]::UnescapeDataString($uri.AbsolutePath)) } else { [Path]::GetFileName($source) }
+    $type = [Path]::GetExtension($name).TrimStart('.').ToLowerInvariant()
+    if ($type -notin 'msi', 'exe') {
+        throw "path is $($source): expected a file whose name ends with .msi or .exe"
+    }
+
+    $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), [guid]::NewGuid().ToString())
+    $null = [Directory]::CreateDirectory($folder)
+    try {
+        # A name that every program can cope with.
+        $path = [Path]::Combine($folder, $(if ($name -match '^[A-Za-z0-9][\w .+-]*$') { $name } else { "installer.$type" }))
+        if ($uri) {
+            Save-Download -Uri $uri -Path $path -Module $Module
+        }
+        else {
+            Copy-Installer -Source $source -Path $path -Option $Option
+        }
+        if ($Option.checksum) {
+            Assert-Checksum -Path $path -Source $source -Expected $Option.checksum
+        }
+        if ($Option.validate_signature) {
+            Assert-Signature -Path $path -Source $source -Publisher $Option.publisher
+        }
+        Get-PackageInformation -Path $path -Source $source -Folder $folder -Type $type
+    }
+    catch {
+        Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+        throw
+    }
+}
+
+function Remove-Package {
+    <#
+    .SYNOPSIS
+    Removes what Get-Package brought. What is still in use stays; that is no error.
+    #>
+    [CmdletBinding()]
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param (
+        [AllowNull()]
+        $Package
+    )
+
+    if ($Package) {
+        Remove-Item -LiteralPath $Package.Folder -Recurse -Force -ErrorAction SilentlyContinue
+    }
+}
+
+function Assert-FreeSpace {
+    <#
+    .SYNOPSIS
+    Throws unless the drive of a path has so many bytes free.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Path,
+
+        [Parameter(Mandatory = $true)]
+        [long]
+        $Bytes
+    )
+
+    $drive = [DriveInfo]::new([Path]::GetPathRoot($Path))
+    if ($drive.AvailableFreeSpace -lt $Bytes) {
+        throw "the drive $($drive.Name) has $([Math]::Floor($drive.AvailableFreeSpace / 1MB)) MB free: expected $([Math]::Ceiling($Bytes / 1MB)) MB or more"
+    }
+}
+
+function Get-SpaceNeeded {
+    # The installer, what it unpacks and what it installs: bytes, by its size.
+    param ([long]$Size)
+
+    3 * $Size + 100MB
+}
+
+function Save-Download {
+    # The whole file or none: it appears under its name only when all of it is there.
+    param ([uri]$Uri, [string]$Path, $Module)
+
+    $part = "$Path.part"
+    $expected = -1
+    $response = $null
+    try {
+        $request = Get-AnsibleWindowsWebRequest -Uri $Uri -Module $Module
+        $response = $request.GetResponse()
+        $expected = $response.ContentLength
+        if ($expected -gt 0) {
+            Assert-FreeSpace -Path $Path -Bytes (Get-SpaceNeeded -Size $expected)
+        }
+        $stream = $response.GetResponseStream()
+        $file = [FileStream]::new($part, 'CreateNew', 'Write', 'None')
+        try {
+            $stream.CopyTo($file)
+        }
+        finally {
+            $file.Dispose()
+            $stream.Dispose()
+        }
+    }
+    catch {
+        $reason = $_.Exception.GetBaseException().Message
+        throw [IOException]::new("$Uri cannot be downloaded: $reason", $_.Exception)
+    }
+    finally {
+        if ($response) {
+            $response.Close()
+        }
+    }
+    $length = [FileInfo]::new($part).Length
+    if ($expected -ge 0 -and $length -ne $expected) {
+        throw "$Uri cannot be downloaded: the server announced $expected bytes and sent $length"
+    }
+    [File]::Move($part, $Path)
+}
+
+function Copy-Installer {
+    # From the host itself or a share.
+    param ([string]$Source, [string]$Path, [System.Collections.IDictionary]$Option)
+
+    $drive = $null
+    try {
+        if ($Option.share_username) {
+            if ($Source -notmatch '^(\\\\[^\\]+\\[^\\]+)\\.') {
+                throw "path is $($Source): expected a share (\\server\share\file), since share_username is given"
+            }
+            $secret = ConvertTo-SecureString -String $Option.share_password -AsPlainText -Force
+            $connection = @{
+                Name = "infoprotect$([guid]::NewGuid().ToString('n'))"
+                PSProvider = 'FileSystem'
+                Root = $Matches[1]
+                Credential = [pscredential]::new($Option.share_username, $secret)
+                ErrorAction = 'Stop'
+            }
+            try {
+                $drive = New-PSDrive @connection
+            }
+            catch {
+                throw "the share $($connection.Root) cannot be opened as $($Option.share_username): $($_.Exception.Message)"
+            }
+        }
+        if (-not [File]::Exists($Source)) {
+            $hint = if ($Source.StartsWith('\\') -and -not $Option.share_username) { ', by this session, which cannot sign in to other hosts: see share_username' }
+            throw "$Source does not exist or cannot be read$hint"
+        }
+        Assert-FreeSpace -Path $Path -Bytes (Get-SpaceNeeded -Size ([FileInfo]::new($Source).Length))
+        try {
+            [File]::Copy($Source, $Path)
+        }
+        catch {
+            throw [IOException]::new("$Source cannot be copied: $($_.Exception.GetBaseException().Message)", $_.Exception)
+        }
+    }
+    finally {
+        if ($drive) {
+            Remove-PSDrive -Name $drive.Name -Force
+        }
+    }
+}
+
+function Assert-Checksum {
+    # SHA-256, as hexadecimal digits, with or without 'sha256:' before them.
+    param ([string]$Path, [string]$Source, [string]$Expected)
+
+    $wanted = $Expected -replace '^sha256:'
+    if ($wanted -notmatch '^[0-9a-fA-F]{64}$') {
+        throw "checksum is '$Expected': expected SHA-256, 64 hexadecimal digits"
+    }
+    $found = (Get-FileHash -LiteralPath $Path -Algorithm SHA256).Hash
+    if ($found -ne $wanted) {
+        throw "$Source has the SHA-256 checksum $($found.ToLowerInvariant()): expected $($wanted.ToLowerInvariant())"
+    }
+}
+
+function Assert-Signature {
+    # Signed, unchanged, and by the publisher.
+    param ([string]$Path, [string]$Source, [string]$Publisher)
+
+    $signature = Get-AuthenticodeSignature -LiteralPath $Path
+    if ($signature.Status -ne 'Valid') {
+        $issuer = if ($signature.SignerCertificate) { " (signed by $($signature.SignerCertificate.Subject), issued by $($signature.SignerCertificate.Issuer))" }
+        throw "the signature of $Source is not valid: $($signature.Status), $("$($signature.StatusMessage)".Trim())$issuer. A host without " +
+        "internet access may lack the root certificate of the issuer"
+    }
+    $found = $signature.SignerCertificate.GetNameInfo('SimpleName', $false)
+    if (-not [string]::Equals($found, $Publisher, 'Ordinal')) {
+        throw "$Source is signed by '$found': expected '$Publisher' ($($signature.SignerCertificate.Subject))"
+    }
+}
+
+function Get-PackageInformation {
+    # What an installer says of itself.
+    param ([string]$Path, [string]$Source, [string]$Folder, [string]$Type)
+
+    $package = [pscustomobject]@{ Path = $Path; Folder = $Folder; Type = $Type; Name = $null; Version = $null; ProductCode = $null }
+    if ($Type -eq 'msi') {
+        try {
+            $properties = [Package]::Properties($Path)
+        }
+        catch {
+            throw [InvalidDataException]::new("$Source is no Windows Installer package: $($_.Exception.GetBaseException().Message)", $_.Exception)
+        }
+        $package.Name = $properties['ProductName']
+        $package.Version = $properties['ProductVersion']
+        $package.ProductCode = $properties['ProductCode']
+    }
+    else {
+        $information = [FileVersionInfo]::GetVersionInfo($Path)
+        $package.Name = $information.ProductName
+        $package.Version = if ($information.ProductVersion) { "$($information.ProductVersion)".Trim() } else { $null }
+    }
+    $package
+}
+
+function Get-MsiArgument {
+    <#
+    .SYNOPSIS
+    The command line of msiexec.exe without questions and without a restart.
+
+    .PARAMETER Target
+    A package to install, or a product code to remove.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [ValidateSet('install', 'remove')]
+        [string]
+        $Action,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Target,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $LogPath,
+
+        [string[]]
+        $Argument
+    )
+
+    $verb = if ($Action -eq 'install') { '/i' } else { '/x' }
+    (@("$verb `"$Target`"", '/qn', '/norestart', "/l*v `"$LogPath`"", 'REBOOT=ReallySuppress') + $Argument) -join ' '
+}
+
+function Get-LogPath {
+    <#
+    .SYNOPSIS
+    Where an installer's log is kept: where the operator wants it, or in the collection's own folder of logs, with a name of its own.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [AllowEmptyString()]
+        [AllowNull()]
+        [string]
+        $Wanted,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name
+    )
+
+    if ($Wanted) {
+        $folder = [Path]::GetDirectoryName($Wanted)
+        if (-not [Path]::IsPathRooted($Wanted) -or -not [Directory]::Exists($folder)) {
+            throw "log_path is $($Wanted): expected an absolute path in a folder that exists"
+        }
+        return $Wanted
+    }
+    $time = [datetime]::UtcNow.ToString('yyyyMMddTHHmmssfffZ', [cultureinfo]::InvariantCulture)
+    [Path]::Combine((Initialize-OwnFolder -Name logs), "$time-$Name.log")
+}
+
+function Get-LogTail {
+    <#
+    .SYNOPSIS
+    The lines of an installer's log that say why it failed, as one text; empty when there is no log.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Path
+    )
+
+    $count = 10
+    if (-not [File]::Exists($Path)) {
+        return ''
+    }
+    $lines = [System.Collections.Generic.List[string]]::new()
+    # Windows Installer writes UTF-16, bundles write UTF-8, and either may still have the file open.
+    $stream = [FileStream]::new($Path, 'Open', 'Read', 'ReadWrite')
+    $reader = [StreamReader]::new($stream, [Text.Encoding]::UTF8, $true)
+    try {
+        $failed = -1
+        while ($null -ne ($line = $reader.ReadLine())) {
+            # Windows Installer ends a log with all its properties, and says long before that which action failed.
+            if ($line.Trim() -and $line -notmatch '^Property\([SCN]\):') {
+                $lines.Add($line.Trim())
+                if ($failed -lt 0 -and $line -match 'Return value 3\.') {
+                    $failed = $lines.Count
+                }
+            }
+        }
+    }
+    finally {
+        $reader.Dispose()
+    }
+    $end = if ($failed -ge 0) { $failed } else { $lines.Count }
+    $first = [Math]::Max(0, $end - $count)
+    $tail = $lines.GetRange($first, $end - $first) | ForEach-Object -Process { $_.Substring(0, [Math]::Min($_.Length, 300)) }
+    $tail -join "`n"
+}
+
+function Invoke-Installer {
+    <#
+    .SYNOPSIS
+    Runs an installer to its end. While another installation is running, it waits and tries again.
+
+    .PARAMETER What
+    What it does, for errors, such as 'installing the Purview client'.
+
+    .PARAMETER Timeout
+    Seconds for one try.
+
+    .PARAMETER BusyTimeout
+    Seconds to wait for another installation to end.
+
+    .PARAMETER AsSystem
+    Run it as the system account, since it refuses a network logon.
+
+    .OUTPUTS
+    An object with ExitCode, Meaning and RestartRequired. Throws with the exit code, what it means and the log's last lines when it fails.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $What,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Path,
+
+        [string]
+        $Argument,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $LogPath,
+
+        [Parameter(Mandatory = $true)]
+        [int]
+        $Timeout,
+
+        [int]
+        $BusyTimeout = 0,
+
+        [int[]]
+        $AlsoSuccess = @(),
+
+        [switch]
+        $AsSystem
+    )
+
+    $deadline = [datetime]::UtcNow.AddSeconds($BusyTimeout)
+    while ($true) {
+        try {
+            $raw = if ($AsSystem) {
+                Invoke-SystemTask -CommandLine "`"$Path`" $Argument" -Timeout $Timeout
+            }
+            else {
+                Invoke-Program -Path $Path -Argument $Argument -Timeout $Timeout
+            }
+        }
+        catch [TimeoutException] {
+            throw [TimeoutException]::new("$What failed: $($_.Exception.Message). $(Format-LogTail -Path $LogPath)", $_.Exception)
+        }
+        $code = ConvertTo-ExitCode -Raw $raw
+        if ($code -ne $busy -or [datetime]::UtcNow -ge $deadline) {
+            break
+        }
+        Start-Sleep -Seconds ([Math]::Min(10, [Math]::Max(1, [int]($deadline - [datetime]::UtcNow).TotalSeconds)))
+    }
+    $meaning = if ($code -eq $success) { 'success' } elseif ($meanings.ContainsKey($code)) { $meanings[$code] } else { 'a code that this collection does not know' }
+    if ($code -notin @($success, $restartDue, $restartStarted) + $AlsoSuccess) {
+        $waited = if ($code -eq $busy) { ", also after $BusyTimeout seconds" }
+        throw "$What failed: the installer ended with $raw ($meaning$waited). $(Format-LogTail -Path $LogPath)"
+    }
+    [pscustomobject]@{ ExitCode = $raw; Meaning = $meaning; RestartRequired = $code -in $restartDue, $restartStarted; RestartStarted = $code -eq $restartStarted }
+}
+
+function ConvertTo-ExitCode {
+    # Bundles may end with an error of Windows wrapped as HRESULT, 0x8007nnnn.
+    param ([int]$Raw)
+
+    if (($Raw -band 0xFFFF0000) -eq 0x80070000) { $Raw -band 0xFFFF } else { $Raw }
+}
+
+function Format-LogTail {
+    param ([string]$Path)
+
+    $tail = Get-LogTail -Path $Path
+    if ($tail) { "The log $Path on the host says:`n$tail" } else { "It left no log ($Path)." }
+}
+
+function Lock-Installation {
+    <#
+    .SYNOPSIS
+    Waits until no other run of this collection installs anything on the host; returns what Unlock-Installation takes.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [int]
+        $Timeout
+    )
+
+    $mutex = [Threading.Mutex]::new($false, 'Global\infoprotect.aip.installation')
+    try {
+        $own = $mutex.WaitOne([int][Math]::Min(1000L * $Timeout, [int]::MaxValue))
+    }
+    catch [Threading.AbandonedMutexException] {
+        # The other run died; what it left is looked at anew.
+        $own = $true
+    }
+    if (-not $own) {
+        $mutex.Dispose()
+        throw "another run of infoprotect.aip is installing on this host, also after $Timeout seconds"
+    }
+    $mutex
+}
+
+function Unlock-Installation {
+    <#
+    .SYNOPSIS
+    Lets other runs install again.
+    #>
+    [CmdletBinding()]
+    param (
+        [AllowNull()]
+        $Mutex
+    )
+
+    if ($Mutex) {
+        $Mutex.ReleaseMutex()
+        $Mutex.Dispose()
+    }
+}
+
+$export = @{
+    Function = @(
+        'Assert-FreeSpace'
+        'Get-InstallerSpec'
+        'Get-LogPath'
+        'Get-LogTail'
+        'Get-MsiArgument'
+        'Get-Package'
+        'Invoke-Installer'
+        'Lock-Installation'
+        'Remove-Package'
+        'Unlock-Installation'
+    )
+    Variable = @()
+}
+Export-ModuleMember @export

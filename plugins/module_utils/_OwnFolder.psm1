@@ -1,0 +1,152 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# The collection's own folders on a host, below %ProgramData%\infoprotect. Users can make folders in ProgramData: what is in these is
+# trusted (receipts are written to the registry, installers are run), so only administrators and the system account may open them.
+
+using namespace System.IO
+using namespace System.Security.AccessControl
+using namespace System.Security.Principal
+
+$writeRights = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
+$administrators = [SecurityIdentifier]'S-1-5-32-544'
+$system = [SecurityIdentifier]'S-1-5-18'
+# .NET Framework and .NET offer access control lists in different places.
+$netCore = [Environment]::Version.Major -gt 4
+
+function Get-OwnFolder {
+    <#
+    .SYNOPSIS
+    The path of one of the folders, which need not exist.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [ValidateSet('receipts', 'packages', 'logs')]
+        [string]
+        $Name
+    )
+
+    # Not the environment variable: a task can set that.
+    [Path]::Combine([Environment]::GetFolderPath('CommonApplicationData'), 'infoprotect', $Name)
+}
+
+function Assert-TrustedItem {
+    <#
+    .SYNOPSIS
+    Throws unless a file or folder is a real one and belongs to somebody who may write the registry anyway.
+    #>
+    param ([string]$Path)
+
+    $attributes = [File]::GetAttributes($Path)
+    if ($attributes -band [FileAttributes]::ReparsePoint) {
+        throw "$Path is a link or junction: expected a real file or folder, since others could point it elsewhere"
+    }
+    $type = if ($attributes -band [FileAttributes]::Directory) { [DirectorySecurity] } else { [FileSecurity] }
+    $owner = $type::new($Path, [AccessControlSections]::Owner).GetOwner([SecurityIdentifier])
+    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
+    if ($trusted -notcontains $owner) {
+        throw "$Path belongs to $owner`: expected the administrators, the system account or this account, since what is in there is trusted"
+    }
+}
+
+function Get-ForeignAccess {
+    # What others than administrators, the system and this account are allowed on a file or folder: rules.
+    param ([string]$Path, [switch]$Write)
+
+    $type = if ([Directory]::Exists($Path)) { [DirectorySecurity] } else { [FileSecurity] }
+    $security = $type::new($Path, [AccessControlSections]::Access)
+    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
+    foreach ($rule in $security.GetAccessRules($true, $true, [SecurityIdentifier])) {
+        if ($rule.AccessControlType -eq 'Allow' -and $trusted -notcontains $rule.IdentityReference -and
+            (-not $Write -or $rule.FileSystemRights -band $writeRights)) {
+            $rule
+        }
+    }
+}
+
+function Assert-NotWritable {
+    <#
+    .SYNOPSIS
+    Throws when others may write a file or folder.
+    #>
+    param ([string]$Path)
+
+    foreach ($rule in Get-ForeignAccess -Path $Path -Write) {
+        throw "$Path lets $($rule.IdentityReference) write: expected a file or folder for administrators and the system account only"
+    }
+}
+
+function New-OwnSecurity {
+    <#
+    .SYNOPSIS
+    Owner and access of the folders.
+    #>
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
+    param ()
+
+    $security = [DirectorySecurity]::new()
+    # Windows may take this very account, which need not stay an administrator.
+    $security.SetOwner($administrators)
+    $security.SetAccessRuleProtection($true, $false)
+    foreach ($account in $administrators, $system) {
+        $security.AddAccessRule([FileSystemAccessRule]::new($account, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow'))
+    }
+    $security
+}
+
+function Initialize-OwnFolder {
+    <#
+    .SYNOPSIS
+    Makes one of the folders, protected, or makes sure that it is; returns its path.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name
+    )
+
+    $folder = Get-OwnFolder -Name $Name
+    foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
+        # A new one each time: once written, .NET takes it for unchanged.
+        $security = New-OwnSecurity
+        if (-not [Directory]::Exists($path)) {
+            $null = if ($netCore) { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) } # check51: ok
+        }
+        Assert-TrustedItem -Path $path
+        if (Get-ForeignAccess -Path $path) {
+            $security = New-OwnSecurity
+            $info = [DirectoryInfo]$path
+            $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
+            Assert-NotWritable -Path $path
+        }
+    }
+    $folder
+}
+
+function Assert-OwnFolder {
+    <#
+    .SYNOPSIS
+    Throws when one of the folders, which exists, is not the collection's own.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name
+    )
+
+    $folder = Get-OwnFolder -Name $Name
+    foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
+        Assert-TrustedItem -Path $path
+        Assert-NotWritable -Path $path
+    }
+}
+
+Export-ModuleMember -Function Assert-NotWritable, Assert-OwnFolder, Assert-TrustedItem, Get-OwnFolder, Initialize-OwnFolder

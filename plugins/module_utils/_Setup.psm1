@@ -1,0 +1,158 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# What modules that install software do alike: plan, check everything that can be checked, carry out, look again, and say what the host has
+# when it failed half-way.
+
+#AnsibleRequires -PowerShell ..module_utils._Installer
+#AnsibleRequires -PowerShell ..module_utils._Product
+
+function Invoke-Setup {
+    <#
+    .SYNOPSIS
+    Brings software on the host to the state that a module's options say, and fills the module's result.
+
+    .DESCRIPTION
+    Without an installer at hand (option src, before the action plugin has brought it over) it only plans. Throws when it cannot be done or
+    failed; the result then has what was done until then and what the host has now.
+
+    .PARAMETER Setup
+    Name: of the reason for a restart. Script blocks: Plan (option -> object with Steps and Refused), Look (-> what is installed, as facts),
+    Check (package, option; throws unless it is the right installer), Carry (module, plan, package; does it).
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Module,
+
+        [Parameter(Mandatory = $true)]
+        [hashtable]
+        $Setup
+    )
+
+    $option = $Module.Params
+    $result = $Module.Result
+    $plan = & $Setup.Plan $option
+    $result.actions = ConvertTo-StepResult -Step $plan.Steps
+    $result.installers = [System.Collections.Generic.List[object]]::new()
+    $result.installer_needed = Test-InstallerNeeded -Plan $plan
+    $result.before = $result.after = ConvertTo-List -Item (& $Setup.Look)
+    $result.reboot_required = @(Get-RestartDue) -contains $Setup.Name
+    if ($Module.DiffMode) {
+        $Module.Diff.before = Format-Step -Step $plan.Steps -Side Before
+        $Module.Diff.after = Format-Step -Step $plan.Steps -Side After
+    }
+    if (-not $plan.Steps.Count) {
+        return
+    }
+    if ($plan.Refused.Count) {
+        throw "This host cannot have it: $($plan.Refused -join '; ')"
+    }
+    if ($result.installer_needed -and -not $option.src -and -not $option.path) {
+        throw "An installer is needed ($($result.actions[-1].action) $($result.actions[-1].product)): expected src or path"
+    }
+    if ($Module.CheckMode) {
+        $result.changed = $true
+        return
+    }
+    if ($result.installer_needed -and $option.src) {
+        # The action plugin brings it over and comes again, with path.
+        return
+    }
+
+    $lock = Lock-Installation -Timeout $option.busy_timeout
+    $package = $null
+    try {
+        # Another run may have done it meanwhile.
+        $plan = & $Setup.Plan $option
+        $result.actions = ConvertTo-StepResult -Step $plan.Steps
+        if (Test-InstallerNeeded -Plan $plan) {
+            $package = Get-Package -Option $option -Module $Module
+            & $Setup.Check $package $option
+        }
+        & $Setup.Carry $Module $plan $package
+        $left = (& $Setup.Plan $option).Steps
+        if ($left.Count) {
+            $what = ($left | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', '
+            throw "The installers ended with success, and the host still does not have what was asked for. Still to do: $what"
+        }
+    }
+    catch {
+        $has = @(& $Setup.Look | ForEach-Object -Process { "$($_.name) $($_.version)" } | Select-Object -Unique)
+        $text = if ($has.Count) { $has -join ', ' } else { 'none of it' }
+        throw [InvalidOperationException]::new("$($_.Exception.Message)`nOn the host is now: $text. Running this again goes on from there.", $_.Exception)
+    }
+    finally {
+        Remove-Package -Package $package
+        Unlock-Installation -Mutex $lock
+        $result.after = ConvertTo-List -Item (& $Setup.Look)
+        $result.reboot_required = @(Get-RestartDue) -contains $Setup.Name
+    }
+}
+
+function Invoke-SetupStep {
+    <#
+    .SYNOPSIS
+    Runs one installer with what it needs of the module's options; what it did goes into the module's result.
+
+    .PARAMETER Name
+    Of the reason for a restart.
+
+    .PARAMETER Call
+    Parameters of Invoke-Installer.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Module,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name,
+
+        [Parameter(Mandatory = $true)]
+        [hashtable]
+        $Call
+    )
+
+    $option = $Module.Params
+    # From here on something may be different on the host, also when it fails.
+    $Module.Result.changed = $true
+    $done = Invoke-Installer @Call -Timeout $option.timeout -BusyTimeout $option.busy_timeout
+    $Module.Result.installers.Add([ordered]@{ what = $Call.What; exit_code = $done.ExitCode; meaning = $done.Meaning; log = $Call.LogPath })
+    if ($done.RestartRequired) {
+        Set-RestartDue -Name $Name
+    }
+    if ($done.RestartStarted) {
+        throw "$($Call.What): the installer restarts the host now, although it was told not to. Run this again when the host is back"
+    }
+}
+
+function Test-InstallerNeeded {
+    param ($Plan)
+
+    [bool]@($Plan.Steps | Where-Object -FilterScript { $_.Action -eq 'install' }).Count
+}
+
+function ConvertTo-List {
+    # A list whatever there is, also of one or nothing.
+    param ($Item)
+
+    $list = [System.Collections.Generic.List[object]]::new()
+    foreach ($one in $Item) {
+        $list.Add($one)
+    }
+    , $list
+}
+
+function Format-Step {
+    # One side of the diff: a line for each product.
+    param ($Step, [string]$Side)
+
+    -join ($Step | Where-Object -FilterScript { $_.$Side } | ForEach-Object -Process { "$($_.Product) $($_.$Side)`n" })
+}
+
+Export-ModuleMember -Function Invoke-Setup, Invoke-SetupStep

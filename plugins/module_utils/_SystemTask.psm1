@@ -1,0 +1,94 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# Runs a program as the system account, by a scheduled task that is removed afterwards. The Windows Update agent and the setup of .NET Framework
+# refuse a network logon, which is what a WinRM session is (https://support.microsoft.com/help/2773898).
+
+using namespace System.IO
+
+#AnsibleRequires -PowerShell ..module_utils._OwnFolder
+#AnsibleRequires -PowerShell ..module_utils._Program
+
+function Invoke-TaskScheduler {
+    # schtasks.exe with these arguments; throws when it fails. What it says is in the language of Windows, so its exit code has to do.
+    param ([string]$Argument)
+
+    $code = Invoke-Program -Path ([Path]::Combine([Environment]::SystemDirectory, 'schtasks.exe')) -Argument $Argument -Timeout 60
+    if ($code) {
+        throw "schtasks.exe $Argument ended with $code"
+    }
+}
+
+function Invoke-SystemTask {
+    <#
+    .SYNOPSIS
+    Runs a command line as the system account and waits for its end; returns its exit code.
+
+    .PARAMETER CommandLine
+    Program and arguments, quoted as for CreateProcess. It must hold no secret: it stands in a file and in the list of processes.
+
+    .PARAMETER Timeout
+    Seconds. When they are over, the task is ended and this throws TimeoutException.
+    #>
+    [CmdletBinding()]
+    [OutputType([int])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $CommandLine,
+
+        [Parameter(Mandatory = $true)]
+        [int]
+        $Timeout
+    )
+
+    $id = [guid]::NewGuid()
+    $name = "infoprotect-$id"
+    $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), "task-$id")
+    $null = [Directory]::CreateDirectory($folder)
+    $script = [Path]::Combine($folder, 'run.cmd')
+    $result = [Path]::Combine($folder, 'exit')
+    try {
+        # The exit code appears whole, by a rename. A percent sign in a command file is written twice.
+        $lines = @(
+            '@echo off'
+            'chcp 65001 >nul'
+            $CommandLine.Replace('%', '%%')
+            ">`"$result.new`" echo %ERRORLEVEL%"
+            "move /y `"$result.new`" `"$result`" >nul"
+        )
+        [File]::WriteAllLines($script, [string[]]$lines, [Text.UTF8Encoding]::new($false))
+        $shell = [Path]::Combine([Environment]::SystemDirectory, 'cmd.exe')
+        # It is started by us and never by the clock: once, at a time of the day.
+        Invoke-TaskScheduler -Argument "/create /tn $name /tr `"$shell /c \`"$script\`"`" /sc once /st 00:00 /ru SYSTEM /rl HIGHEST /f"
+        try {
+            Invoke-TaskScheduler -Argument "/run /tn $name"
+            $deadline = [datetime]::UtcNow.AddSeconds($Timeout)
+            while (-not [File]::Exists($result)) {
+                if ([datetime]::UtcNow -gt $deadline) {
+                    try {
+                        Invoke-TaskScheduler -Argument "/end /tn $name"
+                    }
+                    catch {
+                        throw [TimeoutException]::new("it did not end within $Timeout seconds, and could not be ended: $($_.Exception.Message)", $_.Exception)
+                    }
+                    throw [TimeoutException]::new("it did not end within $Timeout seconds and was ended")
+                }
+                Start-Sleep -Milliseconds 200
+            }
+        }
+        finally {
+            Invoke-TaskScheduler -Argument "/delete /tn $name /f"
+        }
+        [int]([File]::ReadAllText($result).Trim())
+    }
+    finally {
+        # A program that was ended just now may still hold a file.
+        Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+    }
+}
+
+Export-ModuleMember -Function Invoke-SystemTask

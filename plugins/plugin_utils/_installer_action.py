@@ -1,0 +1,104 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the modules that run an installer need of the controller. Internal, may change in any release.
+
+The module looks at the host first and says whether it needs the installer: only then is it brought over. When the
+module says that a restart is due and the task asked for it, the host is restarted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+Result = dict[str, Any]
+
+
+class InstallerAction(ActionBase):
+    """Runs the module of the task's name, with `src` as `path` of the host when the installer is needed there."""
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """See ActionBase."""
+        del tmp
+        self._supports_check_mode = True
+        result: Result = super().run(None, task_vars)
+        if self._task.async_val:
+            raise AnsibleActionFail("async is not supported: the installer's own time limits are timeout and busy_timeout")
+        arguments = self._task.args
+        module = self._module(arguments, task_vars)
+        if not module.get("failed") and module.get("installer_needed") and arguments.get("src"):
+            source = self._source(arguments)
+            if not self._task.check_mode:
+                module = self._install(source, arguments, task_vars)
+        if self._wants_restart(arguments, module):
+            module = self._restart(arguments, module, task_vars)
+        result.update(module)
+        return result
+
+    def _module(self, arguments: Result, task_vars: Result | None) -> Result:
+        return self._execute_module(module_name=self._task.action, module_args=arguments, task_vars=task_vars)
+
+    def _source(self, arguments: Result) -> Path:
+        """The installer on the controller, found and compared with its checksum before anything goes over the wire."""
+        try:
+            source = Path(self._find_needle("files", arguments["src"]))
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"src cannot be found on the controller: {error}") from error
+        if not source.is_file():
+            raise AnsibleActionFail(f"src is {source}: expected a file")
+        expected = str(arguments.get("checksum") or "").lower().removeprefix("sha256:")
+        if expected:
+            with source.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != expected:
+                raise AnsibleActionFail(f"src {source} has the SHA-256 checksum {found}: expected {expected}")
+        return source
+
+    def _install(self, source: Path, arguments: Result, task_vars: Result | None) -> Result:
+        folder = self._make_tmp_path()
+        try:
+            # As the module looks at the file's name, it stays.
+            path = self._connection._shell.join_path(folder, source.name)
+            self._transfer_file(str(source), path)
+            options = {name: value for name, value in arguments.items() if name != "src"}
+            return self._module({**options, "path": path}, task_vars)
+        finally:
+            self._remove_tmp_path(folder, force=True)
+
+    def _wants_restart(self, arguments: Result, module: Result) -> bool:
+        return (
+            boolean(arguments.get("reboot", False), strict=False)
+            and bool(module.get("changed"))
+            and bool(module.get("reboot_required"))
+            and not module.get("failed")
+        )
+
+    def _restart(self, arguments: Result, module: Result, task_vars: Result | None) -> Result:
+        if not self._task.check_mode:
+            task = self._task.copy()
+            task.args = {
+                "msg": f"Restart by Ansible, {self._task.action}",
+                "reboot_timeout": arguments.get("reboot_timeout", 600),
+            }
+            action = self._shared_loader_obj.action_loader.get(
+                "ansible.windows.win_reboot",
+                task=task,
+                connection=self._connection,
+                play_context=self._play_context,
+                loader=self._loader,
+                templar=self._templar,
+                shared_loader_obj=self._shared_loader_obj,
+            )
+            restart = action.run(task_vars=task_vars)
+            if restart.get("failed"):
+                return {
+                    **module,
+                    "failed": True,
+                    "msg": f"the host did not come back after its restart: {restart.get('msg', '')}",
+                }
+        return {**module, "rebooted": True, "reboot_required": False}
