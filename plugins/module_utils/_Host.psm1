@@ -40,6 +40,12 @@ $dotnetReleases = [ordered]@{
     378389 = '4.5'
 }
 
+# The cloud's addresses; any other address of a licensing server is that of a connector or of AD RMS.
+$cloudHosts = '\.(?:aadrm|azurerms)\.(?:com|us|cn)$|\.informationprotection\.azure\.(?:com|us|cn)$'
+
+# The programs of Office and of the client, as the documents name them where they speak of Citrix.
+$labelingPrograms = 'winword.exe', 'excel.exe', 'outlook.exe', 'powerpnt.exe', 'msip.app.exe', 'msip.viewer.exe'
+
 function Get-MachineValue {
     <#
     .SYNOPSIS
@@ -167,12 +173,14 @@ function Get-Fqdn {
 }
 
 function Get-FixedDisk {
+    $system = [Path]::GetPathRoot([Environment]::SystemDirectory)
     foreach ($drive in [DriveInfo]::GetDrives()) {
         if ($drive.DriveType -eq 'Fixed' -and $drive.IsReady) {
             [ordered]@{
                 name = $drive.Name
                 size_gb = [Math]::Round($drive.TotalSize / 1GB, 1)
                 free_gb = [Math]::Round($drive.AvailableFreeSpace / 1GB, 1)
+                system = $drive.Name -eq $system
             }
         }
     }
@@ -294,6 +302,150 @@ function Get-Connector {
     }
 }
 
+function Get-Office {
+    <#
+    .SYNOPSIS
+    The fact 'office': what is installed of Office, by Click-to-Run or as MSI.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    # Office 2013 has a line of its own.
+    foreach ($subKey in 'SOFTWARE\Microsoft\Office\ClickToRun\Configuration', 'SOFTWARE\Microsoft\Office\15.0\ClickToRun\Configuration') {
+        $version = "$(Get-MachineValue -SubKey $subKey -Name 'VersionToReport')"
+        $architecture = "$(Get-MachineValue -SubKey $subKey -Name 'Platform')"
+        foreach ($product in "$(Get-MachineValue -SubKey $subKey -Name 'ProductReleaseIds')".Split(',')) {
+            if ($product.Trim()) {
+                $line = if ($version) { $version.Split('.')[0] } elseif ($subKey -like '*15.0*') { '15' } else { '16' }
+                [ordered]@{ name = $product.Trim(); line = $line; version = $version; architecture = $architecture; source = 'click_to_run' }
+            }
+        }
+    }
+    foreach ($view in 64, 32) {
+        $root = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$windows\Uninstall"; View = $view }
+        if (-not $root) {
+            continue
+        }
+        # A suite as MSI has one entry of this name; languages and proofing tools have a further dot or end with KIT.
+        foreach ($code in $root.GetSubKeyNames() -match '^Office1[4-6]\.\w+(?<!KIT)$') {
+            $line, $edition = $code.Substring('Office'.Length).Split('.')
+            $version = "$(Get-MachineValue -SubKey "$windows\Uninstall\$code" -Name 'DisplayVersion' -View $view)"
+            $architecture = if ($view -eq 64 -and [Environment]::Is64BitOperatingSystem) { 'x64' } else { 'x86' }
+            [ordered]@{ name = $edition; line = $line; version = $version; architecture = $architecture; source = 'msi' }
+        }
+        $root.Dispose()
+        if (-not [Environment]::Is64BitOperatingSystem) {
+            break
+        }
+    }
+}
+
+function Get-RemoteDesktop {
+    # The fact 'remote_desktop'.
+    $policies = 'SOFTWARE\Policies\Microsoft\Windows\System'
+    $winlogon = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon'
+    [ordered]@{
+        # Inferred: setup of the role RD Session Host sets it, administration by Remote Desktop leaves it at 0.
+        session_host = (Get-MachineValue -SubKey "$control\Terminal Server" -Name 'TSAppCompat') -eq 1
+        deletes_roaming_profiles = 1 -in @($policies, $winlogon | ForEach-Object -Process { Get-MachineValue -SubKey $_ -Name 'DeleteRoamingCache' })
+        deletes_profiles_after_days = Get-MachineValue -SubKey $policies -Name 'CleanupProfiles'
+    }
+}
+
+function Get-Citrix {
+    # The fact 'citrix': whether sessions of Citrix reach the host, and into which programs its hooks are not loaded.
+    $found = Test-MachineKey -SubKey 'SOFTWARE\Citrix\VirtualDesktopAgent'
+    $excluded = @()
+    $version = $null
+    if ($found) {
+        # Since 7.9 one list for all hooks, apart by semicolons, of which the driver knows 14 characters of a name.
+        $one = "$(Get-MachineValue -SubKey "$services\CtxUvi" -Name 'UviProcessExcludes')".Split(';').Trim()
+        # Before, a list for each kind of hook, apart by commas; a program has to be in all that there are.
+        $places = @{ Name = 'CtxHook'; View = 64 }, @{ Name = 'CtxHook'; View = 32 }, @{ Name = 'CtxHook64'; View = 32 }
+        $lists = @(foreach ($place in $places) {
+                $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SOFTWARE\Citrix\$($place.Name)"; View = $place.View }
+                if ($key) {
+                    , "$($key.GetValue('ExcludedImageNames'))".Split(',').Trim()
+                    $key.Dispose()
+                }
+            })
+        $excluded = @($labelingPrograms | Where-Object -FilterScript {
+                $program = $_
+                $short = $program.Substring(0, [Math]::Min(14, $program.Length))
+                $program -in $one -or $short -in $one -or ($lists.Count -and -not @($lists | Where-Object -FilterScript { $program -notin $_ }).Count)
+            })
+        $version = Get-CitrixVersion
+    }
+    [ordered]@{
+        found = $found
+        version = $version
+        excluded_processes = [object[]]$excluded
+        hooked_processes = [object[]]@(if ($found) { $labelingPrograms | Where-Object -FilterScript { $_ -notin $excluded } })
+    }
+}
+
+function Get-CitrixVersion {
+    foreach ($view in 64, 32) {
+        $root = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$windows\Uninstall"; View = $view }
+        foreach ($code in $(if ($root) { $root.GetSubKeyNames() })) {
+            $subKey = "$windows\Uninstall\$code"
+            # Its name holds the release, which changes: 'Citrix 7.15 LTSR - Virtual Delivery Agent', for instance.
+            if ("$(Get-MachineValue -SubKey $subKey -Name 'DisplayName' -View $view)" -like 'Citrix*Virtual Delivery Agent*') {
+                $root.Dispose()
+                return "$(Get-MachineValue -SubKey $subKey -Name 'DisplayVersion' -View $view)"
+            }
+        }
+        if ($root) {
+            $root.Dispose()
+        }
+    }
+    $null
+}
+
+function Get-Redirection {
+    <#
+    .SYNOPSIS
+    The fact 'redirections': where Rights Management is told to find its service, other than by asking Azure.
+    .DESCRIPTION
+    What the connector's documentation has Exchange, SharePoint and file servers set. AD RMS uses the same keys.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    $keys = @(
+        'MSDRM\ServiceLocation\Activation', 'MSDRM\ServiceLocation\EnterprisePublishing'
+        'MSIPC\ServiceLocation\EnterpriseCertification', 'MSIPC\ServiceLocation\EnterprisePublishing', 'MSIPC\ServiceLocation\LicensingRedirection'
+        foreach ($line in 'v14', 'v15') {
+            "ExchangeServer\$line\IRM\CertificationServerRedirection", "ExchangeServer\$line\IRM\LicenseServerRedirection"
+        }
+    )
+    foreach ($view in 64, 32) {
+        foreach ($item in $keys) {
+            $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SOFTWARE\Microsoft\$item"; View = $view }
+            foreach ($name in $(if ($key) { $key.GetValueNames() })) {
+                $address = "$($key.GetValue($name))"
+                if ($address) {
+                    $uri = $null
+                    $known = [uri]::TryCreate($address, 'Absolute', [ref]$uri)
+                    [ordered]@{
+                        path = "HKLM:\SOFTWARE\Microsoft\$item"
+                        view = $view
+                        name = $name
+                        address = $address
+                        cloud = $known -and $uri.Host -match $cloudHosts
+                    }
+                }
+            }
+            if ($key) {
+                $key.Dispose()
+            }
+        }
+        if (-not [Environment]::Is64BitOperatingSystem) {
+            break
+        }
+    }
+}
+
 # The facts in the order in which they are read; a reader is given those before it and the list of what is unreadable.
 $readers = [ordered]@{
     name = { Get-ComputerName }
@@ -313,6 +465,10 @@ $readers = [ordered]@{
     products = { param ($facts, $unreadable) , @(Get-InstalledProduct -Unreadable $unreadable | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ }) }
     connector = { param ($facts) Get-Connector -Product $facts.products }
     roles = { Get-ServerRole }
+    redirections = { , @(Get-Redirection) }
+    remote_desktop = { Get-RemoteDesktop }
+    office = { , @(Get-Office) }
+    citrix = { Get-Citrix }
 }
 
 function Get-HostFact {

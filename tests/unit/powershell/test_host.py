@@ -191,6 +191,14 @@ def test_facts_of_the_host(powershell: PowerShellHost) -> None:
     assert facts["connector"] is None
     assert facts["products"] == facts["msip"] == facts["group_policy"] == []
     assert facts["proxy"] == {"winhttp": None, "machine": None, "pac": []}
+    assert [disk["system"] for disk in facts["disks"]] == [True]
+    assert facts["redirections"] == facts["office"] == []
+    assert facts["remote_desktop"] == {
+        "session_host": False,
+        "deletes_roaming_profiles": False,
+        "deletes_profiles_after_days": None,
+    }
+    assert facts["citrix"] == {"found": False, "version": None, "excluded_processes": [], "hooked_processes": []}
 
 
 @pytest.mark.parametrize(
@@ -477,3 +485,109 @@ def test_program_that_cannot_be_read_hides_no_other(powershell: PowerShellHost) 
     )
     assert [item["product_code"] for item in facts["products"]] == ["{4}"]
     assert [item["what"] for item in facts["unreadable"]] == ["products: {2}"]
+
+
+CLICK_TO_RUN = r"SOFTWARE\Microsoft\Office\ClickToRun\Configuration"
+CLICK_TO_RUN_2013 = r"SOFTWARE\Microsoft\Office\15.0\ClickToRun\Configuration"
+
+
+def test_office(powershell: PowerShellHost) -> None:
+    found = facts_with(
+        powershell,
+        [CLICK_TO_RUN, "ProductReleaseIds", "O365ProPlusRetail, VisioProRetail"],
+        [CLICK_TO_RUN, "VersionToReport", "16.0.14332.20349"],
+        [CLICK_TO_RUN, "Platform", "x86"],
+        [CLICK_TO_RUN_2013, "ProductReleaseIds", "ProPlusRetail"],
+        *product("Office15.PROPLUS", "Microsoft Office Professional Plus 2013", "15.0.4569.1506", "Registry32"),
+        *product("Office16.STANDARD", "Microsoft Office Standard 2016", "16.0.4266.1001"),
+        *product("Office16.OMUI.de-de", "Language Pack", "16.0.4266.1001"),
+        *product("Office16.PROOFKIT", "Proofing tools", "16.0.4266.1001"),
+        *product("Office12.PROPLUS", "Too old for any of this", "12.0.4518.1014", "Registry32"),
+        facts="(Get-HostFact).office",
+    )
+    keys = ("name", "line", "version", "architecture", "source")
+    assert [tuple(item[key] for key in keys) for item in found] == [
+        ("O365ProPlusRetail", "16", "16.0.14332.20349", "x86", "click_to_run"),
+        ("VisioProRetail", "16", "16.0.14332.20349", "x86", "click_to_run"),
+        ("ProPlusRetail", "15", "", "", "click_to_run"),
+        ("STANDARD", "16", "16.0.4266.1001", "x64", "msi"),
+        ("PROPLUS", "15", "15.0.4569.1506", "x86", "msi"),
+    ]
+
+
+POLICIES = r"SOFTWARE\Policies\Microsoft\Windows\System"
+WINLOGON = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon"
+TERMINAL_SERVER = r"SYSTEM\CurrentControlSet\Control\Terminal Server"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([[TERMINAL_SERVER, "TSAppCompat", 1]], (True, False, None)),
+        ([[TERMINAL_SERVER, "TSAppCompat", 0]], (False, False, None)),
+        ([[POLICIES, "DeleteRoamingCache", 1], [POLICIES, "CleanupProfiles", 30]], (False, True, 30)),
+        ([[WINLOGON, "DeleteRoamingCache", 1]], (False, True, None)),
+        ([[POLICIES, "DeleteRoamingCache", 0]], (False, False, None)),
+    ],
+)
+def test_remote_desktop(powershell: PowerShellHost, values: list[list], expected: tuple) -> None:
+    found = facts_with(powershell, *values, facts="(Get-HostFact).remote_desktop")
+    assert tuple(found.values()) == expected
+
+
+AGENT = [r"SOFTWARE\Citrix\VirtualDesktopAgent", "ListOfDDCs", "broker.contoso.com"]
+PROGRAMS = ["winword.exe", "excel.exe", "outlook.exe", "powerpnt.exe", "msip.app.exe", "msip.viewer.exe"]
+UVI = r"SYSTEM\CurrentControlSet\Services\CtxUvi"
+HOOK = r"SOFTWARE\Citrix\CtxHook"
+
+
+@pytest.mark.parametrize(
+    ("values", "excluded"),
+    [
+        ([], []),
+        ([[UVI, "UviProcessExcludes", "LsaIso.exe;WinWord.exe; msip.viewer.ex;"]], ["winword.exe", "msip.viewer.exe"]),
+        ([[HOOK, "ExcludedImageNames", "x.exe, excel.exe"]], ["excel.exe"]),
+        (
+            [
+                [HOOK, "ExcludedImageNames", "outlook.exe,excel.exe"],
+                [HOOK, "ExcludedImageNames", "excel.exe", "Registry32"],
+                [HOOK + "64", "ExcludedImageNames", "excel.exe,outlook.exe", "Registry32"],
+            ],
+            ["excel.exe"],
+        ),
+        ([[HOOK, "ExcludedImageNames", ""]], []),
+    ],
+)
+def test_citrix(powershell: PowerShellHost, values: list[list], excluded: list[str]) -> None:
+    agent = product("Citrix Virtual Desktop Agent", "Citrix 7.15 LTSR CU4 - Virtual Delivery Agent", "7.15.4000.653")
+    found = facts_with(powershell, AGENT, *agent, *values, facts="(Get-HostFact).citrix")
+    assert found == {
+        "found": True,
+        "version": "7.15.4000.653",
+        "excluded_processes": excluded,
+        "hooked_processes": [program for program in PROGRAMS if program not in excluded],
+    }
+
+
+def test_redirections(powershell: PowerShellHost) -> None:
+    microsoft = r"SOFTWARE\Microsoft"
+    connector = "https://connector.contoso.com"
+    tenant = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com/_wmcs/licensing"
+    found = facts_with(
+        powershell,
+        [microsoft + r"\MSDRM\ServiceLocation\Activation", "", connector + "/_wmcs/certification"],
+        [microsoft + r"\MSIPC\ServiceLocation\EnterprisePublishing", "", tenant, "Registry32"],
+        [microsoft + r"\ExchangeServer\v15\IRM\LicenseServerRedirection", tenant, connector],
+        [microsoft + r"\MSIPC\ServiceLocation\EnterpriseCertification", "", "no address"],
+        [microsoft + r"\MSDRM\ServiceLocation\EnterprisePublishing", "", "https://evil.test/x.aadrm.com"],
+        facts="(Get-HostFact).redirections",
+    )
+    prefix = r"HKLM:\SOFTWARE\Microsoft"
+    assert [(item["path"].removeprefix(prefix), item["view"], item["name"], item["cloud"]) for item in found] == [
+        (r"\MSDRM\ServiceLocation\Activation", 64, "", False),
+        (r"\MSDRM\ServiceLocation\EnterprisePublishing", 64, "", False),
+        (r"\MSIPC\ServiceLocation\EnterpriseCertification", 64, "", False),
+        (r"\ExchangeServer\v15\IRM\LicenseServerRedirection", 64, tenant, False),
+        (r"\MSIPC\ServiceLocation\EnterprisePublishing", 32, "", True),
+    ]
+    assert found[0]["address"] == connector + "/_wmcs/certification"
