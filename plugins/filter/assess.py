@@ -28,14 +28,14 @@ def assess(
     finding: str = "",
 ) -> list[dict[str, Any]]:
     """The findings of one host, what blocks first; assess.yml says what the arguments are."""
-    names = {"host": host, "client": client or {}, "settings": settings or {}}
-    for name, value in names.items():
-        if not isinstance(value, Mapping):
-            raise AnsibleFilterError(f"{name}: expected a dictionary, found {type(value).__name__}")
-    for name, value in {"groups": groups, "domains": domains}.items():
-        if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
-            raise AnsibleFilterError(f"{name}: expected a list, found {type(value).__name__}")
-    subject = {name: plain(value) for name, value in names.items()}
+    mappings = {"host": host, "client": client or {}, "settings": settings or {}}
+    for name, mapping in mappings.items():
+        if not isinstance(mapping, Mapping):
+            raise AnsibleFilterError(f"{name}: expected a dictionary, found {type(mapping).__name__}")
+    for name, values in {"groups": groups, "domains": domains}.items():
+        if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
+            raise AnsibleFilterError(f"{name}: expected a list, found {type(values).__name__}")
+    subject = {name: plain(mapping) for name, mapping in mappings.items()}
     wanted = subject["client"]
     # Whoever does not say whether something will be installed is told what would stop it.
     wanted["changes"] = _flag("client.changes", wanted.get("changes", True))

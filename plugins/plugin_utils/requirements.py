@@ -1,7 +1,7 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # Internal to infoprotect.aip, may change in any release.
-"""Holds the facts of a host against the requirements catalogue, requirements.yml beside this file."""
+"""Holds the facts of a host against the requirements catalogue, catalogue.yml beside this file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ except ImportError as error:
 else:
     MISSING = None
 
-CATALOGUE = Path(__file__).with_name("requirements.yml")
+CATALOGUE = Path(__file__).with_name("catalogue.yml")
 BLOCKS, ADVISES = "blocks", "advises"
 FAILS, UNKNOWN, NOT_STATED = "fails", "unknown", "not_stated"
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """One entry; requirements.yml says what each attribute means. `concerns` is in domains, groups and products."""
+    """One entry; catalogue.yml says what each attribute means. `concerns` is in domains, groups and products."""
 
     id: str
     text: str
@@ -44,7 +44,7 @@ class Requirement:
     remedy: str
     holds: str = ""
     found: str = ""
-    mended: str = ""
+    unless: str = ""
     statement: str = ""
     domains: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -52,8 +52,9 @@ class Requirement:
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Requirement:
-        fields = {name: value for name, value in entry.items() if name != "concerns"}
-        return cls(**fields, **{name: frozenset(values) for name, values in entry["concerns"].items()})
+        fields = {**entry, **{name: frozenset(values) for name, values in entry["concerns"].items()}}
+        del fields["concerns"]
+        return cls(**fields)
 
     def concerns(self, subject: Mapping[str, Any]) -> bool:
         """Whether the requirement is one of this host, with what is wanted of it."""
@@ -195,10 +196,10 @@ def plain(value: Any) -> Any:
 
 
 def _spared(requirement: Requirement, subject: Mapping[str, Any]) -> bool:
-    """Whether it only advises here: nothing has to be installed, or the run itself does what is needed."""
+    """Whether it only advises here: nothing has to be installed, or its `unless` is true."""
     if "client" in requirement.domains and not subject["client"]["changes"]:
         return True
-    return bool(requirement.mended) and _evaluate(requirement.mended, subject) is True
+    return bool(requirement.unless) and _evaluate(requirement.unless, subject) is True
 
 
 def _missing(paths: Iterable[list[str]], host: Mapping[str, Any]) -> str:
