@@ -1,0 +1,98 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What hosts do not meet of the requirements of Azure Information Protection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, load, plain
+
+Findings = Iterable[Mapping[str, Any]]
+
+
+def assess(
+    host: Mapping[str, Any],
+    groups: Iterable[str] = (),
+    domains: Iterable[str] = (),
+    client: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reboot: bool = False,
+    bootstrap: bool = False,
+    statements: Mapping[str, Any] | None = None,
+    finding: str = "",
+) -> list[dict[str, Any]]:
+    """The findings of one host, what blocks first; assess.yml says what the arguments are."""
+    mappings = {"host": host, "client": client or {}, "settings": settings or {}}
+    for name, mapping in mappings.items():
+        if not isinstance(mapping, Mapping):
+            raise AnsibleFilterError(f"{name}: expected a dictionary, found {type(mapping).__name__}")
+    for name, values in {"groups": groups, "domains": domains}.items():
+        if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
+            raise AnsibleFilterError(f"{name}: expected a list, found {type(values).__name__}")
+    subject = {name: plain(mapping) for name, mapping in mappings.items()}
+    wanted = subject["client"]
+    # Whoever does not say whether something will be installed is told what would stop it.
+    wanted["changes"] = _flag("client.changes", wanted.get("changes", True))
+    wanted["dotnet_package"] = _flag("client.dotnet_package", wanted.get("dotnet_package", False))
+    subject |= {
+        "groups": plain(list(groups)),
+        "domains": [name for name in plain(list(domains)) if name != "client" or wanted.get("state") != "absent"],
+        "reboot": _flag("reboot", reboot),
+        "bootstrap": _flag("bootstrap", bootstrap),
+    }
+    findings = load().assess(subject, plain(statements), str(finding or ""))
+    # What hosts say is in them: before 2.19, Ansible would take such text for a template where set_fact has stored it.
+    return list(wrap_var([asdict(item) for item in findings]))
+
+
+def assess_lines(hosts: Mapping[str, Findings | str], severity: str = "") -> list[str]:
+    """Lines for people, host after host: what is missing, what is expected and how it is mended.
+
+    hosts: the findings of each host, or a text where it could not be assessed.
+    severity: only findings of this one; texts belong to what blocks.
+    """
+    if not isinstance(hosts, Mapping):
+        raise AnsibleFilterError(f"expected findings by host, found {type(hosts).__name__}")
+    lines = []
+    general: dict[str, str] = {}
+    for name, findings in hosts.items():
+        if isinstance(findings, str):
+            if severity != "advises":
+                lines.append(f"{name}: {findings}")
+            continue
+        wanted = [item for item in findings if severity in ("", item["severity"])]
+        own = [item for item in wanted if item["status"] != NOT_STATED]
+        general |= {item["id"]: _line(item) for item in wanted if item["status"] == NOT_STATED}
+        if own:
+            lines.append(f"{name}:")
+            lines += [f"  {_line(item)}" for item in own]
+    if general:
+        lines.append("Not stated by anybody (aip_preflight_statements):")
+        lines += [f"  {line}" for line in general.values()]
+    return lines
+
+
+def _line(finding: Mapping[str, Any]) -> str:
+    source = f"{finding['document']}, {finding['section']}"
+    found = "" if finding["status"] == NOT_STATED else f" Found: {finding['found']}; expected: {finding['expected']}."
+    return f"{finding['id']} ({finding['severity']}): {finding['text']}{found} {finding['remedy']} [{source}]"
+
+
+def _flag(name: str, value: Any) -> bool:
+    try:
+        return bool(boolean(value))
+    except TypeError as error:
+        raise AnsibleFilterError(f"{name}: expected true or false, found {value!r}") from error
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"assess": assess, "assess_lines": assess_lines}

@@ -1,0 +1,279 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""Holds the facts of a host against the requirements catalogue, catalogue.yml beside this file."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleFilterError
+
+try:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+    from jmespath.functions import Functions, signature
+except ImportError as error:
+    MISSING: ImportError | None = error
+else:
+    MISSING = None
+
+CATALOGUE = Path(__file__).with_name("catalogue.yml")
+BLOCKS, ADVISES = "blocks", "advises"
+FAILS, UNKNOWN, NOT_STATED = "fails", "unknown", "not_stated"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One entry; catalogue.yml says what each attribute means. `concerns` is in domains, groups and products."""
+
+    id: str
+    text: str
+    document: str
+    section: str
+    severity: str
+    expected: str
+    remedy: str
+    holds: str = ""
+    found: str = ""
+    unless: str = ""
+    statement: str = ""
+    domains: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    products: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Requirement:
+        fields = {**entry, **{name: frozenset(values) for name, values in entry["concerns"].items()}}
+        del fields["concerns"]
+        return cls(**fields)
+
+    def concerns(self, subject: Mapping[str, Any]) -> bool:
+        """Whether the requirement is one of this host, with what is wanted of it."""
+        return (
+            (not self.domains or not self.domains.isdisjoint(subject["domains"]))
+            and (not self.groups or not self.groups.isdisjoint(subject["groups"]))
+            and (not self.products or subject["client"].get("product") in self.products)
+        )
+
+    @property
+    def facts(self) -> list[list[str]]:
+        """The facts that the condition reads, each as the path to it."""
+        return [match.split(".") for match in re.findall(r"\bhost\.(\w+(?:\.\w+)*)", self.holds)]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A requirement that a host does not meet, or of which it is not known whether it does."""
+
+    id: str
+    severity: str
+    status: str
+    text: str
+    found: str
+    expected: str
+    remedy: str
+    document: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    requirements: tuple[Requirement, ...]
+    constants: Mapping[str, Any]
+
+    def assess(
+        self, subject: Mapping[str, Any], statements: Mapping[str, Any] | None = None, look: str = ""
+    ) -> list[Finding]:
+        """What this host does not meet, what blocks first.
+
+        subject: what conditions see, without the constants.
+        statements: name and date of who states that a requirement is met, by its id.
+        look: why the host could not be looked at because of its PowerShell; then nothing else is known of it.
+        """
+        stated = self._stated(statements or {})
+        subject = {**subject, "constants": self.constants}
+        findings = []
+        for requirement in self.requirements:
+            if look and requirement.id != "powershell":
+                continue
+            if requirement.id in stated or not requirement.concerns(subject):
+                continue
+            finding = self._judge(requirement, subject, look)
+            if finding and _spared(requirement, subject):
+                finding = replace(finding, severity=ADVISES)
+            if finding:
+                findings.append(finding)
+        return sorted(findings, key=lambda finding: finding.severity != BLOCKS)
+
+    def _judge(self, requirement: Requirement, subject: Mapping[str, Any], look: str) -> Finding | None:
+        def finding(status: str, found: str) -> Finding:
+            return Finding(
+                requirement.id,
+                requirement.severity,
+                status,
+                requirement.text,
+                found,
+                requirement.expected,
+                requirement.remedy,
+                requirement.document,
+                requirement.section,
+            )
+
+        if look:
+            return finding(FAILS, look)
+        if not requirement.holds:
+            return finding(NOT_STATED, "no statement")
+        if missing := _missing(requirement.facts, subject["host"]):
+            return finding(UNKNOWN, missing)
+        result = _evaluate(requirement.holds, subject)
+        if result is False:
+            return finding(FAILS, _words(_evaluate(requirement.found, subject)))
+        if result is not True:
+            return finding(UNKNOWN, f"facts that make no sense: {_words(_evaluate(requirement.found, subject))}")
+        # What is there does not break the requirement, but what could not be read may.
+        if hidden := _unreadable({path[0] for path in requirement.facts}, subject["host"]):
+            return finding(UNKNOWN, hidden)
+        return None
+
+    def _stated(self, statements: Mapping[str, Any]) -> set[str]:
+        """The ids of the requirements that somebody states to be met."""
+        known = {requirement.id for requirement in self.requirements if requirement.statement}
+        if not isinstance(statements, Mapping):
+            raise AnsibleFilterError(f"statements: expected a dictionary by id, found {type(statements).__name__}")
+        for name, statement in statements.items():
+            if name not in known:
+                raise AnsibleFilterError(
+                    f"statements: nothing can be stated of {name!r}; expected one of {sorted(known)}"
+                )
+            who = statement.get("name") if isinstance(statement, Mapping) else None
+            when = statement.get("date") if isinstance(statement, Mapping) else None
+            if not isinstance(who, str) or not who.strip() or not _is_date(when):
+                raise AnsibleFilterError(
+                    f"statements: {name} needs the name of who states it and a date (2026-11-30), found {statement!r}"
+                )
+        return set(statements)
+
+
+@functools.cache
+def load() -> Catalogue:
+    """The catalogue.
+
+    Raises:
+        AnsibleFilterError: when the package jmespath is missing.
+    """
+    if MISSING:
+        raise AnsibleFilterError(
+            "the requirements catalogue needs the Python package jmespath on the controller, in the environment that"
+            f" ansible runs in: {MISSING}"
+        ) from MISSING
+    content = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    return Catalogue(tuple(Requirement.from_entry(entry) for entry in content["requirements"]), content["constants"])
+
+
+def plain(value: Any) -> Any:
+    """The value in Python's own types: jmespath knows types by their names, and Ansible has tagged and lazy ones."""
+    if isinstance(value, Mapping):
+        return {plain(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def _spared(requirement: Requirement, subject: Mapping[str, Any]) -> bool:
+    """Whether it only advises here: nothing has to be installed, or its `unless` is true."""
+    if "client" in requirement.domains and not subject["client"]["changes"]:
+        return True
+    return bool(requirement.unless) and _evaluate(requirement.unless, subject) is True
+
+
+def _missing(paths: Iterable[list[str]], host: Mapping[str, Any]) -> str:
+    """Which of the facts is not there, and why; empty when all are."""
+    for path in paths:
+        value: Any = host
+        for i, name in enumerate(path):
+            if not isinstance(value, Mapping) or name not in value:
+                why = _unreadable({path[0]}, host)
+                return why or f"the fact {'.'.join(path[: i + 1])} is missing"
+            value = value[name]
+    return ""
+
+
+def _unreadable(names: set[str], host: Mapping[str, Any]) -> str:
+    """What the host could not read of these facts."""
+    items = host.get("unreadable")
+    reasons = []
+    for item in items if isinstance(items, list) else []:
+        if isinstance(item, Mapping) and str(item.get("what", "")).split(":")[0] in names:
+            reasons.append(f"{item['what']} cannot be read: {item.get('reason', 'no reason given')}")
+    return "; ".join(reasons)
+
+
+def _evaluate(expression: str, subject: Mapping[str, Any]) -> Any:
+    """What the expression gives, None when the facts are not of the types it wants."""
+    try:
+        return jmespath.search(expression, subject, _options())
+    except JMESPathError:
+        return None
+
+
+@functools.cache
+def _options() -> Any:
+    return jmespath.Options(custom_functions=_own_functions())
+
+
+def _own_functions() -> Any:
+    class OwnFunctions(Functions):
+        """The functions that conditions have beside those of JMESPath. Its loader finds them by the prefix _func_."""
+
+        @signature({"types": ["string"]}, {"types": ["string"]})
+        def _func_at_least(self, version: str, minimum: str) -> bool:
+            return _numbers(version) >= _numbers(minimum)
+
+        @signature({"types": ["array-string"]})
+        def _func_unique(self, values: list[str]) -> list[str]:
+            return list(dict.fromkeys(values))
+
+        @signature({"types": ["array-string"]}, {"types": ["array-string"]})
+        def _func_without(self, values: list[str], patterns: list[str]) -> list[str]:
+            def listed(value: str) -> bool:
+                return any(fnmatch.fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
+
+            return [value for value in values if not listed(value)]
+
+    return OwnFunctions()
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_words(item) for item in value)
+    return "nothing" if value in (None, "") else str(value)
+
+
+def _is_date(value: Any) -> bool:
+    if isinstance(value, datetime.date):
+        return True
+    try:
+        datetime.date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True

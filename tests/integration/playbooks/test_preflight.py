@@ -1,0 +1,103 @@
+"""aip_preflight: hosts that cannot be served are named together, before anything is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..ansible_runner import AnsiblePlaybook, Json, Run
+
+FINE, CONTROLLER, CORE, LEGACY, GONE = "client-2019", "controller-2019", "core-2019", "legacy-2012", "gone"
+ROLE = "infoprotect.aip.aip_preflight"
+SAID = f"{ROLE} : Say what was found"
+STOPPED = f"{ROLE} : Stop the run before anything is changed"
+CLIENT = {"product": "unified_labeling", "state": "present"}
+#: What aip_inspect makes of the variables of the roles: the client is wanted and TLS managed
+WANTED = {"aip_inspect_options": {"tls": {"state": "present"}, "client": CLIENT}}
+TLS = r"HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Client"
+
+
+def play(*hosts: str, roles: tuple[str, ...] = (ROLE, "infoprotect.aip.aip_settings")) -> Json:
+    return {"name": "site", "hosts": list(hosts), "gather_facts": False, "roles": list(roles)}
+
+
+def only(run: Run, task: str) -> Json:
+    """The result of a task that ran once for all hosts."""
+    (result,) = [result for name, _host, result in run.results if name == task]
+    return result
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> str:
+    """The option for an inventory with a host that nobody answers for."""
+    where = {"ansible_host": "127.20.255.254", "ansible_connection": "winrm", "ansible_port": 5985}
+    account = {"ansible_user": "nobody", "ansible_password": "none", "ansible_winrm_transport": "basic"}
+    file = tmp_path / "hosts.yml"
+    file.write_text(f"lost_hosts: {{hosts: {{{GONE}: {where | account}}}}}\n", encoding="utf-8")
+    return f"--inventory={file}"
+
+
+def tls_is_set(playbook: AnsiblePlaybook, host: str, restore: bool = False) -> bool:
+    """Read by ansible.windows; `restore`: and given back what Windows had."""
+    tasks: list[Json] = [{"name": "tls", "ansible.windows.win_reg_stat": {"path": TLS, "name": "Enabled"}}]
+    if restore:
+        tasks.append({"name": "restore", "infoprotect.aip.tls": {"state": "absent"}})
+    run = playbook.run([{"name": "tls", "hosts": host, "gather_facts": False, "tasks": tasks}])
+    return bool(run.task("tls", host)["exists"])
+
+
+def test_all_blocked_hosts_are_named_before_the_first_change(playbook: AnsiblePlaybook, lost: str) -> None:
+    assert not tls_is_set(playbook, FINE)
+    hosts = [FINE, CONTROLLER, CORE, LEGACY, GONE]
+    run = playbook.run([play(*hosts), play(FINE)], lost, extra_vars=WANTED, expect=None)
+    assert run.rc != 0
+    text = only(run, STOPPED)["msg"]
+    assert text.startswith(f"2 of 5 hosts cannot be served as they are: {CORE}, {LEGACY}\n")
+    lines = text.splitlines()
+    assert "Found: Server Core; expected: Server with Desktop Experience" in lines[lines.index(f"{CORE}:") + 1]
+    assert "PowerShell 5.1 is needed" in lines[lines.index(f"{LEGACY}:") + 1]
+    assert any(line.startswith(f"{GONE}: unreachable: ") for line in lines)
+    assert not any(line.startswith((FINE, CONTROLLER)) for line in lines)
+    advice = only(run, SAID)["msg"]
+    assert "subscription (advises)" in advice and "blocks" not in advice
+    for host in hosts:
+        assert len(run.module_runs(host)) <= 1, f"{host}: more than the look: {run.module_runs(host)}"
+        assert run.stats[host]["changed"] == 0
+    assert not tls_is_set(playbook, FINE)
+
+
+def test_only_the_blocked_hosts_stop(playbook: AnsiblePlaybook) -> None:
+    """Their variable says so; the others are served, and every host is looked at once."""
+    stop: dict[str, Any] = {**play(FINE, CORE, LEGACY), "vars": {"aip_preflight_stop": "host"}}
+    try:
+        run = playbook.run([stop], extra_vars=WANTED, expect=2)
+    finally:
+        served = tls_is_set(playbook, FINE, restore=True)
+    assert served
+    assert {host: run.stats[host]["failures"] for host in (FINE, CORE, LEGACY)} == {FINE: 0, CORE: 1, LEGACY: 1}
+    assert "Server Core" in run.task(f"{ROLE} : Stop the host", CORE)["msg"]
+    assert [len(run.module_runs(host)) for host in (FINE, CORE)] == [2, 1]
+
+
+def test_report_only(playbook: AnsiblePlaybook) -> None:
+    """In check mode as well, and statements are heard."""
+    stated = {name: {"name": "A. Admin", "date": "2026-11-30"} for name in ("subscription", "directory_integration")}
+    variables = {**WANTED, "aip_preflight_stop": "never", "aip_preflight_statements": stated}
+    run = playbook.run([play(CONTROLLER, CORE, LEGACY, roles=(ROLE,))], "--check", extra_vars=variables)
+    text = only(run, SAID)["msg"]
+    assert f"{CORE}:\n  server_installation (blocks)" in text and f"{LEGACY}:\n  powershell (blocks)" in text
+    assert "tls_inspection (advises)" in text and "subscription" not in text
+    assert CONTROLLER not in text
+
+
+def test_tags_of_other_roles_leave_it_out(playbook: AnsiblePlaybook) -> None:
+    run = playbook.run([play(CORE, roles=(ROLE,))], "--tags", "report", extra_vars={"aip_inspect_options": {}})
+    assert run.module_runs(CORE) == []
+
+
+def test_a_bad_variable_is_named(playbook: AnsiblePlaybook) -> None:
+    variables = {**WANTED, "aip_preflight_stop": "perhaps"}
+    run = playbook.run([play(CONTROLLER, roles=(ROLE,))], extra_vars=variables, expect=2)
+    assert "aip_preflight_stop" in run.stdout and "perhaps" in run.stdout

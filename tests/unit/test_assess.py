@@ -1,0 +1,563 @@
+"""The requirements catalogue and the filters that hold hosts against it."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / ".cache/collections"))  # leads to this checkout
+from ansible_collections.infoprotect.aip.plugins.filter.assess import FilterModule  # noqa: E402
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements  # noqa: E402
+
+DOCUMENTS = ROOT.parent / "shared/documents"
+FILTERS = FilterModule().filters()
+assess, assess_lines = FILTERS["assess"], FILTERS["assess_lines"]
+CATALOGUE = requirements.load()
+IDS = [requirement.id for requirement in CATALOGUE.requirements]
+ENTRIES = yaml.safe_load(requirements.CATALOGUE.read_text(encoding="utf-8"))["requirements"]
+
+#: A host that meets every requirement, as host_info has it.
+FACTS: dict[str, Any] = {
+    "name": "SRV01",
+    "domain": "contoso.test",
+    "domain_role": "member_server",
+    "os": {
+        "product": "2019",
+        "name": "Windows Server 2019 Standard",
+        "build": 17763,
+        "installation_type": "Server",
+        "architecture": "AMD64",
+    },
+    "disks": [
+        {"name": "D:\\", "size_gb": 10.0, "free_gb": 0.1, "system": False},
+        {"name": "C:\\", "size_gb": 100.0, "free_gb": 40.0, "system": True},
+    ],
+    "powershell": {"version": "5.1.17763.5458"},
+    "dotnet": {"release": 461814, "version": "4.7.2"},
+    "reboot": {"required": False, "reasons": ["file_rename", "tls"]},
+    "tls": {
+        "protocols": [
+            {"protocol": "TLS 1.0", "side": "client", "state": "off"},
+            {"protocol": "TLS 1.2", "side": "client", "state": "default"},
+            {"protocol": "TLS 1.2", "side": "server", "state": "off"},
+        ],
+        "dotnet": [{"framework": "v4.0.30319", "view": 64, "strong_crypto": None, "system_default": None}],
+    },
+    "proxy": {"winhttp": None, "machine": None, "pac": []},
+    "msip": [],
+    "products": [],
+    "connector": None,
+    "roles": {
+        role: {"found": False, "version": None}
+        for role in ("exchange", "sharepoint", "fci", "domain_controller", "ad_rms")
+    },
+    "redirections": [],
+    "remote_desktop": {
+        "session_host": False,
+        "deletes_roaming_profiles": False,
+        "deletes_profiles_after_days": None,
+    },
+    "office": [],
+    "citrix": {"found": False, "version": None, "excluded_processes": [], "hooked_processes": []},
+    "unreadable": [],
+}
+WINDOWS_8 = {
+    "product": "other",
+    "name": "Windows 8 Pro",
+    "build": 9200,
+    "installation_type": "Client",
+    "architecture": "x86",
+}
+WINDOWS_11 = {**WINDOWS_8, "name": "Windows 10 Enterprise", "build": 22631, "architecture": "AMD64"}
+PAC = {"source": "machine", "url": "http://pac.contoso.test/proxy.pac"}
+USE_DEFAULT = {"name": "UseDefaultCredentialsInProxy", "type": "dword", "data": 1, "view": 32}
+
+
+def redirection(cloud: bool) -> dict[str, Any]:
+    address = "https://x.rms.na.aadrm.com" if cloud else "https://connector.contoso.test"
+    return {"path": r"HKLM:\SOFTWARE\Microsoft\MSDRM\ServiceLocation\Activation", "address": address, "cloud": cloud}
+
+
+def office(name: str, version: str = "16.0.14332.20349", source: str = "click_to_run") -> dict[str, Any]:
+    line = version.split(".")[0]
+    return {"name": name, "line": line, "version": version, "architecture": "x64", "source": source}
+
+
+def system(**changes: Any) -> dict[str, Any]:
+    return {"os": {**FACTS["os"], **changes}}
+
+
+def role(name: str, version: str | None = None) -> dict[str, Any]:
+    return {"roles": {**FACTS["roles"], name: {"found": True, "version": version}}}
+
+
+def remote_desktop(days: int | None = None) -> dict[str, Any]:
+    return {
+        "remote_desktop": {
+            "session_host": True,
+            "deletes_roaming_profiles": True,
+            "deletes_profiles_after_days": days,
+        }
+    }
+
+
+#: For each requirement, what a host has when it meets it and when it does not, with what was found then. `_` is what is
+#: wanted of the host. What has no facts is a statement of the operator.
+HOLDS: dict[str, list[dict[str, Any]]] = {
+    "powershell": [{}, {"powershell": {"version": "5.1.14409.1005"}}],
+    "client_os": [
+        *(system(product=name) for name in ("2012", "2012r2", "2016", "2019", "2022", "2025")),
+        {"os": WINDOWS_8},
+        {"os": WINDOWS_11},
+    ],
+    "client_os_listed": [{}, {"os": WINDOWS_8}, {"os": WINDOWS_11}],
+    "purview_os": [
+        {"_": {"client": {"product": "purview"}}},
+        {"_": {"client": {"product": "purview"}}, "os": WINDOWS_11},
+        {"_": {"client": {"product": "purview"}}, **system(product="2016", build=14393)},
+        {"_": {"client": {"product": "unified_labeling"}}, **system(product="2012", build=9200)},
+    ],
+    "client_architecture": [{}, {"os": WINDOWS_8}],
+    "server_installation": [{}, {"os": WINDOWS_11}],
+    "dotnet": [{}, {"dotnet": {"release": 394802, "version": "4.6.2"}}],
+    "pending_restart": [{}],
+    "free_disk": [{"disks": [{"name": "C:\\", "free_gb": 2, "system": True}]}],
+    "connector_server": [{"_": {"groups": ["aip_clients"]}}],
+    "connector_redirection": [{"redirections": [redirection(cloud=True)]}],
+    "server_role": [role("fci")],
+    "tls": [
+        {},
+        {"_": {"domains": ["client", "tls"]}, "tls": {"protocols": [], "dotnet": []}},
+    ],
+    "proxy_script": [
+        {"proxy": {**FACTS["proxy"], "pac": [PAC]}, "msip": [USE_DEFAULT]},
+        {},
+        {
+            "proxy": {**FACTS["proxy"], "pac": [PAC]},
+            "_": {"settings": {"use_default_credentials_in_proxy": True}},
+        },
+    ],
+    "proxy_authentication": [{}],
+    "membership": [{}, {"domain_role": "member_workstation"}, {"domain_role": "domain_controller"}],
+    "office_edition": [
+        {},
+        {"office": [office("O365ProPlusRetail"), office("VisioProRetail"), office("O365BusinessEEANoTeamsRetail")]},
+        {"office": [office("PROPLUS", "15.0.4569.1506", "msi"), office("PRJPRO", "15.0.4569.1506", "msi")]},
+        {"office": [office("ProPlus2019Volume")]},
+    ],
+    "office_version": [
+        {"office": [office("PROPLUS", "15.0.4569.1506", "msi")]},
+        {"office": [office("O365ProPlusRetail")]},
+    ],
+    "office_side_by_side": [{"office": [office("O365ProPlusRetail"), office("VisioProRetail")]}],
+    "session_host": [{}],
+    "profile_deletion": [
+        remote_desktop(),
+        {"remote_desktop": {**remote_desktop(30)["remote_desktop"], "session_host": False}},
+    ],
+    "citrix_hooks": [
+        {},
+        {"citrix": {"found": True, "version": "7.15", "excluded_processes": [], "hooked_processes": []}},
+    ],
+    "classic_client": [{"products": [{"kind": "unified_labeling_client", "name": "x", "version": "2.18.26.0"}]}],
+    "ad_rms": [{}],
+    "exchange_version": [
+        {"_": {"groups": ["exchange_servers"]}, **role("exchange", version)}
+        for version in ("15.0.1497.2", "15.1.2507.6", "15.2.1544.4")
+    ],
+    "sharepoint_version": [
+        {"_": {"groups": ["sharepoint_servers"]}, **role("sharepoint", version)}
+        for version in ("15.0.4420.1017", "16.0.4351.1000", "16.0.10337.12109")
+    ],
+    "fci_os": [{"_": {"groups": ["fci_servers"]}, **system(product=product)} for product in ("2012", "2012r2", "2016")],
+    "fci_role": [{"_": {"groups": ["fci_servers"]}, **role("fci")}],
+}
+FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
+    "powershell": [({"powershell": {"version": "4.0"}}, "4.0")],
+    "client_os": [
+        (system(product="other", name="Windows Server 2008 R2", build=7601), "Windows Server 2008 R2 build 7601"),
+        ({"os": {**WINDOWS_8, "name": "Windows 7", "build": 7601}}, "Windows 7 build 7601"),
+    ],
+    "client_os_listed": [
+        (system(product=name, name=f"Windows {name}"), f"Windows {name}") for name in ("2022", "2025")
+    ],
+    "purview_os": [
+        (
+            {"_": {"client": {"product": "purview"}}, **system(name="Windows Server 2012 R2", build=9600)},
+            "Windows Server 2012 R2 build 9600",
+        ),
+    ],
+    "client_architecture": [(system(architecture="ARM64"), "ARM64")],
+    "server_installation": [(system(installation_type=name), name) for name in ("Server Core", "Nano Server")],
+    "dotnet": [
+        ({"dotnet": {"release": 379893, "version": "4.5.2"}}, "4.5.2"),
+        ({"dotnet": {"release": None, "version": None}}, "none"),
+    ],
+    "pending_restart": [
+        ({"reboot": {"required": True, "reasons": ["file_rename", "windows_update", "tls"]}}, "windows_update")
+    ],
+    "free_disk": [({"disks": [{"name": "C:\\", "free_gb": 1.9, "system": True}]}, "1.9 GiB free")],
+    "connector_server": [
+        *(
+            ({"_": {"groups": ["aip_clients", group]}}, group)
+            for group in ("exchange_servers", "sharepoint_servers", "fci_servers", "rms_connectors")
+        ),
+        ({"connector": {"version": "3.2.0.69", "proxy_address": None}}, "the connector is installed"),
+    ],
+    "connector_redirection": [
+        (
+            {"redirections": [redirection(cloud=True), redirection(cloud=False)]},
+            r"HKLM:\SOFTWARE\Microsoft\MSDRM\ServiceLocation\Activation = https://connector.contoso.test",
+        )
+    ],
+    "server_role": [(role("exchange", "15.1.2507.6"), "Exchange"), (role("sharepoint", "16.0.4351"), "SharePoint")],
+    "tls": [
+        (
+            {
+                "tls": {
+                    **FACTS["tls"],
+                    "protocols": [{"protocol": "TLS 1.2", "side": "client", "state": "off"}],
+                }
+            },
+            "TLS 1.2 off",
+        ),
+        (
+            {"tls": {**FACTS["tls"], "dotnet": [{"framework": "v4.0.30319", "view": 64, "strong_crypto": 0}]}},
+            "TLS 1.2 default, weak cryptography in .NET v4.0.30319",
+        ),
+    ],
+    "proxy_script": [
+        ({"proxy": {**FACTS["proxy"], "pac": [PAC]}}, PAC["url"]),
+        ({"proxy": {**FACTS["proxy"], "pac": [PAC]}, "msip": [{**USE_DEFAULT, "view": 64}]}, PAC["url"]),
+    ],
+    "proxy_authentication": [
+        ({"proxy": {"winhttp": {"server": "p:8080", "bypass": ""}, "machine": None, "pac": []}}, "p:8080"),
+        ({"proxy": {"winhttp": None, "machine": {"server": "q:80"}, "pac": [PAC]}}, f"q:80, {PAC['url']}"),
+    ],
+    "membership": [({"domain": None, "domain_role": "standalone_server"}, "standalone_server")],
+    "office_edition": [
+        ({"office": [office("HomeBusiness2019Retail"), office("VisioProRetail")]}, "HomeBusiness2019Retail"),
+        ({"office": [office("STANDARD", "16.0.4266.1001", "msi")]}, "STANDARD"),
+    ],
+    "office_version": [
+        ({"office": [office("PROPLUS", "15.0.4420.1017", "msi")]}, "PROPLUS 15.0.4420.1017"),
+        ({"office": [office("PROPLUS", "14.0.7015.1000", "msi")]}, "PROPLUS 14.0.7015.1000"),
+    ],
+    "office_side_by_side": [
+        (
+            {"office": [office("PROPLUS", "15.0.4569.1506", "msi"), office("PROPLUS", "16.0.4266.1001", "msi")]},
+            "PROPLUS 15.0.4569.1506 msi, PROPLUS 16.0.4266.1001 msi",
+        ),
+    ],
+    "session_host": [
+        (
+            remote_desktop(30),
+            "Remote Desktop Session Host, local copies of roaming profiles are deleted,"
+            " unused profiles are deleted by policy",
+        )
+    ],
+    "profile_deletion": [(remote_desktop(30), "after 30 days")],
+    "citrix_hooks": [
+        (
+            {"citrix": {"found": True, "version": "7", "excluded_processes": [], "hooked_processes": ["excel.exe"]}},
+            "excel.exe",
+        )
+    ],
+    "classic_client": [
+        (
+            {"products": [{"kind": "classic_client", "name": "Azure Information Protection", "version": "1.54.59.0"}]},
+            "Azure Information Protection 1.54.59.0",
+        )
+    ],
+    "ad_rms": [(role("ad_rms"), "AD RMS")],
+    "exchange_version": [
+        ({"_": {"groups": ["exchange_servers"]}, **role("exchange", version)}, version)
+        for version in ("14.3.123.4", "15.2.2562.17")
+    ]
+    + [({"_": {"groups": ["exchange_servers"]}}, "no Exchange Server")],
+    "sharepoint_version": [
+        ({"_": {"groups": ["sharepoint_servers"]}, **role("sharepoint", version)}, version)
+        for version in ("14.0.7015", "16.0.14326.20450")
+    ]
+    + [({"_": {"groups": ["sharepoint_servers"]}}, "no SharePoint Server")],
+    "fci_os": [({"_": {"groups": ["fci_servers"]}}, "Windows Server 2019 Standard")],
+    "fci_role": [({"_": {"groups": ["fci_servers"]}}, "not installed")],
+}
+STATED = {"name": "A. Admin", "date": "2026-11-30"}
+STATEMENTS = {"subscription": STATED, "directory_integration": STATED, "tls_inspection": STATED}
+
+
+def findings(sample: dict[str, Any], **arguments: Any) -> dict[str, dict[str, Any]]:
+    """What is found for the sample host, by requirement; only what differs from FACTS is given."""
+    host = copy.deepcopy(FACTS) | {name: value for name, value in sample.items() if name != "_"}
+    wanted = {"domains": ["client"], "client": {}, **sample.get("_", {}), **arguments}
+    return {item["id"]: item for item in assess(host, **wanted)}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+def test_entry_is_complete(entry: dict[str, Any]) -> None:
+    words = ("id", "text", "document", "section", "severity", "expected", "remedy")
+    assert {name: entry.get(name) for name in words if not str(entry.get(name, "")).strip()} == {}
+    assert entry["severity"] in ("blocks", "advises")
+    assert set(entry["concerns"]) <= {"domains", "groups", "products"}
+    assert ("holds" in entry) == ("found" in entry)
+    assert "holds" in entry or "statement" in entry
+    assert re.fullmatch(r"[a-z0-9_]+", entry["id"]) and IDS.count(entry["id"]) == 1
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+def test_section_is_a_heading_of_the_document(entry: dict[str, Any]) -> None:
+    text = (DOCUMENTS / entry["document"]).read_text(encoding="utf-8")
+    assert entry["section"] in re.findall(r"^#+ (.*?)\s*$", text, re.MULTILINE)
+
+
+def test_every_condition_has_samples_that_hold_and_that_fail() -> None:
+    checked = {requirement.id for requirement in CATALOGUE.requirements if requirement.holds}
+    assert set(HOLDS) == set(FAILS) == checked
+
+
+@pytest.mark.parametrize(
+    ("name", "sample"), [pytest.param(name, sample, id=name) for name, samples in HOLDS.items() for sample in samples]
+)
+def test_holds(name: str, sample: dict[str, Any]) -> None:
+    assert name not in findings(sample)
+
+
+@pytest.mark.parametrize(
+    ("name", "sample", "found"),
+    [pytest.param(name, *sample, id=name) for name, samples in FAILS.items() for sample in samples],
+)
+def test_fails(name: str, sample: dict[str, Any], found: str) -> None:
+    finding = findings(sample)[name]
+    entry = ENTRIES[IDS.index(name)]
+    assert finding == {
+        "id": name,
+        "severity": entry["severity"],
+        "status": "fails",
+        "found": found,
+        **{key: entry[key] for key in ("text", "expected", "remedy", "document", "section")},
+    }
+
+
+def test_a_host_that_meets_all_has_no_finding() -> None:
+    assert assess(FACTS, groups=["aip_clients"], domains=["client", "tls"], statements=STATEMENTS) == []
+
+
+@pytest.mark.parametrize(
+    "requirement", [item for item in CATALOGUE.requirements if item.holds], ids=lambda item: item.id
+)
+def test_facts_that_are_missing_or_odd_are_never_a_pass(requirement: requirements.Requirement) -> None:
+    """Whatever becomes of a fact that a condition reads, something is found."""
+    sample = HOLDS[requirement.id][0]
+    for fact in {path[0] for path in requirement.facts}:
+        of_another_type: list[Any] = ["text", 7, True, {}]
+        of_another_type += [[]] if isinstance(FACTS[fact], dict) else []
+        of_another_type += [None] if fact != "connector" else []
+        for odd in of_another_type:
+            assert requirement.id in findings({**sample, fact: odd}), f"{fact}: {odd!r}"
+
+        host = {**FACTS, **sample}
+        del host[fact]
+        result = {item["id"]: item for item in assess(host, **{"domains": ["client"], **sample.get("_", {})})}
+        assert result[requirement.id]["status"] == "unknown"
+        assert result[requirement.id]["found"] == f"the fact {fact} is missing"
+
+        denied = findings({**sample, "unreadable": [{"what": f"{fact}: x", "reason": "Access is denied."}]})
+        assert denied[requirement.id]["status"] == "unknown"
+        assert denied[requirement.id]["found"] == f"{fact}: x cannot be read: Access is denied."
+
+
+def test_what_was_read_breaks_a_requirement_all_the_same() -> None:
+    hidden = [{"what": "products: {2}", "reason": "Access is denied."}]
+    classic = FAILS["classic_client"][0][0]
+    assert findings({**classic, "unreadable": hidden})["classic_client"]["status"] == "fails"
+    assert findings({"unreadable": hidden})["classic_client"]["status"] == "unknown"
+
+
+def test_nothing_at_all_is_known() -> None:
+    every = {
+        item.id for item in CATALOGUE.requirements if item.concerns({"domains": ["client"], "groups": [], "client": {}})
+    }
+    result = assess({}, domains=["client"])
+    assert {item["id"] for item in result} == every
+    assert {item["status"] for item in result} == {"unknown", "not_stated"}
+
+
+CORE = {"os": {**FACTS["os"], "installation_type": "Server Core"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "severity"),
+    [
+        ({}, "blocks"),
+        ({"client": {"state": "present", "changes": True}}, "blocks"),
+        ({"client": {"changes": "yes"}}, "blocks"),
+        ({"client": {"changes": False}}, "advises"),
+        ({"client": {"state": "absent"}}, None),
+        ({"domains": ["tls"]}, None),
+        ({"domains": []}, None),
+    ],
+)
+def test_what_is_wanted_of_the_host_decides(arguments: dict[str, Any], severity: str | None) -> None:
+    assert findings(CORE, **arguments).get("server_installation", {}).get("severity") == severity
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "severity"),
+    [
+        ("dotnet", {"client": {"dotnet_package": True}}, "advises"),
+        ("dotnet", {"client": {"dotnet_package": False}}, "blocks"),
+        ("pending_restart", {"reboot": True}, "advises"),
+        ("powershell", {"bootstrap": True}, "advises"),
+        ("powershell", {"bootstrap": True, "groups": ["exchange_servers"]}, "blocks"),
+        ("powershell", {"client": {"changes": False}}, "blocks"),
+        ("powershell", {"domains": []}, "advises"),
+    ],
+)
+def test_what_is_in_nobodys_way_only_advises(name: str, arguments: dict[str, Any], severity: str) -> None:
+    assert findings(FAILS[name][0][0], **arguments)[name]["severity"] == severity
+
+
+def test_what_blocks_comes_first() -> None:
+    severities = [item["severity"] for item in assess({**FACTS, **CORE, **role("ad_rms")}, domains=["client"])]
+    assert severities[0] == "blocks" and severities == sorted(severities, reverse=True) and "advises" in severities
+
+
+@pytest.mark.parametrize(("bootstrap", "severity"), [(False, "blocks"), (True, "advises")])
+def test_a_host_that_could_not_be_looked_at_has_one_finding(bootstrap: bool, severity: str) -> None:
+    (finding,) = assess({}, domains=["client", "tls"], finding="PowerShell 5.1 is needed", bootstrap=bootstrap)
+    assert (finding["id"], finding["severity"], finding["found"]) == (
+        "powershell",
+        severity,
+        "PowerShell 5.1 is needed",
+    )
+
+
+def test_statements_take_findings_away() -> None:
+    without = findings(FAILS["session_host"][0][0])
+    assert {"session_host", "profile_deletion", "subscription"} <= set(without)
+    stated = {"session_host": {"name": "A", "date": datetime.date(2026, 11, 30)}, "subscription": STATED}
+    assert set(without) - set(findings(FAILS["session_host"][0][0], statements=stated)) == set(stated)
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        ({"subscripton": STATED}, r"nothing can be stated of 'subscripton'; expected one of \[.*'subscription'"),
+        ({"server_installation": STATED}, "nothing can be stated of 'server_installation'"),
+        ({"subscription": {"name": "A. Admin"}}, "subscription needs the name of who states it and a date"),
+        ({"subscription": {"name": " ", "date": "2026-11-30"}}, "subscription needs the name"),
+        ({"subscription": {"name": "A", "date": "30.11.2026"}}, "subscription needs the name"),
+        ({"subscription": True}, "subscription needs the name"),
+        (["subscription"], "expected a dictionary by id, found list"),
+    ],
+)
+def test_statements_that_say_nothing_are_refused(statements: Any, message: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=message):
+        findings({}, statements=statements)
+
+
+@pytest.mark.parametrize(
+    ("host", "arguments", "message"),
+    [
+        (None, {}, "host: expected a dictionary, found NoneType"),
+        ("text", {}, "host: expected a dictionary, found str"),
+        ({}, {"client": "2.x"}, "client: expected a dictionary, found str"),
+        ({}, {"settings": [1]}, "settings: expected a dictionary, found list"),
+        ({}, {"groups": "aip_clients"}, "groups: expected a list, found str"),
+        ({}, {"domains": 7}, "domains: expected a list, found int"),
+        ({}, {"client": {"changes": "perhaps"}}, "client.changes: expected true or false, found 'perhaps'"),
+        ({}, {"reboot": "perhaps"}, "reboot: expected true or false"),
+    ],
+)
+def test_other_input_is_refused(host: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=message):
+        assess(host, **arguments)
+
+
+def test_unreadable_of_any_shape_is_no_error() -> None:
+    for odd in (None, "text", 7, [None], [{}], [{"what": None}], [{"what": "os"}], {"what": "os"}):
+        assert isinstance(assess({**FACTS, "unreadable": odd}, domains=["client"]), list)
+
+
+def test_without_jmespath_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "MISSING", ImportError("No module named 'jmespath'"))
+    requirements.load.cache_clear()
+    try:
+        with pytest.raises(AnsibleFilterError, match="needs the Python package jmespath on the controller"):
+            assess(FACTS)
+    finally:
+        requirements.load.cache_clear()
+
+
+def test_ansibles_own_types_become_pythons() -> None:
+    class Text(str):
+        pass
+
+    class Number(int):
+        pass
+
+    class Lazy(list):
+        def __iter__(self) -> Any:
+            return iter([Text("templated")])
+
+    result = requirements.plain({Text("a"): Lazy([1]), "b": (Number(1), True, None, 1.5)})
+    assert result == {"a": ["templated"], "b": [1, True, None, 1.5]}
+    assert [type(item) for item in (*result, result["a"][0], *result["b"])] == [
+        str,
+        str,
+        str,
+        int,
+        bool,
+        type(None),
+        float,
+    ]
+
+
+def test_lines_name_every_host_what_is_missing_and_how_it_is_mended() -> None:
+    core = assess({**FACTS, **CORE, **role("ad_rms")}, domains=["client"], statements={"tls_inspection": STATED})
+    hosts = {"core": core, "fine": [], "lost": "unreachable: no route"}
+    text = "\n".join(assess_lines(hosts))
+    blocking = assess_lines(hosts, severity="blocks")
+    assert blocking == [
+        "core:",
+        "  server_installation (blocks): The client needs Windows with a desktop, neither Server Core nor Nano Server."
+        " Found: Server Core; expected: Server with Desktop Experience, or a workstation. Take the host out of the"
+        " group aip_clients, or install Windows Server with Desktop Experience."
+        " [aip-requirements-2021.md, Server support]",
+        "lost: unreachable: no route",
+    ]
+    advising = assess_lines(hosts, severity="advises")
+    assert [line.split(" ")[2] for line in advising if line.startswith("  ")] == [
+        "ad_rms",
+        "subscription",
+        "directory_integration",
+    ]
+    assert "Not stated by anybody (aip_preflight_statements):" in advising and "lost" not in "".join(advising)
+    assert all(line in text for line in blocking + advising)
+    assert assess_lines({"fine": []}) == []
+
+
+def test_what_nobody_stated_is_said_once() -> None:
+    nothing = assess(FACTS, domains=["client"])
+    assert len(assess_lines({"a": nothing, "b": nothing})) == 1 + len(nothing)
+
+
+def test_lines_of_other_input_are_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="expected findings by host, found list"):
+        assess_lines([])
+
+
+def test_the_guide_lists_every_requirement() -> None:
+    guide = (ROOT / "docs/docsite/rst/guide_requirements.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^   \* - ``(\w+)``\n     - .*\n     - (.*)\n     - (\w+)$", guide, re.MULTILINE)
+    assert rows == [(entry["id"], entry["section"], entry["severity"]) for entry in ENTRIES]
