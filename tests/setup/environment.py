@@ -37,7 +37,12 @@ PYTHONS_OF_CORE: dict[str, tuple[tuple[int, int], ...]] = {
 }
 
 # Commands and the Debian (and Ubuntu) packages that bring them.
-FLEET_COMMANDS: dict[str, tuple[str, ...]] = {"wine": ("wine64", "wine"), "makensis": ("nsis",)}
+FLEET_COMMANDS: dict[str, tuple[str, ...]] = {
+    "wine": ("wine64", "wine"),
+    "makensis": ("nsis",),
+    "wixl": ("wixl",),
+    "osslsigncode": ("osslsigncode",),
+}
 COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "demo": FLEET_COMMANDS,
     "fleet": FLEET_COMMANDS,

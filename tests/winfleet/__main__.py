@@ -13,6 +13,7 @@ from winfleet.fleet import Fleet, FleetError
 from winfleet.identity import IdentityError
 from winfleet.network import NetworkError
 from winfleet.prefix import PrefixError
+from winfleet.vendor import VendorError, packages
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     fault.add_argument("host", metavar="HOST")
     fault.add_argument("name", metavar="FAULT|clear")
     fault.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="count, skip, seconds, action, argument")
+    built = command("packages", "build the stand-ins of Microsoft's installers; print their folder and SHA-256")
+    built.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="put them there")
     wire = command("wire", "record a host's requests in a file, one line of JSON each; without a file: stop that")
     wire.add_argument("host", metavar="HOST")
     wire.add_argument("file", nargs="?", type=Path, metavar="FILE")
@@ -73,13 +76,26 @@ def main() -> int:
             if wrong := [text for text in arguments.arguments if "=" not in text]:
                 raise FleetError(f"{wrong[0]!r} is not KEY=VALUE")
             fleet.fault(arguments.host, arguments.name, dict(text.split("=", 1) for text in arguments.arguments))
+        elif arguments.command == "packages":
+            return show_packages(arguments.folder)
         elif arguments.command == "wire":
             fleet.wire(arguments.host, arguments.file.resolve() if arguments.file else None)
         else:
             return show(fleet, arguments.hosts, as_json=arguments.json)
-    except (FleetError, EngineError, PrefixError, IdentityError, NetworkError, ControlError) as error:
+    except (FleetError, EngineError, PrefixError, IdentityError, NetworkError, ControlError, VendorError) as error:
         print(f"fleet: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def show_packages(folder: Path | None) -> int:
+    """Print where the installers are, and the SHA-256 of each."""
+    built = packages()
+    if folder:
+        built.place(folder)
+    print(folder.resolve() if folder else built.folder)
+    for name in built:
+        print(f"{built.sha256(name)}  {name}")
     return 0
 
 

@@ -132,7 +132,7 @@ def _boot_template(prefix: Path, engine: Path) -> None:
             # Crash dialogs would wait for somebody to click
             r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
             # Wine prefers its own program of a name
-            r"Software\Wine\DllOverrides": dict.fromkeys(programs.NAMES, "native"),
+            r"Software\Wine\DllOverrides": dict.fromkeys((*programs.NAMES, "msiexec.exe"), "native"),
         },
     )
     _run(
@@ -171,6 +171,10 @@ def _place_programs(prefix: Path) -> None:
     for name in programs.NAMES[1:]:
         (first.parent / name).unlink(missing_ok=True)
         shutil.copy2(first, first.parent / name)
+    installer = first.with_name("msiexec.exe")
+    (prefix / "drive_c/windows/winfleet").mkdir(exist_ok=True)
+    installer.rename(prefix / "drive_c/windows/winfleet/installer.exe")
+    programs.build(PACKAGE / "doubles" / "programs" / "msiexec.nsi", installer, console=False)
 
 
 def _nest(manifest: Path, script: str) -> None:

@@ -287,8 +287,11 @@ class Tasks:
         }
 
 
-def build(source: Path, target: Path) -> None:
-    """Compile the program that stands for all of them.
+def build(source: Path, target: Path, *, console: bool = True) -> None:
+    """Compile a program of doubles/programs.
+
+    Args:
+        console: it is of the console subsystem, not of the graphical one: shells wait for its end.
 
     Raises:
         OSError: makensis is not there or fails.
@@ -302,7 +305,8 @@ def build(source: Path, target: Path) -> None:
     )
     if done.returncode:
         raise OSError(f"makensis failed: {done.stdout}{done.stderr}")
-    # A program of the console subsystem, not of the graphical one: shells wait for its end
+    if not console:
+        return
     data = bytearray(target.read_bytes())
     header = struct.unpack_from("<i", data, 0x3C)[0]
     struct.pack_into("<H", data, header + 0x5C, 3)
