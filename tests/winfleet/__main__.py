@@ -47,11 +47,16 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="all that is known, as JSON")
     fault = command(
         "fault",
-        "switch a fault on, or all off: drop_connection, hang, http_500, kill_process, deny_key, lost_host, clear",
+        "switch a fault on, or all off (clear): drop_connection, hang, http_500, kill_process, deny_key, installer, "
+        "lost_host",
     )
     fault.add_argument("host", metavar="HOST")
     fault.add_argument("name", metavar="FAULT|clear")
-    fault.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="count, skip, seconds, action, argument")
+    fault.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="of the fault; see tests/winfleet/README.md")
+    share = command("share", "let a host find a folder of this machine as a share; without a folder: take it away")
+    share.add_argument("host", metavar="HOST")
+    share.add_argument("name", metavar=r"\\SERVER\SHARE")
+    share.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
     built = command("packages", "build the stand-ins of Microsoft's installers; print their folder and SHA-256")
     built.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="put them there")
     wire = command("wire", "record a host's requests in a file, one line of JSON each; without a file: stop that")
@@ -76,6 +81,8 @@ def main() -> int:
             if wrong := [text for text in arguments.arguments if "=" not in text]:
                 raise FleetError(f"{wrong[0]!r} is not KEY=VALUE")
             fleet.fault(arguments.host, arguments.name, dict(text.split("=", 1) for text in arguments.arguments))
+        elif arguments.command == "share":
+            fleet.share(arguments.host, arguments.name, arguments.folder.resolve() if arguments.folder else None)
         elif arguments.command == "packages":
             return show_packages(arguments.folder)
         elif arguments.command == "wire":

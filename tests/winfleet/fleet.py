@@ -108,6 +108,11 @@ class Fleet:
         else:
             control.ask(folder, {"do": "fault", "name": fault, "arguments": arguments})
 
+    def share(self, name: str, share: str, folder: Path | None) -> None:
+        """Let a host find a folder of this machine as \\\\SERVER\\SHARE; None: take that away."""
+        (host,) = self._running([name])
+        control.ask(host, {"do": "share", "name": share, "path": str(folder) if folder else None})
+
     def wire(self, name: str, path: Path | None) -> None:
         """Record a host's requests in a file, one line of JSON each; None: stop that."""
         (folder,) = self._running([name])

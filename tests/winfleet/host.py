@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -20,9 +21,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from winfleet import control, namespaces, prefix, registry
-from winfleet.agent import AgentProcess
+from winfleet.agent import CLIXML, AgentProcess
 from winfleet.certificates import create_certificate
 from winfleet.execution import Command, Execution, ExecutionError
 from winfleet.executor import HostExecutor
@@ -30,6 +32,8 @@ from winfleet.faults import Fault, Faults
 from winfleet.identity import NT, Identity
 from winfleet.listener import ListenerOptions, WinRMListener
 from winfleet.programs import Programs
+from winfleet.shares import Shares
+from winfleet.wusa import quoted
 
 log = logging.getLogger("winfleet")
 
@@ -38,8 +42,9 @@ HOST_FAULTS = {
     "deny_key": "nobody can write the registry key `argument` (HKLM:\\...), until the fault is cleared",
     "lost_host": "the host is gone: connections are refused and its commands die, until the fault is cleared",
 }
-#: Faults that hold until they are cleared, as opposed to those that hit a number of requests.
-LASTING = {"deny_key", "lost_host"}
+#: What an installer can be told: values of the registry that it reads; see doubles/programs/installer.nsh.
+INSTALLERS = r"HKLM:\SOFTWARE\winfleet\installers"
+INSTALLER_FAULTS = {"exit_codes", "exit_code", "hang", "die"}
 
 
 class Host:
@@ -51,6 +56,7 @@ class Host:
         self.prefix = folder / "prefix"
         self.template = Path(settings["template"])
         self.identity = Identity(**{**settings["identity"], "roles": tuple(settings["identity"]["roles"])})
+        self._next_boot = folder / "next-boot.json"  # values for the registry
         self.phase = "starting"
         self.booted = 0.0
         self._lock = threading.RLock()
@@ -64,6 +70,7 @@ class Host:
         }
         self.faults = Faults(HOST_FAULTS)
         self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
+        self.shares = Shares(self.prefix)
         self.programs = Programs(self.prefix, folder / "tasks.json", self)
         self._certificate = create_certificate(folder, self.identity.computer_name.lower(), self.identity.address)
         self.listener = WinRMListener(
@@ -88,6 +95,9 @@ class Host:
                 registry.append(self.prefix / "system.reg", self.identity.registry())
                 # Wine would take this machine's name otherwise
                 registry.append(self.prefix / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
+            if self._next_boot.exists():
+                registry.append(self.prefix / "system.reg", json.loads(self._next_boot.read_text()))
+                self._next_boot.unlink()
             # What a boot of Windows makes anew; win_reboot waits for it
             registry.append(self.prefix / "system.reg", {NT + r"\Winlogon\AutoLogonChecked": {}})
             self.truthful["uptime"] = self._clock.restart()
@@ -175,6 +185,15 @@ class Host:
         """Start a command line as the system account, as the task scheduler does."""
         return self.executor.start(Command(line=line, user="SYSTEM", skip_cmd=True), cold=True)
 
+    def install_management_framework(self) -> None:
+        """See `winfleet.programs.Machine`."""
+        self._next_boot.write_text(json.dumps(replace(self.identity, powershell="5.1").powershell_keys()))
+
+    @property
+    def boot_is_prepared(self) -> bool:
+        """See `winfleet.programs.Machine`."""
+        return self._next_boot.exists()
+
     def _spawn(self) -> AgentProcess:
         command = [
             *self._clock.prefix,
@@ -201,7 +220,7 @@ class Host:
         return {"COMPUTERNAME": name, "USERDOMAIN": name, "USERNAME": account, "WINFLEET_LOGON": "network"}
 
     def run_script(self, script: str) -> str:
-        """Run a PowerShell script of our own on the host and return its output.
+        """Run a PowerShell script of our own on the host and return the text that it printed.
 
         Raises:
             ExecutionError: when it fails.
@@ -217,11 +236,16 @@ class Host:
                 raise ExecutionError(output[stream])
         if execution.exit_code:
             raise ExecutionError(f"exit code {execution.exit_code}")
-        return output.get("clixml-output", "")
+        strings = ElementTree.fromstring(f"<all>{output.get('clixml-output', '')}</all>").iter(f"{{{CLIXML}}}S")
+        text = "\n".join(string.text or "" for string in strings)
+        return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
     def set_fault(self, name: str, arguments: Mapping[str, Any]) -> None:
+        if name == "installer":
+            self._tell_installer(arguments)
+            return
         values: dict[str, Any] = {"seconds": 0.5} if name == "kill_process" else {}
         for key, convert in {"count": int, "skip": int, "seconds": float, "action": str, "argument": str}.items():
             if key in arguments:
@@ -243,8 +267,21 @@ class Host:
             self.listener.stop()
             self.executor.kill()
 
+    def _tell_installer(self, arguments: Mapping[str, Any]) -> None:
+        values = {key: str(value) for key, value in arguments.items() if key != "argument"}
+        if not values or set(values) - INSTALLER_FAULTS or not arguments.get("argument"):
+            raise ValueError(
+                f"installer needs argument=FILE (a name, or any) and some of {', '.join(sorted(INSTALLER_FAULTS))}"
+            )
+        key = quoted(f"{INSTALLERS}\\{arguments['argument']}")
+        script = f"[void] (New-Item -Path {key} -Force)\n"
+        for name, value in values.items():
+            script += f"Set-ItemProperty -LiteralPath {key} -Name {name} -Value {quoted(value)}\n"
+        self.run_script(script)
+
     def clear_faults(self) -> None:
         self.faults.clear()
+        self.run_script(f"if (Test-Path {INSTALLERS}) {{ Remove-Item {INSTALLERS} -Recurse -Force }}")
         for path in sorted(self._denied):
             self._deny(path, deny=False)
         self._denied.clear()
@@ -253,10 +290,9 @@ class Host:
             self.phase = "up"
 
     def _deny(self, path: str, *, deny: bool) -> None:
-        quoted = path.replace("'", "''")
         self.run_script(
             (Path(__file__).parent / "agent" / "deny.ps1").read_text()
-            + f"\nSet-KeyDenied -Path '{quoted}' -Denied ${str(deny).lower()}\n"
+            + f"\nSet-KeyDenied -Path {quoted(path)} -Denied ${str(deny).lower()}\n"
         )
 
     # -- control -----------------------------------------------------------------------------------------------------
@@ -281,6 +317,8 @@ class Host:
             self.set_fault(str(request["name"]), request.get("arguments", {}))
         elif what == "clear":
             self.clear_faults()
+        elif what == "share":
+            self.shares.set(str(request["name"]), Path(request["path"]) if request.get("path") else None)
         elif what == "wire":
             path = request.get("path")
             self.listener.options = replace(self.listener.options, wire_log=Path(path) if path else None)

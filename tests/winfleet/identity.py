@@ -142,7 +142,7 @@ class Identity:
         return {
             **self._system(),
             **self._network(),
-            **self._powershell(),
+            **self.powershell_keys(),
             **self._dotnet(),
             **{path: values for role in self.roles for path, values in _ROLES[role]().items()},
         }
@@ -204,7 +204,8 @@ class Identity:
             }
         return keys
 
-    def _powershell(self) -> Keys:
+    def powershell_keys(self) -> Keys:
+        """Return what Windows PowerShell has in HKEY_LOCAL_MACHINE."""
         engine = r"Software\Microsoft\PowerShell"
         version = self.powershell_version
         keys: Keys = {

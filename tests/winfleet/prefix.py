@@ -132,7 +132,7 @@ def _boot_template(prefix: Path, engine: Path) -> None:
             # Crash dialogs would wait for somebody to click
             r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
             # Wine prefers its own program of a name
-            r"Software\Wine\DllOverrides": dict.fromkeys((*programs.NAMES, "msiexec.exe"), "native"),
+            r"Software\Wine\DllOverrides": dict.fromkeys(programs.PROGRAMS, "native"),
         },
     )
     _run(
@@ -165,16 +165,12 @@ def _place_programs(prefix: Path) -> None:
             "makensis is not installed; on Debian and Ubuntu: apt-get install --no-install-recommends nsis"
         )
     (prefix / programs.CALLS).mkdir(parents=True)
-    first = prefix / "drive_c/windows/system32" / programs.NAMES[0]
-    first.unlink(missing_ok=True)
-    programs.build(PACKAGE / "doubles" / "programs" / "call.nsi", first)
-    for name in programs.NAMES[1:]:
-        (first.parent / name).unlink(missing_ok=True)
-        shutil.copy2(first, first.parent / name)
-    installer = first.with_name("msiexec.exe")
-    (prefix / "drive_c/windows/winfleet").mkdir(exist_ok=True)
-    installer.rename(prefix / "drive_c/windows/winfleet/installer.exe")
-    programs.build(PACKAGE / "doubles" / "programs" / "msiexec.nsi", installer, console=False)
+    system = prefix / "drive_c/windows/system32"
+    # Wine's own, which ours starts
+    (system / "msiexec.exe").rename(prefix / "drive_c/windows/winfleet/installer.exe")
+    for name, double in programs.PROGRAMS.items():
+        (system / name).unlink(missing_ok=True)
+        programs.build(double, system / name)
 
 
 def _nest(manifest: Path, script: str) -> None:

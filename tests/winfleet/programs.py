@@ -1,7 +1,7 @@
-"""Programs of Windows that Wine lacks, played by a host's supervisor: shutdown.exe and schtasks.exe.
+"""Programs of Windows that Wine lacks, played by a host's supervisor: shutdown.exe, schtasks.exe and wusa.exe.
 
 In the prefix each is the same small program (doubles/programs/call.nsi): it leaves a file with its command line in
-C:\\windows\\winfleet\\calls and waits for the answer.
+C:\\windows\\winfleet\\calls and waits for the answer. msiexec.exe stands before Wine's own.
 """
 
 from __future__ import annotations
@@ -19,11 +19,32 @@ from pathlib import Path
 from typing import Protocol
 
 from winfleet import commandline
-from winfleet.execution import Execution
+from winfleet.execution import Execution, ExecutionError
+from winfleet.paths import PACKAGE
+from winfleet.wusa import Wusa
 
 log = logging.getLogger("winfleet")
 
-NAMES = ("shutdown.exe", "schtasks.exe")
+
+@dataclass(frozen=True)
+class Double:
+    """A program of doubles/programs.
+
+    Attributes:
+        source: what it is made of.
+        console: it is of the console subsystem, not of the graphical one: shells wait for its end.
+    """
+
+    source: str
+    console: bool
+
+
+PROGRAMS = {
+    "shutdown.exe": Double("call.nsi", console=True),
+    "schtasks.exe": Double("call.nsi", console=True),
+    "wusa.exe": Double("call.nsi", console=False),
+    "msiexec.exe": Double("msiexec.nsi", console=False),
+}
 CALLS = Path("drive_c/windows/winfleet/calls")
 NO_SHUTDOWN = 1116
 ALREADY_SCHEDULED = 1190
@@ -49,6 +70,16 @@ class Machine(Protocol):
     def run_as_system(self, line: str) -> Execution:
         """Start a command line as the system account."""
 
+    def run_script(self, script: str) -> str:
+        """Run a PowerShell script of our own and return the text that it printed."""
+
+    def install_management_framework(self) -> None:
+        """Have Windows PowerShell 5.1 from the next boot on."""
+
+    @property
+    def boot_is_prepared(self) -> bool:
+        """The next boot will bring something."""
+
 
 class Programs:
     """Answers the calls from one host.
@@ -62,6 +93,12 @@ class Programs:
         self._calls = prefix / CALLS
         self._machine = machine
         self._tasks = Tasks(state, machine.run_as_system)
+        self._wusa = Wusa(
+            machine.run_script,
+            machine.install_management_framework,
+            lambda: machine.boot_is_prepared,
+            lambda: machine.reboot(1, off=False),
+        )
         self._stopped = threading.Event()
 
     def serve(self) -> None:
@@ -87,11 +124,16 @@ class Programs:
         arguments = commandline.split(line)[1:]
         log.info("%s %s", name, " ".join(arguments))
         try:
-            answer = self.shutdown(arguments) if name == "shutdown.exe" else self._tasks.run(arguments)
-        except UsageError as error:
+            if name == "shutdown.exe":
+                answer = self.shutdown(arguments)
+            elif name == "wusa.exe":
+                answer = Answer(self._wusa(arguments, logon))
+            else:
+                answer = self._tasks.run(arguments)
+        except (UsageError, ExecutionError) as error:
             answer = Answer(1, f"ERROR: {error}\r\n")
         draft = call.with_suffix(".draft")
-        draft.write_bytes(struct.pack("<i", answer.exit_code) + answer.output.encode("cp437", "replace"))
+        draft.write_bytes(struct.pack("<I", answer.exit_code & 0xFFFFFFFF) + answer.output.encode("cp437", "replace"))
         draft.rename(call.with_suffix(".answer"))
 
     def shutdown(self, arguments: list[str]) -> Answer:
@@ -287,15 +329,13 @@ class Tasks:
         }
 
 
-def build(source: Path, target: Path, *, console: bool = True) -> None:
-    """Compile a program of doubles/programs.
-
-    Args:
-        console: it is of the console subsystem, not of the graphical one: shells wait for its end.
+def build(double: Double, target: Path) -> None:
+    """Compile a program.
 
     Raises:
         OSError: makensis is not there or fails.
     """
+    source = PACKAGE / "doubles" / "programs" / double.source
     done = subprocess.run(
         ["makensis", "-V1", f"-DOUTPUT={target}", str(source)],
         capture_output=True,
@@ -305,7 +345,7 @@ def build(source: Path, target: Path, *, console: bool = True) -> None:
     )
     if done.returncode:
         raise OSError(f"makensis failed: {done.stdout}{done.stderr}")
-    if not console:
+    if not double.console:
         return
     data = bytearray(target.read_bytes())
     header = struct.unpack_from("<i", data, 0x3C)[0]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -16,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from winfleet import wusa
 from winfleet.paths import CACHE, PACKAGE
 from winfleet.vendor.signing import CONTOSO, MICROSOFT, Authority, Publisher
 
@@ -175,7 +174,7 @@ def packages(cache: Path = CACHE) -> Packages:
         VendorError: a program is missing or fails.
     """
     digest = hashlib.sha256()
-    for file in sorted([*Path(__file__).parent.rglob("*"), SHARED / "installer.nsh"]):
+    for file in sorted([*Path(__file__).parent.rglob("*"), SHARED / "installer.nsh", PACKAGE / "wusa.py"]):
         if file.is_file() and file.suffix in (".py", ".nsi", ".nsh", ".wxs"):
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     target = cache / f"packages-{digest.hexdigest()[:12]}"
@@ -224,7 +223,7 @@ class Builder:
             file = self._framework(framework)
             microsoft.sign(file, framework.title)
         for name, article, build in UPDATES:
-            (self._folder / name).write_bytes(update_package(article, build))
+            (self._folder / name).write_bytes(wusa.package(article, build))
 
     def _variants(self, client: Client, microsoft: Publisher, contoso: Publisher) -> None:
         """What must not be installed, or does not install; the client's EXE is not signed yet."""
@@ -312,19 +311,9 @@ class Builder:
         return file
 
 
-def update_package(article: str, build: int) -> bytes:
-    """Return an update for wusa.exe as it is here: looks like a cabinet, says what it is, and ends with its digest."""
-    content = b"MSCF" + struct.pack("<I", 0) + json.dumps({"article": article, "build": build}).encode()
-    content += b"\0" * 4096
-    return content + hashlib.sha256(content).digest()
-
-
 def _nsis(source: str, target: Path, **definitions: str) -> None:
-    arguments = [f"-D{name}={value}" for name, value in definitions.items()]
-    _run(
-        ["makensis", "-V2", "-WX", f"-DOUTPUT={target}", *arguments, f"-X!addincludedir {SHARED}"]
-        + [str(SOURCES / source)]
-    )
+    options = [f"-D{name}={value}" for name, value in {"OUTPUT": target, **definitions}.items()]
+    _run(["makensis", "-V2", "-WX", *options, f"-X!addincludedir {SHARED}", str(SOURCES / source)])
 
 
 def _run(command: list[str]) -> None:

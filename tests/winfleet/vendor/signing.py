@@ -84,9 +84,9 @@ class Publisher:
             OSError: osslsigncode is not there or fails.
         """
         signed = file.with_name(file.name + ".signed")
+        options = ("-certs", self.certificates, "-key", self.key, "-in", file, "-out", signed)
         done = subprocess.run(
-            ["osslsigncode", "sign", "-certs", self.certificates, "-key", self.key, "-h", "sha256", "-n", title]
-            + ["-in", file, "-out", signed],
+            ["osslsigncode", "sign", "-h", "sha256", "-n", title, *map(str, options)],
             capture_output=True,
             text=True,
             check=False,
