@@ -172,7 +172,7 @@ function ConvertTo-ProductVersion {
         $Text
     )
 
-    if ("$Text" -notmatch '^\s*(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?\s*$') {
+    if ("$Text" -notmatch '^\s*([0-9]{1,9})(?:\.([0-9]{1,9}))?(?:\.([0-9]{1,9}))?(?:\.([0-9]{1,9}))?\s*$') {
         return $null
     }
     [version]::new([int]$Matches[1], [int]$Matches[2], [int]$Matches[3], [int]$Matches[4])

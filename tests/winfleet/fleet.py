@@ -21,6 +21,7 @@ from winfleet import control, network, prefix
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
 from winfleet.paths import CACHE, PACKAGE, ROOT, state_directory
+from winfleet.vendor import packages
 
 DEFAULT_INVENTORY = ROOT / "inventories" / "emulated"
 START_TIMEOUT = 120.0
@@ -53,6 +54,7 @@ class Fleet:
             raise FleetError(f"mode is {mode!r}; expected warm or cold")
         with self._exclusive():
             template = prefix.prepare_template(CACHE, prepare_engine(CACHE))
+            packages()  # inventories name them
             hosts = self._described()
             chosen = self._choose(hosts, names)
             number, lock = network.take(

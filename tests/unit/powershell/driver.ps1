@@ -5,7 +5,7 @@ $folder = $PSScriptRoot
 
 $addType = [scriptblock]::Create([IO.File]::ReadAllText("$folder\Ansible.ModuleUtils.AddType.psm1"))
 New-Module -Name AddType -ScriptBlock $addType | Import-Module -Scope Global
-$sources = 'Ansible.Basic.cs', '_Native.cs' | ForEach-Object -Process { [IO.File]::ReadAllText("$folder\$_") }
+$sources = @('Ansible.Basic.cs') + [IO.Directory]::GetFiles($folder, '_*.cs').ForEach({ [IO.Path]::GetFileName($_) }) | ForEach-Object -Process { [IO.File]::ReadAllText("$folder\$_") }
 Add-CSharpType -References $sources
 foreach ($file in [IO.Directory]::GetFiles($folder, '_*.psm1')) {
     $name = [IO.Path]::GetFileNameWithoutExtension($file)

@@ -170,6 +170,8 @@ class Packages(Mapping[str, Path]):
 def packages(cache: Path = CACHE) -> Packages:
     """Return the installers, building them first when their sources have changed.
 
+    The folder has a second name, `cache`/packages, which stays when it is built anew.
+
     Raises:
         VendorError: a program is missing or fails.
     """
@@ -193,6 +195,11 @@ def packages(cache: Path = CACHE) -> Packages:
             except OSError as error:
                 raise VendorError(str(error)) from error
             draft.rename(target)
+        # A name that stays, for inventories
+        link = cache / "packages"
+        if not link.is_symlink() or link.readlink() != Path(target.name):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target.name)
     return Packages(target)
 
 
