@@ -18,7 +18,7 @@ class Shares:
         Raises:
             ValueError: the name is not one of a share, or the folder is none.
         """
-        found = re.fullmatch(r"\\\\([\w.-]+)\\([\w.$-]+)", name)
+        found = re.fullmatch(r"\\\\(\w[\w.-]*)\\(\w[\w.$-]*)", name)
         if found is None:
             raise ValueError(f"{name!r} is not \\\\SERVER\\SHARE")
         if folder is not None and not folder.is_dir():
