@@ -266,6 +266,27 @@ def test_a_share_is_there_until_it_is_taken_away(fleet: Fleet) -> None:
     assert lines(fleet, "alpha", script) == ["False", "False", "1619"]
 
 
+def test_a_share_wants_credentials(fleet: Fleet) -> None:
+    share, folder = r"\\nas\it", str(vendor.packages().folder)
+    fleet.run("share", "alpha", share, folder, "--user", r"CONTOSO\svc", "--password", "it's secret")
+    script = rf"""
+        function connect($user, $password) {{
+            $credential = [pscredential]::new($user, (ConvertTo-SecureString $password -AsPlainText -Force))
+            try {{
+                [void] (New-PSDrive -Name P -PSProvider FileSystem -Root {share} -Credential $credential -Scope Script)
+                @(Get-ChildItem -LiteralPath P:\).Count
+            }} catch {{ $_.Exception.NativeErrorCode }}
+        }}
+        Test-Path -LiteralPath {share}
+        connect CONTOSO\svc wrong
+        connect CONTOSO\svc "it's secret"
+        Test-Path -LiteralPath {share}
+        Remove-PSDrive -Name P
+        Test-Path -LiteralPath {share}
+    """
+    assert lines(fleet, "alpha", script) == ["False", "1326", str(len(vendor.packages())), "True", "False"]
+
+
 def test_from_powershell_3_to_5_1(fleet: Fleet) -> None:
     """The way of a bare 2012: .NET and WMF, neither from a network logon, then a restart."""
     script = rf"""
