@@ -13,6 +13,7 @@ from winfleet.fleet import Fleet, FleetError
 from winfleet.identity import IdentityError
 from winfleet.network import NetworkError
 from winfleet.prefix import PrefixError
+from winfleet.shares import Share
 from winfleet.vendor import VendorError, packages
 
 
@@ -57,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
     share.add_argument("host", metavar="HOST")
     share.add_argument("name", metavar=r"\\SERVER\SHARE")
     share.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    share.add_argument("--user", default="", help="who has to connect before the share is there (default: nobody)")
+    share.add_argument("--password", default="")
     built = command("packages", "build the stand-ins of Microsoft's installers; print their folder and SHA-256")
     built.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="put them there")
     wire = command("wire", "record a host's requests in a file, one line of JSON each; without a file: stop that")
@@ -82,7 +85,10 @@ def main() -> int:
                 raise FleetError(f"{wrong[0]!r} is not KEY=VALUE")
             fleet.fault(arguments.host, arguments.name, dict(text.split("=", 1) for text in arguments.arguments))
         elif arguments.command == "share":
-            fleet.share(arguments.host, arguments.name, arguments.folder.resolve() if arguments.folder else None)
+            what = (
+                Share(str(arguments.folder.resolve()), arguments.user, arguments.password) if arguments.folder else None
+            )
+            fleet.share(arguments.host, arguments.name, what)
         elif arguments.command == "packages":
             return show_packages(arguments.folder)
         elif arguments.command == "wire":

@@ -21,6 +21,7 @@ from winfleet import control, network, prefix
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
 from winfleet.paths import CACHE, PACKAGE, ROOT, state_directory
+from winfleet.shares import Share
 from winfleet.vendor import packages
 
 DEFAULT_INVENTORY = ROOT / "inventories" / "emulated"
@@ -110,10 +111,10 @@ class Fleet:
         else:
             control.ask(folder, {"do": "fault", "name": fault, "arguments": arguments})
 
-    def share(self, name: str, share: str, folder: Path | None) -> None:
-        """Let a host find a folder of this machine as \\\\SERVER\\SHARE; None: take that away."""
-        (host,) = self._running([name])
-        control.ask(host, {"do": "share", "name": share, "path": str(folder) if folder else None})
+    def share(self, name: str, share: str, what: Share | None) -> None:
+        r"""Let a host find a folder of this machine as \\SERVER\SHARE; None: take that away."""
+        (folder,) = self._running([name])
+        control.ask(folder, {"do": "share", "name": share, "share": asdict(what) if what else None})
 
     def wire(self, name: str, path: Path | None) -> None:
         """Record a host's requests in a file, one line of JSON each; None: stop that."""

@@ -32,7 +32,7 @@ from winfleet.faults import Fault, Faults
 from winfleet.identity import NT, Identity
 from winfleet.listener import ListenerOptions, WinRMListener
 from winfleet.programs import Programs
-from winfleet.shares import Shares
+from winfleet.shares import Share, Shares
 from winfleet.wusa import quoted
 
 log = logging.getLogger("winfleet")
@@ -70,8 +70,8 @@ class Host:
         }
         self.faults = Faults(HOST_FAULTS)
         self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
-        self.shares = Shares(self.prefix)
-        self.programs = Programs(self.prefix, folder / "tasks.json", self)
+        self.shares = Shares(self.prefix, folder / "shares.json")
+        self.programs = Programs(self.prefix, folder / "tasks.json", self, self.shares)
         self._certificate = create_certificate(folder, self.identity.computer_name.lower(), self.identity.address)
         self.listener = WinRMListener(
             self.identity.address,
@@ -101,6 +101,7 @@ class Host:
             # What a boot of Windows makes anew; win_reboot waits for it
             registry.append(self.prefix / "system.reg", {NT + r"\Winlogon\AutoLogonChecked": {}})
             self.truthful["uptime"] = self._clock.restart()
+            self.shares.begin()
             self.programs.serve()
             self.executor.begin()
             self.booted = time.time()
@@ -318,7 +319,7 @@ class Host:
         elif what == "clear":
             self.clear_faults()
         elif what == "share":
-            self.shares.set(str(request["name"]), Path(request["path"]) if request.get("path") else None)
+            self.shares.set(str(request["name"]), Share(**request["share"]) if request["share"] else None)
         elif what == "wire":
             path = request.get("path")
             self.listener.options = replace(self.listener.options, wire_log=Path(path) if path else None)

@@ -170,7 +170,7 @@ class Identity:
         return {
             NT: current,
             NT + r"\Server\ServerLevels": levels,
-            r"Software\Microsoft\Windows\CurrentVersion\Component Based Servicing": {},
+            r"Software\Microsoft\Windows\CurrentVersion\Component Based Servicing": {"EnableLog": 1},
             r"System\CurrentControlSet\Control\ProductOptions": {
                 "ProductType": "LanmanNT" if "domain_controller" in self.roles else "ServerNT",
                 "ProductSuite": ["Terminal Server"],

@@ -21,6 +21,7 @@ from typing import Protocol
 from winfleet import commandline
 from winfleet.execution import Execution, ExecutionError
 from winfleet.paths import PACKAGE
+from winfleet.shares import Shares
 from winfleet.wusa import Wusa
 
 log = logging.getLogger("winfleet")
@@ -89,8 +90,9 @@ class Programs:
         state: a file that keeps the scheduled tasks across restarts.
     """
 
-    def __init__(self, prefix: Path, state: Path, machine: Machine) -> None:
+    def __init__(self, prefix: Path, state: Path, machine: Machine, shares: Shares) -> None:
         self._calls = prefix / CALLS
+        self._shares = shares
         self._machine = machine
         self._tasks = Tasks(state, machine.run_as_system)
         self._wusa = Wusa(
@@ -121,6 +123,10 @@ class Programs:
 
     def _handle(self, call: Path, program: str, logon: str, line: str) -> None:
         name = program.rpartition("\\")[2].lower()
+        if name in ("connect", "disconnect"):  # not a program: agent/Startup/Shares.cs
+            connection = self._shares.connect if name == "connect" else self._shares.disconnect
+            self._reply(call, Answer(connection(*json.loads(line))))
+            return
         arguments = commandline.split(line)[1:]
         log.info("%s %s", name, " ".join(arguments))
         try:
@@ -132,6 +138,10 @@ class Programs:
                 answer = self._tasks.run(arguments)
         except (UsageError, ExecutionError) as error:
             answer = Answer(1, f"ERROR: {error}\r\n")
+        self._reply(call, answer)
+
+    @staticmethod
+    def _reply(call: Path, answer: Answer) -> None:
         draft = call.with_suffix(".draft")
         draft.write_bytes(struct.pack("<I", answer.exit_code & 0xFFFFFFFF) + answer.output.encode("cp437", "replace"))
         draft.rename(call.with_suffix(".answer"))

@@ -24,6 +24,7 @@ internal static class StartupHook
             WritePlainly();
             Services.Complete();
             Domain.Complete();
+            Shares.Complete();
             Files.Complete();
         }
         catch (Exception error)

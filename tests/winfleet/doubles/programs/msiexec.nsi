@@ -8,6 +8,7 @@ RequestExecutionLevel user
 SilentInstall silent
 CRCCheck off
 !include installer.nsh
+!include FileFunc.nsh
 
 Var Line    ; what Wine's is given
 Var Verb    ; i, x, or another letter
@@ -19,6 +20,7 @@ Var Remove
 Var Package ; the handle of the opened package
 Var Title
 Var Code
+Var Caller ; what started this: "bundle", "msiexec", or somebody else
 
 Function Parse
   Call ReadArguments
@@ -188,9 +190,9 @@ Section
   System::Call 'shlwapi::PathGetArgsW(p r0) w .r1'
   StrCpy $Line '"C:\windows\winfleet\installer.exe" $1'
   Call Parse
-  ReadEnvStr $0 WINFLEET_INSTALLER
+  ReadEnvStr $Caller WINFLEET_INSTALLER
   ${If} $Target == ""
-  ${OrIf} $0 == "msiexec" ; it removes an older version, within an installation
+  ${OrIf} $Caller == "msiexec" ; it removes an older version, within an installation
     ExecWait $Line $0
     SetErrorLevel $0
     Quit
@@ -204,10 +206,8 @@ Section
     StrCpy $0 1618
     Call Refuse
   ${EndIf}
-  ${If} $0 != "bundle" ; whose own faults count
-    StrCpy $1 $Target
-    System::Call 'shlwapi::PathFindFileNameW(w r1) w .r0'
-    StrCpy $FaultName $0
+  ${If} $Caller != "bundle" ; whose own faults count
+    ${GetFileName} $Target $FaultName
     Call FaultsBefore
   ${EndIf}
   ${If} $Quiet == ""
@@ -227,6 +227,10 @@ Section
   ${If} $Log != ""
   ${AndIf} $Append == ""
     Call FinishLog
+  ${EndIf}
+  ${If} $Caller == "bundle"
+    SetErrorLevel $Code
+    Quit
   ${EndIf}
   StrCpy $0 $Code
   Call End
