@@ -219,7 +219,7 @@ def _unreadable(names: set[str], host: Mapping[str, Any]) -> str:
     items = host.get("unreadable")
     reasons = []
     for item in items if isinstance(items, list) else []:
-        if isinstance(item, Mapping) and str(item.get("what", "")).split(":")[0] in names:
+        if isinstance(item, Mapping) and str(item.get("what", "")).partition(":")[0] in names:
             reasons.append(f"{item['what']} cannot be read: {item.get('reason', 'no reason given')}")
     return "; ".join(reasons)
 

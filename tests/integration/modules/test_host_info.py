@@ -86,6 +86,24 @@ def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
         {"path": settings, "name": "ProxyEnable", "type": "dword", "data": 1},
         {"path": settings, "name": "ProxyServer", "data": "proxy.contoso.com:8080"},
         {"path": r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector", "name": "ProxyAddress", "data": "http://p:1"},
+        {"path": r"HKLM:\SOFTWARE\Microsoft\MSDRM\ServiceLocation\Activation", "name": "", "data": "http://c/_wmcs"},
+        {
+            "path": r"HKLM:\SYSTEM\CurrentControlSet\Control\Terminal Server",
+            "name": "TSAppCompat",
+            "type": "dword",
+            "data": 1,
+        },
+        {
+            "path": r"HKLM:\SOFTWARE\Microsoft\Office\ClickToRun\Configuration",
+            "name": "ProductReleaseIds",
+            "data": "O365ProPlusRetail",
+        },
+        {"path": r"HKLM:\SOFTWARE\Citrix\VirtualDesktopAgent", "name": "ListOfDDCs", "data": "broker.contoso.com"},
+        {
+            "path": r"HKLM:\SYSTEM\CurrentControlSet\Services\CtxUvi",
+            "name": "UviProcessExcludes",
+            "data": "winword.exe;excel.exe;",
+        },
     ]
     values = [{**value, "data": value.get("data", "1")} for value in values]
     run = playbook.run(
@@ -113,5 +131,12 @@ def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
     ]
     assert {"source": "machine", "url": "http://pac.contoso.com/proxy.pac"} in seen["proxy"]["pac"]
     assert seen["proxy"]["machine"]["server"] == "proxy.contoso.com:8080"
+    assert [(item["address"], item["cloud"]) for item in seen["redirections"]] == [("http://c/_wmcs", False)]
+    assert seen["remote_desktop"]["session_host"]
+    assert [item["name"] for item in seen["office"]] == ["O365ProPlusRetail"]
+    assert seen["citrix"]["excluded_processes"] == ["winword.exe", "excel.exe"]
+    assert seen["citrix"]["hooked_processes"] == ["outlook.exe", "powerpnt.exe", "msip.app.exe", "msip.viewer.exe"]
     after, before = run.task("after", host)["host"], run.task("before", host)["host"]
+    for fact in ("redirections", "remote_desktop", "office", "citrix"):
+        assert after[fact] == before[fact] != seen[fact]
     assert after["msip"] == before["msip"] and after["products"] == before["products"] == []
