@@ -5,8 +5,8 @@ if (-not $busy) {
     # no -File: a policy may want scripts to be signed
     $line = "$env:SystemRoot\System32\WindowsPowerShell\v1.0\powershell.exe -NoProfile -NonInteractive " +
         "-Command [ScriptBlock]::Create([IO.File]::ReadAllText('$file')).Invoke()"
-    Invoke-Schtasks /Create /F /TN $task /RU SYSTEM /SC ONCE /ST 00:00 /TR $line
-    Invoke-Schtasks /Run /TN $task
+    $null = Invoke-Schtasks /Create /F /TN $task /RU SYSTEM /SC ONCE /ST 00:00 /TR $line
+    $null = Invoke-Schtasks /Run /TN $task
     $end = [DateTime]::UtcNow.AddSeconds(60)
     while (-not ([IO.File]::Exists("$folder\running") -or [IO.File]::Exists("$folder\result"))) {
         if ([DateTime]::UtcNow -gt $end) { throw "The scheduled task $task was told to run and did not start within 60 s." }

@@ -9,4 +9,5 @@ function Invoke-Schtasks {
     $ErrorActionPreference = 'Continue' # what a program writes to its error stream is no exception
     $output = & "$env:SystemRoot\System32\schtasks.exe" @args 2>&1 | Out-String
     if ($LASTEXITCODE) { throw "schtasks.exe $($args -join ' ') ended with ${LASTEXITCODE}: $output" }
+    $output
 }

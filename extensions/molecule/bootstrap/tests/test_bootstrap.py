@@ -17,9 +17,9 @@ runner = AnsibleRunner(str(INVENTORY))
 HOSTS = ["bare-2012", "bare-2012r2"]
 
 
-def module(name: str, module_name: str, **arguments: Any) -> dict[str, Any]:
+def module(host_name: str, module_name: str, /, **arguments: Any) -> dict[str, Any]:
     """The result of a module of ansible.windows, which runs with PowerShell 5.1 only."""
-    host = testinfra.get_host(f"ansible://{name}?ansible_inventory={quote(str(INVENTORY))}")
+    host = testinfra.get_host(f"ansible://{host_name}?ansible_inventory={quote(str(INVENTORY))}")
     result: dict[str, Any] = host.ansible(f"ansible.windows.{module_name}", json.dumps(arguments), check=False)
     return result
 
@@ -52,5 +52,5 @@ def test_nothing_is_left_behind(name: str) -> None:
     variables = runner.get_variables(name)
     login = f"{quote(variables['ansible_user'])}:{quote(variables['winfleet_password'])}"
     host: Host = testinfra.get_host(f"winrm://{login}@{variables['ansible_host']}:5985?no_ssl=true")
-    assert "File not found" in host.check_output(r"cmd.exe /c dir C:\Windows\infoprotect-bootstrap")
+    assert "File not found" in host.run(r"cmd.exe /c dir C:\Windows\infoprotect-bootstrap").stdout
     assert "cannot find" in host.run("schtasks.exe /query /tn infoprotect-aip-bootstrap").stdout
