@@ -47,22 +47,26 @@ notes:
 options:
   src:
     description:
-      - The installer on the controller, MSI or EXE; a relative path is looked for in C(files) of the role or playbook.
+      - The installer on the controller, MSI or EXE; a relative path is looked for in C(files) of the role or
+        playbook.
       - It is copied only to a host that needs it, and removed there afterwards.
       - Exclusive with O(path).
     type: str
   path:
     description:
-      - The installer on the host, on a share (C(\\server\share\file)) or at a URL that starts with C(https://) or C(http://).
-      - A session of WinRM cannot sign in to other hosts, so that a share needs O(share_username) unless it is open to the computer's account.
-      - It is brought into a folder that only administrators can write, checked there and run from there. A download lands whole or not at all.
+      - The installer on the host, on a share (C(\\server\share\file)) or at a URL that starts with C(https://)
+        or C(http://).
+      - A session of WinRM cannot sign in to other hosts, so that a share needs O(share_username) unless it is
+        open to the computer's account.
+      - It is brought into a folder that only administrators can write, checked there and run from there. A
+        download lands whole or not at all.
       - Exclusive with O(src).
     type: str
   checksum:
     description:
       - The SHA-256 checksum of the installer, 64 hexadecimal digits. Another file is refused.
-      - Microsoft replaces the file at an address by a newer one. So a checksum belongs to a copy that you keep yourself; for Microsoft's own
-        addresses rely on the version and the signature.
+      - Microsoft replaces the file at an address by a newer one. So a checksum belongs to a copy that you keep
+        yourself; for Microsoft's own addresses rely on the version and the signature.
     type: str
   validate_signature:
     description:
@@ -77,7 +81,8 @@ options:
     default: Microsoft Corporation
   arguments:
     description:
-      - More arguments for the installer, as they stand on its command line. They are visible in the list of processes and must hold no secret.
+      - More arguments for the installer, as they stand on its command line. They are visible in the list of
+        processes and must hold no secret.
     type: list
     elements: str
     default: []
@@ -93,7 +98,8 @@ options:
     default: 3600
   busy_timeout:
     description:
-      - Seconds to wait for another installation on the host to end, of this collection or of Windows Installer (exit code 1618).
+      - Seconds to wait for another installation on the host to end, of this collection or of Windows Installer
+        (exit code 1618).
     type: int
     default: 600
   share_username:
@@ -106,7 +112,8 @@ options:
     type: str
   reboot:
     description:
-      - Whether the host is restarted when this task has changed something that needs it. Otherwise RV(reboot_required) says so.
+      - Whether the host is restarted when this task has changed something that needs it. Otherwise
+        RV(reboot_required) says so.
     type: bool
     default: false
   reboot_timeout:
@@ -115,8 +122,9 @@ options:
     type: int
     default: 600
 notes:
-  - Exit codes 0, 3010 (a restart is due) and 1641 (the installer restarts the host) are success. On 1618 the installer is started again until
-    O(busy_timeout) is over. Any other is an error with its meaning and the last lines of the log.
+  - Exit codes 0, 3010 (a restart is due) and 1641 (the installer restarts the host) are success. On 1618 the
+    installer is started again until O(busy_timeout) is over. Any other is an error with its meaning and the last
+    lines of the log.
   - Two runs at once on a host install one after the other.
   - Does not support C(async).
 """

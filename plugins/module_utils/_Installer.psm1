@@ -516,8 +516,13 @@ function ConvertTo-ExitCode {
 function Format-LogTail {
     param ([string]$Path)
 
-    $tail = Get-LogTail -Path $Path
-    if ($tail) { "The log $Path on the host says:`n$tail" } else { "It left no log ($Path)." }
+    # A bundle keeps the log of the MSI within it beside its own, as name_000_package.log, and that one says why.
+    $pattern = "$([Path]::GetFileNameWithoutExtension($Path))_???_*.log"
+    $folder = [Path]::GetDirectoryName($Path)
+    $inner = if ([Directory]::Exists($folder)) { [Directory]::GetFiles($folder, $pattern) | Sort-Object | Select-Object -Last 1 }
+    $log = if ($inner) { $inner } else { $Path }
+    $tail = Get-LogTail -Path $log
+    if ($tail) { "The log $log on the host says:`n$tail" } else { "It left no log ($log)." }
 }
 
 function Lock-Installation {

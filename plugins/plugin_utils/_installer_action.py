@@ -28,7 +28,7 @@ class InstallerAction(ActionBase):
         self._supports_check_mode = True
         result: Result = super().run(None, task_vars)
         if self._task.async_val:
-            raise AnsibleActionFail("async is not supported: the installer's own time limits are timeout and busy_timeout")
+            raise AnsibleActionFail("async is not supported: timeout and busy_timeout limit the installer")
         arguments = self._task.args
         module = self._module(arguments, task_vars)
         if not module.get("failed") and module.get("installer_needed") and arguments.get("src"):

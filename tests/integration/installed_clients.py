@@ -1,4 +1,4 @@
-"""The stand-ins of the client on emulated hosts: bringing a host to one of them, and what the list of installed programs has then.
+"""The stand-ins of the client on emulated hosts: bringing a host to one, and what the list of installed programs has.
 
 None of it uses the collection.
 """
@@ -32,7 +32,8 @@ foreach ($line in $quiet) {
     $null = $line -match '^"([^"]+)" (.*)$'
     Start-Process -FilePath $Matches[1] -ArgumentList $Matches[2] -Wait
 }
-foreach ($item in $items | Where-Object { $_.GetValue('WindowsInstaller') -eq 1 -and (Test-Path -LiteralPath $_.PSPath) }) {
+$packages = $items | Where-Object { (Test-Path -LiteralPath $_.PSPath) -and $_.GetValue('WindowsInstaller') -eq 1 }
+foreach ($item in $packages) {
     Start-Process -FilePath msiexec.exe -ArgumentList "/x $($item.PSChildName) /qn" -Wait
 }
 if ($Install) {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import runpy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,36 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-# role -> its domain of desired_state, the prefix of its variables, and names that differ from prefix + option
-ROLES = {
-    "aip_tls": ("tls", "aip_tls_", {}),
-    "aip_client": ("client_settings", "aip_client_", {"state": "settings_state", "names": "settings_names"}),
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain of desired_state and the role that has its variables.
+
+    Attributes:
+        renamed: option -> variable without the prefix, where that is not the option's name.
+        file: of the role's tasks, the one that calls the domain's module.
+    """
+
+    role: str
+    prefix: str
+    renamed: dict[str, str] = field(default_factory=dict)
+    file: str = "main"
+
+    def variable(self, option: str) -> str:
+        return self.prefix + self.renamed.get(option, option)
+
+
+DOMAINS = {
+    "tls": Domain("aip_tls", "aip_tls_"),
+    "client": Domain("aip_client", "aip_client_", file="install"),
+    "client_settings": Domain("aip_client", "aip_client_", {"state": "settings_state", "names": "settings_names"}),
 }
+ROLES = ("aip_tls", "aip_client")
+# what an installation has beside the options of the domain: module -> prefix of the role's variables
+INSTALLERS = {"client": "aip_client_", "dotnet_framework": "aip_client_dotnet_"}
+# restarts are one variable for all; an installation of the role logs where the collection logs
+NO_VARIABLES = {"reboot", "reboot_timeout", "log_path", "timeout", "busy_timeout", "arguments", "publisher"}
 COMMON = {"aip_reboot"}
 
 
@@ -30,33 +57,81 @@ def options(domain: str) -> dict[str, Any]:
     return load(f"plugins/modules/{domain}.yml")["DOCUMENTATION"]["options"]
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_every_option_is_a_variable_of_the_role(role: str) -> None:
-    domain, prefix, renamed = ROLES[role]
-    expected = {prefix + renamed.get(option, option): spec for option, spec in options(domain).items()}
-    found = {name: spec for name, spec in specs(role).items() if name not in COMMON}
-    assert found.keys() == expected.keys()
-    for name, spec in found.items():
-        for key in ("type", "elements", "choices"):
-            assert spec.get(key) == expected[name].get(key), f"{name}: {key}"
+def installer_options() -> dict[str, Any]:
+    fragments = runpy.run_path(str(ROOT / "plugins/doc_fragments/windows.py"))["ModuleDocFragment"]
+    return yaml.safe_load(fragments.INSTALLER)["options"]
+
+
+def same(found: dict[str, Any], expected: dict[str, Any], *keys: str) -> bool:
+    return all(found.get(key) == expected.get(key) for key in ("type", "elements", "choices", *keys))
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_every_option_is_a_variable_of_the_role(domain: str) -> None:
+    variables = specs(DOMAINS[domain].role)
+    for option, spec in options(domain).items():
+        name = DOMAINS[domain].variable(option)
+        assert name in variables and same(variables[name], spec), name
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_desired_state_and_the_role_pass_every_variable_on(role: str) -> None:
-    domain, prefix, renamed = ROLES[role]
-    wanted = {option: prefix + renamed.get(option, option) for option in options(domain)}
-    tasks = load(f"roles/{role}/tasks/main.yml")[0]["block"]
+def test_every_variable_is_an_option_of_a_module(role: str) -> None:
+    known = {
+        domain.variable(option): spec
+        for name, domain in DOMAINS.items()
+        if domain.role == role
+        for option, spec in options(name).items()
+    }
+    for module, prefix in INSTALLERS.items():
+        known |= {prefix + option: spec for option, spec in (options(module) | installer_options()).items()}
+    for name, spec in specs(role).items():
+        # those for URLs are of ansible.windows' own documentation
+        if name not in COMMON and not re.search(r"_(url|proxy)_", name):
+            assert name in known and same(spec, known[name]), name
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_desired_state_and_the_role_pass_every_variable_on(domain: str) -> None:
+    place = DOMAINS[domain]
+    wanted = {option: place.variable(option) for option in options(domain)}
+    tasks = load(f"roles/{place.role}/tasks/{place.file}.yml")[0]["block"]
     passed = next(task[f"infoprotect.aip.{domain}"] for task in tasks if f"infoprotect.aip.{domain}" in task)
-    for where in (load("roles/aip_inspect/vars/main.yml")["aip_inspect_variables"][domain], passed):
-        assert {option: re.findall(r"\baip_\w+", text)[0] for option, text in where.items()} == wanted
+    asked = load("roles/aip_inspect/vars/main.yml")["aip_inspect_variables"][domain]
+    if domain == "client":
+        # how it is installed means nothing to the look
+        assert asked.keys() == options("desired_state")["client"]["suboptions"].keys()
+        wanted |= {
+            option: place.prefix + option
+            for option in installer_options()
+            if place.prefix + option in specs(place.role)
+        }
+    else:
+        assert asked.keys() == wanted.keys()
+    for option, variable in wanted.items():
+        for where in (asked, passed):
+            if option in where:
+                assert re.findall(r"\baip_\w+", where[option])[0] == variable
+        assert option in passed
 
 
-@pytest.mark.parametrize("domain", [domain for domain, _prefix, _renamed in ROLES.values()])
+@pytest.mark.parametrize("domain", DOMAINS)
 def test_desired_state_has_the_options_of_the_domains_module(domain: str) -> None:
     suboptions = options("desired_state")[domain]["suboptions"]
     for name, spec in options(domain).items():
-        for key in ("type", "elements", "choices", "default"):
-            assert suboptions[name].get(key) == spec.get(key), f"{domain}.{name}: {key}"
+        if name in suboptions or domain != "client":
+            assert same(suboptions[name], spec, "default", "required"), f"{domain}.{name}"
+
+
+@pytest.mark.parametrize("module", INSTALLERS)
+def test_installers_have_the_options_that_are_documented(module: str) -> None:
+    """The spec in the util and the fragment of the documentation, which validate-modules compares only together."""
+    text = (ROOT / "plugins/module_utils/_Installer.psm1").read_text(encoding="utf-8")
+    table = text[text.index("$installerOptions = @{") : text.index("\n}\n")]
+    assert set(re.findall(r"^    (\w+) = @\{", table, re.MULTILINE)) == set(installer_options())
+    tasks = load("roles/aip_client/tasks/install.yml")[0]["block"]
+    passed = next(task[f"infoprotect.aip.{module}"] for task in tasks if f"infoprotect.aip.{module}" in task)
+    left_out = set(installer_options()) - set(passed)
+    assert left_out <= NO_VARIABLES, f"{module}: the role does not pass on {left_out}"
 
 
 @pytest.mark.parametrize("role", ["aip_inspect", "aip_settings", *ROLES])
@@ -67,7 +142,9 @@ def test_readme_names_every_variable(role: str) -> None:
 
 def test_every_group_of_the_playbooks_has_its_domains() -> None:
     groups = load("roles/aip_inspect/vars/main.yml")["aip_inspect_domains_of_group"]
-    for playbook in ("site", "audit", "restore"):
+    for playbook in ("audit", "restore"):
         assert set(load(f"playbooks/{playbook}.yml")[0]["hosts"]) == set(groups), playbook
+    for play in load("playbooks/site.yml"):
+        assert set(play["vars"]["aip_site_groups"]) == set(groups)
     for inventory in ("example", "emulated"):
         assert set(load(f"inventories/{inventory}/hosts.yml")) == set(groups), inventory

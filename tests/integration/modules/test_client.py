@@ -1,7 +1,7 @@
 """client: from each client to each other one, on each Windows version.
 
-A cell: the host is brought to a client by the installer itself, check mode, apply, apply again; the list of installed programs is read
-by reg.exe before and after each. Cells are grouped by host, one ansible-playbook run each.
+A cell: the host is brought to a client by the installer itself, check mode, apply, apply again; reg.exe reads the list
+of installed programs before and after each. Cells are grouped by host, one ansible-playbook run each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WITHOUT_PURVIEW = ("server-2012", "client-2012r2")
 
 @dataclass(frozen=True)
 class Cell:
-    """From a client to another, each by MSI or EXE (its file's extension); `target` None: the client is to be absent."""
+    """From a client to another, each by MSI or EXE; `target` None: it is to be absent."""
 
     start: str | None
     target: str | None

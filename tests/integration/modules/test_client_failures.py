@@ -1,4 +1,4 @@
-"""client when something is wrong: installers that fail, hang or are not what they should be, places that cannot be reached, a lost host."""
+"""client when something is wrong: installers that fail, hang or are others, places out of reach, a lost host."""
 
 from __future__ import annotations
 
@@ -72,15 +72,24 @@ def test_what_is_not_what_it_should_be_is_not_run(
 ) -> None:
     """Each is refused with what was expected; nothing is installed, nothing left behind."""
     good = packages / f"{CURRENT}.msi"
-    zeros = "0" * 64
+    digest, zeros = hashlib.sha256(good.read_bytes()).hexdigest(), "0" * 64
     cases: dict[str, tuple[Json, str]] = {
-        "checksum of src": ({"src": str(good), "checksum": zeros}, f"{hashlib.sha256(good.read_bytes()).hexdigest()}: expected {zeros}"),
+        "checksum of src": ({"src": str(good), "checksum": zeros}, f"{digest}: expected {zeros}"),
         "checksum": ({"path": rf"{SHARE}\{CURRENT}.msi", "checksum": zeros}, f": expected {zeros}"),
-        "no checksum": ({"path": rf"{SHARE}\{CURRENT}.msi", "checksum": "md5:123"}, "expected SHA-256, 64 hexadecimal digits"),
-        "publisher": ({"path": rf"{SHARE}\{CURRENT}-contoso.exe"}, "is signed by 'Contoso Ltd': expected 'Microsoft Corporation'"),
+        "no checksum": (
+            {"path": rf"{SHARE}\{CURRENT}.msi", "checksum": "md5:123"},
+            "expected SHA-256, 64 hexadecimal digits",
+        ),
+        "publisher": (
+            {"path": rf"{SHARE}\{CURRENT}-contoso.exe"},
+            "is signed by 'Contoso Ltd': expected 'Microsoft Corporation'",
+        ),
         "unsigned": ({"path": rf"{SHARE}\{CURRENT}-unsigned.exe"}, "is not valid: NotSigned"),
         "tampered": ({"path": rf"{SHARE}\{CURRENT}-tampered.exe"}, "is not valid: HashMismatch"),
-        "too old": ({"path": rf"{SHARE}\{OLD}.msi", "version": "2.18.26"}, "2.16.73.0: expected version 2.18.26 or later"),
+        "too old": (
+            {"path": rf"{SHARE}\{OLD}.msi", "version": "2.18.26"},
+            "2.16.73.0: expected version 2.18.26 or later",
+        ),
         "not exact": ({"path": rf"{SHARE}\{CURRENT}.exe", "version": "2.17", "exact": True}, "expected version 2.17"),
         "product": ({"path": rf"{SHARE}\{PURVIEW}.exe"}, "Microsoft Purview Information Protection 3.1.310"),
         "choice": ({"path": rf"{SHARE}\{CURRENT}.msi", "powershell_only": True}, "expected an installer of type exe"),
@@ -99,7 +108,7 @@ def test_what_is_not_what_it_should_be_is_not_run(
         "404": ({"path": server.url("missing.msi")}, "404"),
         "nobody": ({"path": "http://127.0.0.1:9/x.msi"}, "http://127.0.0.1:9/x.msi cannot be downloaded: "),
         "both": ({"path": r"C:\x.msi", "src": "x.msi"}, "mutually exclusive: src, path"),
-    }  # fmt: skip
+    }
     tasks = [client(name, **options) for name, (options, _message) in cases.items()]
     done = run(playbook, prepare_task("nothing", None), *tasks, list_task("after"), leftovers_task())
     for name, (_options, message) in cases.items():
@@ -112,9 +121,7 @@ def test_what_is_not_what_it_should_be_is_not_run(
     assert SECRET not in "".join(str(done.task(name, HOST)["msg"]) for name in cases)
 
 
-def test_from_a_url_and_from_the_controller(
-    playbook: AnsiblePlaybook, packages: Path, server: PackageServer
-) -> None:
+def test_from_a_url_and_from_the_controller(playbook: AnsiblePlaybook, packages: Path, server: PackageServer) -> None:
     """What the choices of the operator become, too."""
     stand_in = r"HKLM:\SOFTWARE\WOW6432Node\winfleet\client"
     done = run(

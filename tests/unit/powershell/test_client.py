@@ -51,7 +51,10 @@ UL, PURVIEW, CLASSIC = "unified_labeling", "purview", "classic"
         (case({UL: "2.18.26.0"}, product=UL, version="2.18.26", exact=True), []),
         (case({UL: "2.18.26.0"}, product=UL, version="2.16"), []),
         (case({UL: "2.16.73.0"}, product=UL), []),
-        (case({UL: "2.9.116.0"}, product=UL, version="2.18.26"), ["install unified_labeling [2.9.116.0] [2.18.26 or later]"]),
+        (
+            case({UL: "2.9.116.0"}, product=UL, version="2.18.26"),
+            ["install unified_labeling [2.9.116.0] [2.18.26 or later]"],
+        ),
         (case({UL: ""}, product=UL, version="2.18.26"), ["install unified_labeling [] [2.18.26 or later]"]),
         (
             case({UL: "2.18.26.0"}, product=UL, version="2.16.73", exact=True, allow_downgrade=True),
@@ -80,9 +83,12 @@ UL, PURVIEW, CLASSIC = "unified_labeling", "purview", "classic"
         # away with one, the others stay
         (case({UL: "2.18.26.0"}, product=UL, state="absent"), ["remove unified_labeling [2.18.26.0] []"]),
         (case({UL: "2.18.26.0", PURVIEW: "3.1.310.0"}, product=CLASSIC, state="absent"), []),
-        (case({UL: "2.18.26.0"}, product=UL, state="absent", version="2.19"), ["remove unified_labeling [2.18.26.0] []"]),
+        (
+            case({UL: "2.18.26.0"}, product=UL, state="absent", version="2.19"),
+            ["remove unified_labeling [2.18.26.0] []"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_plan(powershell: PowerShellHost, given: dict[str, Any], expected: list[str]) -> None:
     assert powershell.run(PLAN, given) == expected
 
@@ -90,18 +96,27 @@ def test_plan(powershell: PowerShellHost, given: dict[str, Any], expected: list[
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        (case({}, product=PURVIEW, build=9600), "needs Windows Server 2016 and Windows 10 or later, and this is Windows Server"),
+        (
+            case({}, product=PURVIEW, build=9600),
+            "needs Windows Server 2016 and Windows 10 or later, and this is Windows Server",
+        ),
         (case({}, product=UL, build=7601), "needs Windows Server 2012 and Windows 8 or later"),
         (case({}, product=UL, architecture="ARM64"), "does not run on ARM64"),
-        (case({}, product=UL, release=379893), "needs .NET Framework 4.6.2 or later, and this host has .NET Framework 4.5.2"),
+        (
+            case({}, product=UL, release=379893),
+            "needs .NET Framework 4.6.2 or later, and this host has .NET Framework 4.5.2",
+        ),
         (case({}, product=UL, release=None), "needs .NET Framework 4.6.2 or later, and this host has none"),
-        (case({PURVIEW: "3.1.310.0"}, product=UL), "client 3.1.310.0 is installed, which is newer: expected allow_downgrade to be true"),
+        (
+            case({PURVIEW: "3.1.310.0"}, product=UL),
+            "client 3.1.310.0 is installed, which is newer: expected allow_downgrade to be true",
+        ),
         (
             case({UL: "2.18.26.0"}, product=UL, version="2.16.73", exact=True),
             "client 2.18.26.0 is installed, which is newer: expected allow_downgrade to be true",
         ),
     ],
-)  # fmt: skip
+)
 def test_refused(powershell: PowerShellHost, given: dict[str, Any], reason: str) -> None:
     refused = [line for line in powershell.run(PLAN, given) if line.startswith("refused: ")]
     assert len(refused) == 1
@@ -120,10 +135,13 @@ def test_what_a_host_has_already_is_not_refused(powershell: PowerShellHost) -> N
         (case({}, product=UL, version="latest"), "version is 'latest': expected a version such as 2.0.1"),
         (case({}, product=UL, version="2.x"), "version is '2.x'"),
         (case({}, product=UL, version="-2.1"), "version is '-2.1'"),
-        (case({}, product=UL, version="3.1.310"), "version is 3.1.310: expected one of the unified labeling client, 2.x"),
+        (
+            case({}, product=UL, version="3.1.310"),
+            "version is 3.1.310: expected one of the unified labeling client, 2.x",
+        ),
         (case({}, product=PURVIEW, version="2.18.26"), "version is 2.18.26: expected one of the Purview"),
     ],
-)  # fmt: skip
+)
 def test_options_that_make_no_sense(powershell: PowerShellHost, given: dict[str, Any], message: str) -> None:
     with pytest.raises(PowerShellError) as error:
         powershell.run(PLAN, given)
@@ -147,7 +165,7 @@ def test_options_that_make_no_sense(powershell: PowerShellHost, given: dict[str,
     ],
 )
 def test_versions(powershell: PowerShellHost, text: str | None, version: str | None) -> None:
-    script = "$found = ConvertTo-ProductVersion -Text $case; if ($null -eq $found) { $null } else { \"$found\" }"
+    script = '$found = ConvertTo-ProductVersion -Text $case; if ($null -eq $found) { $null } else { "$found" }'
     assert powershell.run(script, text) == version
 
 
@@ -192,7 +210,12 @@ def test_log_tail(powershell: PowerShellHost, encoding: str, lines: list[str], e
 
 
 def test_a_log_says_first_what_failed_first(powershell: PowerShellHost) -> None:
-    lines = ["the cause", "Action ended: Check. Return value 3.", *["more"] * 30, "Action ended: INSTALL. Return value 3."]
+    lines = [
+        "the cause",
+        "Action ended: Check. Return value 3.",
+        *["more"] * 30,
+        "Action ended: INSTALL. Return value 3.",
+    ]
     (powershell.disk / "unit" / "x.log").write_text("\r\n".join(lines), encoding="utf-16")
     assert powershell.run(r"Get-LogTail -Path C:\unit\x.log").splitlines() == lines[:2]
     assert powershell.run(r"Get-LogTail -Path C:\unit\none.log") == ""
@@ -224,7 +247,12 @@ def test_installers_that_fail(powershell: PowerShellHost, script: str, message: 
 
 @pytest.mark.parametrize(
     ("script", "code", "restart"),
-    [("exit 0", 0, False), ("exit 3010", 3010, True), ("exit 1641", 1641, True), ("exit -2147021886", -2147021886, True)],
+    [
+        ("exit 0", 0, False),
+        ("exit 3010", 3010, True),
+        ("exit 1641", 1641, True),
+        ("exit -2147021886", -2147021886, True),
+    ],
 )
 def test_installers_that_succeed(powershell: PowerShellHost, script: str, code: int, restart: bool) -> None:
     found = powershell.run(run_installer(), {"script": script})
@@ -235,7 +263,7 @@ def run_installer() -> str:
     """PowerShell itself as an installer that ends as the case says."""
     shell = r"C:\windows\system32\WindowsPowerShell\v1.0\powershell.exe"
     return (
-        f"$call = @{{ What = 'doing it'; Path = '{shell}'; LogPath = 'C:\\unit\\no.log'; Timeout = 1; BusyTimeout = 0 }};"
+        f"$call = @{{ What = 'doing it'; Path = '{shell}'; LogPath = 'C:\\unit\\no.log'; Timeout = 1 }};"
         "if ($case.script -notlike 'Start-Sleep*') { $call.Timeout = 60 };"
-        "Invoke-Installer @call -Argument \"-NoProfile -Command $($case.script)\""
+        'Invoke-Installer @call -Argument "-NoProfile -Command $($case.script)"'
     )
