@@ -141,6 +141,22 @@ function Get-Package {
     }
 }
 
+function Clear-Package {
+    <#
+    .SYNOPSIS
+    Removes installers that runs left behind which were cut off. To be called with the lock, so that no other run needs them.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    $folder = Get-OwnFolder -Name packages
+    if ([Directory]::Exists($folder)) {
+        foreach ($old in [Directory]::GetDirectories($folder)) {
+            Remove-Item -LiteralPath $old -Recurse -Force -ErrorAction SilentlyContinue
+        }
+    }
+}
+
 function Remove-Package {
     <#
     .SYNOPSIS
@@ -572,6 +588,7 @@ function Unlock-Installation {
 $export = @{
     Function = @(
         'Assert-FreeSpace'
+        'Clear-Package'
         'Get-InstallerSpec'
         'Get-LogPath'
         'Get-LogTail'

@@ -66,6 +66,7 @@ function Invoke-Setup {
     $lock = Lock-Installation -Timeout $option.busy_timeout
     $package = $null
     try {
+        Clear-Package
         # Another run may have done it meanwhile.
         $plan = & $Setup.Plan $option
         $result.actions = ConvertTo-StepResult -Step $plan.Steps

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from winfleet import programs, registry
@@ -24,10 +25,26 @@ LINKED = {".acm", ".ax", ".cpl", ".dll", ".drv", ".exe", ".msc", ".nls", ".ocx",
 ENVIRONMENT_KEY = r"System\CurrentControlSet\Control\Session Manager\Environment"
 PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\system32\WindowsPowerShell\v1.0"
 
-#: Scripts that a built-in module of the engine loads too. They stand in its manifest, since a function from elsewhere
-#: would only be
-#: found as long as the module itself is not loaded.
-NESTED = {"Microsoft.PowerShell.Security": "Acl.psm1"}
+
+@dataclass(frozen=True)
+class Nested:
+    """What a built-in module of the engine loads, too.
+
+    It stands in its manifest, since a function from elsewhere would only be found as long as the module itself is not
+    loaded.
+
+    Attributes:
+        scripts: beside the manifest.
+        functions: those of the scripts that take the place of a cmdlet.
+    """
+
+    scripts: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+
+
+NESTED = {
+    "Microsoft.PowerShell.Security": Nested(("Acl.psm1", "Signature.psm1"), ("Get-AuthenticodeSignature",)),
+}
 
 
 class PrefixError(Exception):
@@ -107,8 +124,8 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     shutil.copytree(engine, shell, copy_function=_link_or_copy)
     for module in (PACKAGE / "doubles" / "modules").iterdir():
         shutil.copytree(module, shell / "Modules" / module.name, dirs_exist_ok=True)
-    for name, script in NESTED.items():
-        _nest(shell / "Modules" / name / f"{name}.psd1", script)
+    for name, nested in NESTED.items():
+        _nest(shell / "Modules" / name / f"{name}.psd1", nested)
     _place_programs(prefix)
     own = prefix / "drive_c/windows/winfleet"
     own.mkdir(exist_ok=True)
@@ -173,15 +190,22 @@ def _place_programs(prefix: Path) -> None:
         programs.build(double, system / name)
 
 
-def _nest(manifest: Path, script: str) -> None:
+def _nest(manifest: Path, nested: Nested) -> None:
     text = manifest.read_text(encoding="utf-8-sig")
-    changed, count = re.subn(
-        r"(NestedModules\s*=\s*)@?\(?\s*(['\"][\w.]+['\"])\s*\)?", rf"\g<1>@(\g<2>, '{script}')\n", text, count=1
-    )
-    if not count:
-        raise PrefixError(f"{manifest.name} of the engine has no NestedModules")
+    scripts = ", ".join(f"'{script}'" for script in nested.scripts)
+    changes = [
+        (r"(NestedModules\s*=\s*)@?\(?\s*(['\"][\w.]+['\"])\s*\)?", rf"\g<1>@(\g<2>, {scripts})\n"),
+        *((rf",\s*['\"]{function}['\"]", "") for function in nested.functions),
+    ]
+    if nested.functions:
+        functions = ", ".join(f"'{function}'" for function in nested.functions)
+        changes.append((r"FunctionsToExport\s*=\s*@\(\s*\)", f"FunctionsToExport = @({functions})"))
+    for pattern, replacement in changes:
+        text, count = re.subn(pattern, replacement, text, count=1)
+        if not count:
+            raise PrefixError(f"{manifest.name} of the engine is not as expected: nothing in it is like {pattern}")
     manifest.unlink()  # it is a link to the engine's
-    manifest.write_text(changed, encoding="utf-8")
+    manifest.write_text(text, encoding="utf-8")
 
 
 def _run(prefix: Path, command: list[str], what: str, timeout: float) -> None:

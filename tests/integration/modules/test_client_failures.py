@@ -18,7 +18,7 @@ from ..package_server import PackageServer, serve
 HOST = "client-2019"
 CURRENT, OLD = "AzInfoProtection_UL-2.18.26", "AzInfoProtection_UL-2.16.73"
 PURVIEW = "PurviewInfoProtection-3.1.310"
-FAULTS = r"HKLM:\SOFTWARE\winfleet\installers\any"
+FAULTS = r"HKLM:\SOFTWARE\winfleet\installers"
 SECRET = "Not4Anybodys_eyes"
 
 pytestmark = pytest.mark.xdist_group(HOST)
@@ -41,13 +41,12 @@ def client(name: str, **options: object) -> Json:
     return {"name": name, "infoprotect.aip.client": given, "ignore_errors": True, "ignore_unreachable": True}
 
 
-def fault(name: str, **values: str) -> list[Json]:
-    """Tasks that tell all installers what to do."""
-    tasks: list[Json] = [
-        {"name": f"{name}: no fault", "ansible.windows.win_regedit": {"path": FAULTS, "state": "absent"}}
-    ]
+def fault(name: str, file: str = "any", **values: str) -> list[Json]:
+    """Tasks that tell an installer, or all of them, what to do, and nothing else any more."""
+    remove = {"path": FAULTS, "state": "absent", "delete_key": True}
+    tasks: list[Json] = [{"name": f"{name}: no fault", "ansible.windows.win_regedit": remove}]
     for value, data in values.items():
-        options = {"path": FAULTS, "name": value, "data": data, "type": "string"}
+        options = {"path": rf"{FAULTS}\{file}", "name": value, "data": data, "type": "string"}
         tasks.append({"name": f"{name}: {value}", "ansible.windows.win_regedit": options})
     return tasks
 
@@ -56,7 +55,7 @@ def leftovers_task() -> Json:
     """What is left of installers that were brought to the host."""
     script = r"""
     $places = "$env:ProgramData\infoprotect\packages", $env:TEMP
-    , @(Get-ChildItem -Path $places -Recurse -Force -ErrorAction SilentlyContinue |
+    @(Get-ChildItem -Path $places -Recurse -Force -ErrorAction SilentlyContinue |
             Where-Object { $_.Extension -in '.msi', '.exe', '.part', '.cmd' } | ForEach-Object { $_.FullName })
     """
     return {"name": "leftovers", "ansible.windows.win_powershell": {"script": script}}
@@ -123,6 +122,10 @@ def test_what_is_not_what_it_should_be_is_not_run(
 
 def test_from_a_url_and_from_the_controller(playbook: AnsiblePlaybook, packages: Path, server: PackageServer) -> None:
     """What the choices of the operator become, too."""
+    fleet_share = [str(ROOT / "bin/fleet"), "share", "--user", r"CONTOSO\me", "--password", SECRET, HOST]
+    subprocess.run([*fleet_share, r"\\secure\packages", str(packages)], check=True, capture_output=True)
+    account = {"share_username": r"CONTOSO\me", "share_password": SECRET}
+    wrong = account | {"share_password": "x"}
     stand_in = r"HKLM:\SOFTWARE\WOW6432Node\winfleet\client"
     done = run(
         playbook,
@@ -132,10 +135,16 @@ def test_from_a_url_and_from_the_controller(playbook: AnsiblePlaybook, packages:
         {"name": "choices", "ansible.windows.win_reg_stat": {"path": stand_in}},
         client("src", src=str(packages / f"{CURRENT}.msi"), version="2.18.26", telemetry=True),
         list_task("after src"),
+        client("wrong password", product="purview", path=rf"\\secure\packages\{PURVIEW}.msi", **wrong),
+        client("share", product="purview", path=rf"\\secure\packages\{PURVIEW}.msi", **account),
+        list_task("after share"),
         leftovers_task(),
         prepare_task("nothing again", None),
     )
     assert done.task("url", HOST)["changed"] and done.task("src", HOST)["changed"]
+    assert r"the share \\secure\packages cannot be opened as CONTOSO\me" in done.task("wrong password", HOST)["msg"]
+    assert listed(done.task("after share", HOST)) == expected(f"{PURVIEW}.msi")
+    assert SECRET not in done.stdout
     assert listed(done.task("after url", HOST)) == expected(f"{OLD}.exe")
     assert listed(done.task("after src", HOST)) == expected(f"{CURRENT}.msi")
     assert server.asked == [f"{OLD}.exe"]
@@ -144,7 +153,7 @@ def test_from_a_url_and_from_the_controller(playbook: AnsiblePlaybook, packages:
 
 
 def test_installers_that_fail(playbook: AnsiblePlaybook, packages: Path) -> None:
-    exe, msi = rf"{SHARE}\{CURRENT}.exe", rf"{SHARE}\{CURRENT}.msi"
+    exe = rf"{SHARE}\{CURRENT}.exe"
     done = run(
         playbook,
         prepare_task("nothing", None),
@@ -160,18 +169,23 @@ def test_installers_that_fail(playbook: AnsiblePlaybook, packages: Path) -> None
         # half-way: the next run goes on
         *fault("die", die="msi"),
         client("die", path=exe),
+        list_task("after die"),
         *fault("recover"),
         client("recover", path=exe),
-        list_task("after recover"),
         # from 2 to 3, which then fails
-        *fault("upgrade", exit_codes="0,1603"),
-        client("not removed", product="purview", path=rf"{SHARE}\{PURVIEW}.exe"),
-        *fault("upgrade 2"),
+        *fault("upgrade fails", f"{PURVIEW}.exe", exit_codes="1603"),
+        client("upgrade fails", product="purview", path=rf"{SHARE}\{PURVIEW}.exe"),
+        list_task("after upgrade fails"),
         client("upgrade", product="purview", path=rf"{SHARE}\{PURVIEW}.exe"),
         list_task("after upgrade"),
+        # a minor upgrade, which keeps the product code
+        prepare_task("3.2.57", "PurviewInfoProtection-3.2.57.msi"),
+        *fault("busy at first", exit_codes="1618"),
+        client("minor", product="purview", version="3.2.92", path=rf"{SHARE}\PurviewInfoProtection-3.2.92.msi"),
+        list_task("after minor"),
+        *fault("none"),
         prepare_task("nothing again", None),
         leftovers_task(),
-        client("busy for a while", path=msi),
     )
 
     def message(name: str) -> str:
@@ -180,14 +194,30 @@ def test_installers_that_fail(playbook: AnsiblePlaybook, packages: Path) -> None
         return str(result["msg"])
 
     assert "ended with 1603 (a fatal error during the installation)" in message("broken")
-    assert "Return value 3" in message("broken"), "the log's lines that say why are shown"
+    assert "-- Installation failed." in message("broken"), "the log's lines that say why are shown"
     assert r"The log C:\ProgramData\infoprotect\logs" in message("broken")
     assert "On the host is now: none of it" in message("broken")
     assert "ended with 5 (access was denied" in message("refused")
     assert "1618 (another installation is running on the host, also after 1 seconds)" in message("busy")
     assert "did not end within 2 seconds and was ended" in message("hang")
-    assert done.task("broken", HOST)["changed"]
     assert listed(done.task("after all", HOST)) == {}
+
+    assert message("die")
+    assert listed(done.task("after die", HOST)) == dict.fromkeys(expected(f"{CURRENT}.msi"), "2.18.26.0")
+    assert done.task("recover", HOST)["changed"] is False, "its MSI is there: that is the client"
+
+    assert "installing Microsoft Purview Information Protection 3.1.310.0 failed" in message("upgrade fails")
+    assert "On the host is now: none of it. Running this again goes on" in message("upgrade fails")
+    assert done.task("upgrade fails", HOST)["changed"] and done.task("upgrade fails", HOST)["after"] == []
+    assert listed(done.task("after upgrade fails", HOST)) == {}
+    upgrade = done.task("upgrade", HOST)
+    assert [step["action"] for step in upgrade["actions"]] == ["install"]
+    assert listed(done.task("after upgrade", HOST)) == expected(f"{PURVIEW}.exe")
+
+    minor = done.task("minor", HOST)
+    assert minor["changed"] and [installer["exit_code"] for installer in minor["installers"]] == [0]
+    assert listed(done.task("after minor", HOST)) == expected("PurviewInfoProtection-3.2.92.msi")
+    assert done.task("leftovers", HOST)["output"] == []
 
 
 def test_two_runs_at_once_and_another_installation(playbook: AnsiblePlaybook, packages: Path) -> None:
