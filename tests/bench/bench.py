@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from integration.ansible_runner import AnsiblePlaybook, Run  # noqa: E402
+from integration.installed_clients import prepare_task, share_packages  # noqa: E402
 
 TWIN = ROOT / "tests/bench/twin.yml"
 SITE = ROOT / "playbooks/site.yml"
@@ -86,12 +87,14 @@ class Bench:
         return figures, run
 
     def reset(self) -> None:
-        """Windows' defaults."""
-        self.playbook.run([self._play({"name": "defaults", "infoprotect.aip.desired_state": ABSENT})])
+        """Windows' defaults, and no client."""
+        defaults = {"name": "defaults", "infoprotect.aip.desired_state": ABSENT}
+        self.playbook.run([self._play(defaults, prepare_task("no client", None))])
 
     def look_beside_ping(self, rounds: int) -> tuple[float, float]:
         """Median seconds of the module run of win_ping and of the look, taken in turns in one play."""
-        look = {"tls": {}, "client_settings": {"use_default_credentials_in_proxy": True}}
+        client = {"product": "unified_labeling", "version": "2.18.26"}
+        look = {"client": client, "tls": {}, "client_settings": {"use_default_credentials_in_proxy": True}}
         pairs = [
             [
                 {"name": f"ping {number}", "ansible.windows.win_ping": {}},
@@ -142,6 +145,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="also write the report to this file")
     arguments = parser.parse_args()
     bench = Bench(arguments.host)
+    share_packages([arguments.host])
     rows = []
     for what, playbook in (("ansible.windows", TWIN), ("site.yml", SITE)):
         bench.reset()

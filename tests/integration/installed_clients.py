@@ -62,6 +62,13 @@ def prepare_task(name: str, installer: str | None) -> Json:
     return {"name": name, "ansible.windows.win_powershell": options}
 
 
+def release_task(release: int) -> Json:
+    """A task that lets the host have another .NET Framework, by its release number."""
+    path = r"HKLM:\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
+    options = {"path": path, "name": "Release", "data": release, "type": "dword"}
+    return {"name": f".NET Framework {release}", "ansible.windows.win_regedit": options}
+
+
 def list_task(name: str) -> Json:
     """A task that lists the installed programs; `listed` reads its result."""
     return {

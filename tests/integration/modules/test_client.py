@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from ..ansible_runner import AnsiblePlaybook, Json, Run
-from ..installed_clients import SHARE, expected, list_task, listed, prepare_task, share_packages
+from ..installed_clients import SHARE, expected, list_task, listed, prepare_task, release_task, share_packages
 
 OLD, CURRENT = "AzInfoProtection_UL-2.16.73", "AzInfoProtection_UL-2.18.26"
 CLASSIC, PURVIEW = "AzInfoProtection-1.54.59", "PurviewInfoProtection-3.1.310"
@@ -121,12 +121,6 @@ def run_cells(playbook: AnsiblePlaybook, host: str, cells: Sequence[Cell]) -> Ru
         ]
     tasks += [prepare_task("leave nothing", None), release_task(HOSTS[host])]
     return playbook.run([{"name": "cells", "hosts": host, "gather_facts": False, "tasks": tasks}])
-
-
-def release_task(release: int) -> Json:
-    path = r"HKLM:\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
-    options = {"path": path, "name": "Release", "data": release, "type": "dword"}
-    return {"name": ".NET Framework", "ansible.windows.win_regedit": options}
 
 
 def check_cells(run: Run, host: str, cells: Sequence[Cell]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..ansible_runner import ROOT, AnsiblePlaybook
+from ..installed_clients import expected, list_task, listed, prepare_task, release_task, share_packages
 from ..registry_export import Registry, export_task, exported
 
 SITE = ROOT / "playbooks/site.yml"
@@ -19,13 +20,21 @@ CLIENTS = HOSTS[:3]
 PROXY_KEY = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
 PROTOCOLS = r"HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols"
 LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
+DOTNET = "infoprotect.aip.aip_client : Install .NET Framework"
+CLIENT = "infoprotect.aip.aip_client : Install or remove the client"
+APPLY = "infoprotect.aip.aip_settings : Apply the settings"
 
 
 def defaults(playbook: AnsiblePlaybook, hosts: list[str]) -> None:
-    """Give hosts Windows' defaults: none of the values that the collection manages."""
+    """Give hosts Windows' defaults: no client, their own .NET Framework, none of the values that are managed."""
+    share_packages(set(hosts) & set(CLIENTS))
     absent = {"tls": {"state": "absent"}, "client_settings": {"state": "absent"}}
-    task = {"name": "defaults", "infoprotect.aip.desired_state": absent}
-    playbook.run([{"name": "defaults", "hosts": hosts, "gather_facts": False, "tasks": [task]}])
+    tasks = [
+        {"name": "defaults", "infoprotect.aip.desired_state": absent},
+        {**prepare_task("no client", None), "when": "inventory_hostname in groups.aip_clients"},
+        {**release_task(379893), "when": "inventory_hostname == 'client-2012r2'"},
+    ]
+    playbook.run([{"name": "defaults", "hosts": hosts, "gather_facts": False, "tasks": tasks}])
 
 
 @pytest.fixture
@@ -48,6 +57,12 @@ def registry(playbook: AnsiblePlaybook) -> dict[str, Registry]:
     return {host: exported(run.task("export", host)) for host in HOSTS}
 
 
+def installed_clients(playbook: AnsiblePlaybook) -> dict[str, dict[str, str]]:
+    """The clients in the list of installed programs, host by host."""
+    run = playbook.run([{"name": "list", "hosts": CLIENTS, "gather_facts": False, "tasks": [list_task("list")]}])
+    return {host: listed(run.task("list", host)) for host in CLIENTS}
+
+
 @pytest.mark.usefixtures("windows_defaults")
 def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
     before = registry(playbook)
@@ -63,12 +78,15 @@ def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
     second = playbook.run(SITE)
     after = registry(playbook)
     for host in HOSTS:
-        assert first.stats[host]["changed"] == check.stats[host]["changed"] == 1, "--check did not predict the change"
-        assert len(first.module_runs(host)) == 2, "a host that differs costs two module runs"
+        # what is installed comes between the look and the settings
+        installed = {"client-2012r2": [DOTNET, CLIENT]}.get(host, [CLIENT] if host in CLIENTS else [])
+        assert first.stats[host]["changed"] == check.stats[host]["changed"] == 1 + len(installed), "--check is wrong"
+        assert first.module_runs(host) == [LOOK, *installed, APPLY]
         assert second.stats[host]["changed"] == 0
         assert len(second.module_runs(host)) == 1, (
             f"a host that complies costs one module run: {second.module_runs(host)}"
         )
+    assert installed_clients(playbook) == dict.fromkeys(CLIENTS, expected("AzInfoProtection_UL-2.18.26.exe"))
     for host in CLIENTS:
         key = PROXY_KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
         assert after[host][key]["UseDefaultCredentialsInProxy"] == ("dword", 1)
@@ -103,6 +121,8 @@ def test_tags_and_limit(playbook: AnsiblePlaybook) -> None:
     assert [has("client-2016", "TLS 1.0"), has("client-2016", "MSIP")] == [True, False]
     assert [has("client-2019", "TLS 1.0"), has("client-2019", "MSIP")] == [False, True]
     assert [has("client-2012r2", "TLS 1.0"), has("client-2012r2", "MSIP")] == [False, True], "--skip-tags tls"
+    found = {host: bool(clients) for host, clients in installed_clients(playbook).items()}
+    assert found == {"client-2016": False, "client-2019": True, "client-2012r2": True}
     for host in set(HOSTS) - set(CLIENTS):
         assert not has(host, "TLS 1.0") and not has(host, "MSIP"), f"{host} was not in the limit"
 
@@ -134,8 +154,9 @@ def test_a_host_without_powershell_5_1(playbook: AnsiblePlaybook, tmp_path: Path
     audit = playbook.run(AUDIT, *only)
     assert "PowerShell 5.1 is needed" in audit.task("List what differs, and notes", "legacy-2012")["msg"]
     site = playbook.run(SITE, *only, expect=2)
-    stop = site.task("infoprotect.aip.aip_settings : Stop when the host cannot be managed", "legacy-2012")
-    assert stop["failed"] and "PowerShell 5.1 is needed" in stop["msg"]
+    stop = "infoprotect.aip.aip_preflight : Stop the run before anything is changed"
+    assert "aip_bootstrap" in site.task(stop, "legacy-2012")["msg"]
+    assert site.module_runs("legacy-2012") == [LOOK]
 
 
 def test_aip_client_without_variables_does_nothing(playbook: AnsiblePlaybook) -> None:

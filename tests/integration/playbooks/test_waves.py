@@ -1,0 +1,72 @@
+"""aip_waves of site.yml and clients.yml: rings and sizes, and where the rollout stops."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
+
+CLIENTS = ROOT / "playbooks/clients.yml"
+HOSTS = ("client-2012r2", "client-2016", "client-2019")
+LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
+DONE = "infoprotect.aip.aip_settings : Say what was done"
+RINGS = """
+ring_pilot: {hosts: {client-2019: }}
+ring_broad: {hosts: {client-2016: , connector-1: }}
+"""
+
+
+@pytest.fixture
+def rings(tmp_path: Path) -> str:
+    inventory = tmp_path / "rings.yml"
+    inventory.write_text(RINGS, encoding="utf-8")
+    return f"--inventory={inventory}"
+
+
+def turns(run: Run) -> list[str]:
+    """The hosts whose turn came, in order."""
+    return [host for task, host, _result in run.results if task == "Note that the host's turn has come"]
+
+
+def test_waves(playbook: AnsiblePlaybook, rings: str) -> None:
+    """Settings alone, in check mode: what counts is whose turn comes when."""
+    only = "--tags", "tls", "--check"
+    by_ring = playbook.run(CLIENTS, rings, *only, extra_vars={"aip_waves": ["ring_pilot", "ring_broad"]})
+    assert turns(by_ring) == ["client-2019", "client-2016"], "connector-1 is no client, client-2012r2 in no ring"
+    assert all(LOOK in by_ring.module_runs(host) for host in HOSTS), "all are looked at"
+    limited = playbook.run(CLIENTS, rings, *only, "--limit=client-2016", extra_vars={"aip_waves": ["ring_broad"]})
+    assert turns(limited) == ["client-2016"]
+    by_size = playbook.run(CLIENTS, *only, extra_vars={"aip_waves": [1, "100%"]})
+    assert turns(by_size) == list(HOSTS)
+    assert all(by_size.task(DONE, host) for host in HOSTS)
+
+
+def test_the_rollout_stops_after_a_wave_in_which_a_host_was_lost(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """The other host of its wave is finished; the next wave begins only when that much is tolerated."""
+    inventory = tmp_path / "rings.yml"
+    rings = {"ring_pilot": ("client-2019", "client-2012r2"), "ring_broad": ("client-2016",)}
+    groups = {ring: {"hosts": dict.fromkeys(hosts)} for ring, hosts in rings.items()}
+    inventory.write_text(yaml.safe_dump(groups), encoding="utf-8")
+    tls: Json = {"infoprotect.aip.tls": {"state": "absent"}}
+    defaults = [{"name": "defaults", "hosts": list(HOSTS), "gather_facts": False, "tasks": [{"name": "tls", **tls}]}]
+    fault = [str(ROOT / "bin/fleet"), "fault", "client-2019"]
+    waves = {"aip_waves": list(rings)}
+    call = CLIENTS, f"--inventory={inventory}", "--tags", "tls"
+    playbook.run(defaults)
+    subprocess.run([*fault, "deny_key", r"argument=HKLM:\SOFTWARE\Microsoft\.NETFramework\v4.0.30319"], check=True)
+    try:
+        stopped = playbook.run(*call, extra_vars=waves, expect=2)
+        tolerated = playbook.run(*call, extra_vars=waves | {"aip_waves_lost": 1}, expect=2)
+    finally:
+        subprocess.run([*fault, "clear"], check=True)
+        playbook.run(defaults)
+    assert sorted(turns(stopped)) == ["client-2012r2", "client-2019"]
+    assert "The rollout stops after this wave: client-2019 failed" in stopped.stdout
+    assert stopped.stats["client-2012r2"]["changed"] == 1
+    assert stopped.module_runs("client-2016") == [LOOK]
+    assert turns(tolerated)[-1] == "client-2016"
+    assert tolerated.stats["client-2016"]["changed"] == 1
