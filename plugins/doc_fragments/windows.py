@@ -110,6 +110,41 @@ options:
     description:
       - The password of O(share_username).
     type: str
+  url_username:
+    description:
+      - The account for the URL in O(path).
+    type: str
+  url_password:
+    description:
+      - The password of O(url_username).
+    type: str
+  url_timeout:
+    description:
+      - Seconds to wait for the web server to answer.
+    type: int
+    default: 30
+  validate_certs:
+    description:
+      - Whether the certificate of the web server has to be valid.
+    type: bool
+    default: true
+  use_proxy:
+    description:
+      - Whether the proxy of the host's settings is used, when O(proxy_url) is not given.
+    type: bool
+    default: true
+  proxy_url:
+    description:
+      - The proxy for the download.
+    type: str
+  proxy_username:
+    description:
+      - The account for the proxy.
+    type: str
+  proxy_password:
+    description:
+      - The password of O(proxy_username).
+    type: str
   reboot:
     description:
       - Whether the host is restarted when this task has changed something that needs it. Otherwise

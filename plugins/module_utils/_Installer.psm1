@@ -30,6 +30,14 @@ $installerOptions = @{
     busy_timeout = @{ type = 'int'; default = 600 }
     share_username = @{ type = 'str' }
     share_password = @{ type = 'str'; no_log = $true }
+    url_username = @{ type = 'str' }
+    url_password = @{ type = 'str'; no_log = $true }
+    url_timeout = @{ type = 'int'; default = 30 }
+    validate_certs = @{ type = 'bool'; default = $true }
+    use_proxy = @{ type = 'bool'; default = $true }
+    proxy_url = @{ type = 'str' }
+    proxy_username = @{ type = 'str' }
+    proxy_password = @{ type = 'str'; no_log = $true }
     reboot = @{ type = 'bool'; default = $false }
     reboot_timeout = @{ type = 'int'; default = 600 }
 }
@@ -69,7 +77,11 @@ function Get-InstallerSpec {
     @{
         options = $installerOptions
         mutually_exclusive = , @('src', 'path')
-        required_together = , @('share_username', 'share_password')
+        required_together = @(
+            @('share_username', 'share_password'),
+            @('url_username', 'url_password'),
+            @('proxy_username', 'proxy_password')
+        )
     }
 }
 
@@ -82,7 +94,7 @@ function Get-Package {
     path (on the host, \\server\share or http(s)://), checksum, validate_signature, publisher, share_username, share_password.
 
     .PARAMETER Module
-    The module, for its options of web requests.
+    The module, for its options url_* and proxy_*, which Get-AnsibleWindowsWebRequest reads.
 
     .OUTPUTS
     An object with Path, Folder, Type (msi or exe), Name (of the product), Version (text, or $null) and ProductCode (of an MSI).

@@ -6,7 +6,6 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
-#AnsibleRequires -PowerShell ansible_collections.ansible.windows.plugins.module_utils.WebRequest
 #AnsibleRequires -PowerShell ..module_utils._ClientSetup
 #AnsibleRequires -PowerShell ..module_utils._Installer
 
@@ -22,7 +21,7 @@ $spec = @{
     }
     supports_check_mode = $true
 }
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @((Get-InstallerSpec), (Get-AnsibleWindowsWebRequestSpec)))
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpec))
 
 $failure = $null
 try {

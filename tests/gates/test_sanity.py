@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import ansible_collections
 from ansible_test._internal.python_requirements import get_venv_packages
 
 from .tools import CACHE, GATES, TOOLS, passes, run
@@ -35,7 +36,7 @@ runpy.run_module("pip", run_name="__main__")
 
 
 def built_collection() -> Path:
-    """What ansible-galaxy packs, where ansible-test wants it, as a git repository."""
+    """What ansible-galaxy packs, where ansible-test wants it, as a git repository, with the collection that it uses."""
     folder = CACHE / "sanity" / "ansible_collections" / "infoprotect" / "aip"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -43,6 +44,10 @@ def built_collection() -> Path:
     (archive,) = CACHE.glob("infoprotect-aip-*.tar.gz")
     passes("tar", "-xf", archive, "-C", folder)
     archive.unlink()
+    windows = folder.parents[1] / "ansible" / "windows"
+    windows.parent.mkdir(exist_ok=True)
+    if not windows.exists():
+        windows.symlink_to(Path(ansible_collections.__path__[0], "ansible", "windows"))
     passes("git", "init", "--quiet", cwd=folder)
     passes("git", "add", "--all", cwd=folder)
     return folder

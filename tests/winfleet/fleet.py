@@ -198,6 +198,16 @@ class Fleet:
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings))
         file.chmod(0o600)
+        try:
+            self._boot(folder, lock)
+        except FleetError as error:
+            # Wine fails to start now and then, on a machine that is busy
+            self.say(f"{error}; once more")
+            self._boot(folder, lock)
+        self.say(f"{folder.name}: up on {settings['identity']['address']} after {time.monotonic() - began:.1f} s")
+
+    def _boot(self, folder: Path, lock: int) -> None:
+        """Start the supervisor of a host and wait until the host is up."""
         (folder / "error").unlink(missing_ok=True)
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -219,7 +229,6 @@ class Fleet:
                 self._stop(folder, quiet=True)
                 raise FleetError(f"{folder.name} did not start: {reason}")
             time.sleep(0.1)
-        self.say(f"{folder.name}: up on {settings['identity']['address']} after {time.monotonic() - began:.1f} s")
 
     @staticmethod
     def _phase(folder: Path) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ..ansible_runner import ROOT, AnsiblePlaybook
-from ..installed_clients import expected, list_task, listed, prepare_task, release_task, share_packages
+from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook
+from ..installed_clients import expected, list_task, listed
 from ..registry_export import Registry, export_task, exported
 
 SITE = ROOT / "playbooks/site.yml"
@@ -25,24 +25,20 @@ CLIENT = "infoprotect.aip.aip_client : Install or remove the client"
 APPLY = "infoprotect.aip.aip_settings : Apply the settings"
 
 
-def defaults(playbook: AnsiblePlaybook, hosts: list[str]) -> None:
-    """Give hosts Windows' defaults: no client, their own .NET Framework, none of the values that are managed."""
-    share_packages(set(hosts) & set(CLIENTS))
-    absent = {"tls": {"state": "absent"}, "client_settings": {"state": "absent"}}
-    tasks = [
-        {"name": "defaults", "infoprotect.aip.desired_state": absent},
-        {**prepare_task("no client", None), "when": "inventory_hostname in groups.aip_clients"},
-        {**release_task(379893), "when": "inventory_hostname == 'client-2012r2'"},
-    ]
-    playbook.run([{"name": "defaults", "hosts": hosts, "gather_facts": False, "tasks": tasks}])
+def reset(*hosts: str) -> None:
+    """Give hosts the state that they had when they were new."""
+    inventories = [f"--inventory={inventory}" for inventory in INVENTORIES]
+    command = [str(ROOT / "bin/fleet"), *inventories, "reset", *hosts]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
-def windows_defaults(playbook: AnsiblePlaybook) -> Iterator[None]:
-    """Every host starts, and is left, with Windows' defaults."""
-    defaults(playbook, HOSTS)
+def new_hosts() -> Iterator[None]:
+    """Every host is new before and after."""
+    reset(*HOSTS)
     yield
-    defaults(playbook, HOSTS)
+    reset(*HOSTS)
 
 
 def registry(playbook: AnsiblePlaybook) -> dict[str, Registry]:
@@ -63,7 +59,7 @@ def installed_clients(playbook: AnsiblePlaybook) -> dict[str, dict[str, str]]:
     return {host: listed(run.task("list", host)) for host in CLIENTS}
 
 
-@pytest.mark.usefixtures("windows_defaults")
+@pytest.mark.usefixtures("new_hosts")
 def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
     before = registry(playbook)
     check = playbook.run(SITE, "--check", "--diff")
@@ -106,7 +102,7 @@ def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
     assert registry(playbook) == before, "restore.yml did not bring back what was there"
 
 
-@pytest.mark.usefixtures("windows_defaults")
+@pytest.mark.usefixtures("new_hosts")
 def test_tags_and_limit(playbook: AnsiblePlaybook) -> None:
     tls = playbook.run(SITE, "--tags", "tls", "--limit", "client-2016")
     assert set(tls.stats) == {"client-2016"}
@@ -133,12 +129,9 @@ def test_reboot_once(playbook: AnsiblePlaybook) -> None:
     roles = ["infoprotect.aip.aip_settings"]
     plays = [{"name": "site", "hosts": "connector-1", "gather_facts": False, "roles": roles, "post_tasks": [show]}]
     restart = "infoprotect.aip.aip_settings : Restart the host"
-    defaults(playbook, ["connector-1"])
-    try:
-        first = playbook.run(plays, extra_vars={"aip_reboot": True})
-        second = playbook.run(plays, extra_vars={"aip_reboot": True})
-    finally:
-        defaults(playbook, ["connector-1"])
+    first = playbook.run(plays, extra_vars={"aip_reboot": True})
+    second = playbook.run(plays, extra_vars={"aip_reboot": True})
+    reset("connector-1")
     assert first.task(restart, "connector-1")["rebooted"]
     assert second.stats["connector-1"]["changed"] == 0
     assert second.task(restart, "connector-1")["skipped"]
@@ -165,21 +158,18 @@ def test_aip_client_without_variables_does_nothing(playbook: AnsiblePlaybook) ->
 
 
 @pytest.mark.parametrize(
-    ("role", "variables"),
-    [
-        ("aip_tls", {"aip_tls_minimum": "1.2"}),
-        ("aip_client", {"aip_client_use_default_credentials_in_proxy": True}),
-        ("aip_settings", {}),
-    ],
+    ("role", "changed"),
+    # aip_client and aip_settings: the client, then the settings
+    [("aip_tls", 1), ("aip_client", 2), ("aip_settings", 2)],
 )
-def test_a_role_alone(playbook: AnsiblePlaybook, role: str, variables: dict[str, object]) -> None:
+def test_a_role_alone(playbook: AnsiblePlaybook, role: str, changed: int) -> None:
     plays = [{"name": role, "hosts": "client-2016", "gather_facts": False, "roles": [f"infoprotect.aip.{role}"]}]
-    defaults(playbook, ["client-2016"])
-    check = playbook.run(plays, "--check", extra_vars=variables)
-    first = playbook.run(plays, extra_vars=variables)
-    second = playbook.run(plays, extra_vars=variables)
-    defaults(playbook, ["client-2016"])
-    assert check.stats["client-2016"]["changed"] == first.stats["client-2016"]["changed"] == 1
+    reset("client-2016")
+    check = playbook.run(plays, "--check")
+    first = playbook.run(plays)
+    second = playbook.run(plays)
+    reset("client-2016")
+    assert check.stats["client-2016"]["changed"] == first.stats["client-2016"]["changed"] == changed
     assert second.stats["client-2016"]["changed"] == 0
 
 
