@@ -19,6 +19,14 @@ INVENTORIES = (ROOT / "inventories/emulated", ROOT / "tests/integration/inventor
 Json = dict[str, Any]
 
 
+def reset_hosts(*hosts: str) -> None:
+    """Give emulated hosts the state that they had when they were new."""
+    inventories = [f"--inventory={inventory}" for inventory in INVENTORIES]
+    command = [str(ROOT / "bin/fleet"), *inventories, "reset", *hosts]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @dataclass(frozen=True)
 class Run:
     """One ansible-playbook run: `rc`, the raw output, and the result of each task for each host, in order."""

@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 import yaml
+from winfleet import vendor
 
-from ..ansible_runner import ROOT, AnsiblePlaybook
+from ..ansible_runner import ROOT, AnsiblePlaybook, reset_hosts
+from ..installed_clients import prepare_task, share_packages
 from ..registry_export import export_task, exported
 
 HOST = "connector-2"
+# Its own .NET Framework is old enough to get the one of the example.
+HOSTS = {"dotnet_framework": "client-2016"}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
+# The files that the examples name, beside the playbook and on a share -> stand-ins of them
+INSTALLERS = {
+    "AzInfoProtection_UL.exe": "AzInfoProtection_UL-2.18.26.exe",
+    "PurviewInfoProtection.exe": "PurviewInfoProtection-3.1.310.exe",
+    "NDP472-KB4054530-x86-x64-AllOS-ENU.exe": "NDP472-KB4054530-x86-x64-AllOS-ENU.exe",
+}
 KEYS = [
     r"HKLM\SOFTWARE\Contoso",
     r"HKLM\SOFTWARE\WOW6432Node\Contoso",
@@ -20,16 +30,32 @@ KEYS = [
     r"HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols",
 ]
 
-pytestmark = pytest.mark.xdist_group(HOST)
+
+def on_its_host(module: str) -> object:
+    return pytest.param(module, marks=pytest.mark.xdist_group(HOSTS.get(module, HOST)))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_examples(playbook: AnsiblePlaybook, module: str) -> None:
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A playbook's folder of files, which the hosts have as a share, too."""
+    folder = tmp_path_factory.mktemp("playbook") / "files"
+    folder.mkdir()
+    for name, installer in INSTALLERS.items():
+        (folder / name).symlink_to(vendor.packages()[installer])
+    return folder
+
+
+@pytest.mark.parametrize("module", [on_its_host(module) for module in MODULES])
+def test_examples(playbook: AnsiblePlaybook, files: Path, module: str) -> None:
+    host = HOSTS.get(module, HOST)
+    share_packages([host], files)
     documentation = yaml.safe_load(Path(ROOT, f"plugins/modules/{module}.yml").read_text(encoding="utf-8"))
     examples = yaml.safe_load(documentation["EXAMPLES"])
     assert any(f"infoprotect.aip.{module}" in example for example in examples)
     # a restart is somebody else's module, and takes half a minute
     examples = [example for example in examples if "ansible.windows.win_reboot" not in example]
+    for example in examples:
+        (example.get(f"infoprotect.aip.{module}") or {}).pop("reboot", None)
     first = {"name": "first", "infoprotect.aip.registry_values": {"values": [{"path": r"HKLM:\SOFTWARE\Contoso\Base"}]}}
     first["infoprotect.aip.registry_values"]["values"][0]["data"] = "base"
     absent = {"tls": {"state": "absent"}, "client_settings": {"state": "absent"}}
@@ -50,10 +76,16 @@ def test_examples(playbook: AnsiblePlaybook, module: str) -> None:
                 r"HKLM:\SOFTWARE\Microsoft\MSIPC",
             )
         ),
+        prepare_task("no client", None),
         export_task("after", *KEYS),
     ]
-    run = playbook.run([{"name": module, "hosts": HOST, "gather_facts": False, "tasks": tasks}])
+    file = files.parent / f"{module}.yml"
+    play = {"name": module, "hosts": host, "gather_facts": False, "tasks": tasks}
+    file.write_text(yaml.safe_dump([play], allow_unicode=True, sort_keys=False), encoding="utf-8")
+    run = playbook.run(file)
     ran = [name for name, _host, result in run.results if not result.get("skipped")]
     assert {example["name"] for example in examples if "when" not in example} <= set(ran)
-    after, before = exported(run.task("after", HOST)), exported(run.task("before", HOST))
+    after, before = exported(run.task("after", host)), exported(run.task("before", host))
     assert {key: values for key, values in after.items() if values} == {k: v for k, v in before.items() if v}
+    if module in HOSTS:
+        reset_hosts(host)  # of the restart that is due then

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook
+from ..ansible_runner import ROOT, AnsiblePlaybook, reset_hosts
 from ..installed_clients import expected, list_task, listed
 from ..registry_export import Registry, export_task, exported
 
@@ -25,20 +25,12 @@ CLIENT = "infoprotect.aip.aip_client : Install or remove the client"
 APPLY = "infoprotect.aip.aip_settings : Apply the settings"
 
 
-def reset(*hosts: str) -> None:
-    """Give hosts the state that they had when they were new."""
-    inventories = [f"--inventory={inventory}" for inventory in INVENTORIES]
-    command = [str(ROOT / "bin/fleet"), *inventories, "reset", *hosts]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.fixture
 def new_hosts() -> Iterator[None]:
     """Every host is new before and after."""
-    reset(*HOSTS)
+    reset_hosts(*HOSTS)
     yield
-    reset(*HOSTS)
+    reset_hosts(*HOSTS)
 
 
 def registry(playbook: AnsiblePlaybook) -> dict[str, Registry]:
@@ -131,7 +123,7 @@ def test_reboot_once(playbook: AnsiblePlaybook) -> None:
     restart = "infoprotect.aip.aip_settings : Restart the host"
     first = playbook.run(plays, extra_vars={"aip_reboot": True})
     second = playbook.run(plays, extra_vars={"aip_reboot": True})
-    reset("connector-1")
+    reset_hosts("connector-1")
     assert first.task(restart, "connector-1")["rebooted"]
     assert second.stats["connector-1"]["changed"] == 0
     assert second.task(restart, "connector-1")["skipped"]
@@ -164,11 +156,11 @@ def test_aip_client_without_variables_does_nothing(playbook: AnsiblePlaybook) ->
 )
 def test_a_role_alone(playbook: AnsiblePlaybook, role: str, changed: int) -> None:
     plays = [{"name": role, "hosts": "client-2016", "gather_facts": False, "roles": [f"infoprotect.aip.{role}"]}]
-    reset("client-2016")
+    reset_hosts("client-2016")
     check = playbook.run(plays, "--check")
     first = playbook.run(plays)
     second = playbook.run(plays)
-    reset("client-2016")
+    reset_hosts("client-2016")
     assert check.stats["client-2016"]["changed"] == first.stats["client-2016"]["changed"] == changed
     assert second.stats["client-2016"]["changed"] == 0
 
