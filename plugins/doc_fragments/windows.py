@@ -147,7 +147,7 @@ options:
     type: str
   reboot:
     description:
-      - Whether the host is restarted when this task has changed something that needs it. Otherwise
+      - Whether the host is restarted when a restart is due for what this module has installed or removed. Otherwise
         RV(reboot_required) says so.
     type: bool
     default: false

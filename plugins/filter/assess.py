@@ -40,6 +40,9 @@ def assess(
     # Whoever does not say whether something will be installed is told what would stop it.
     wanted["changes"] = _flag("client.changes", wanted.get("changes", True))
     wanted["dotnet_package"] = _flag("client.dotnet_package", wanted.get("dotnet_package", False))
+    proxy = "use_default_credentials_in_proxy"
+    if proxy in subject["settings"]:
+        subject["settings"][proxy] = _flag(f"settings.{proxy}", subject["settings"][proxy])
     subject |= {
         "groups": plain(list(groups)),
         "domains": [name for name in plain(list(domains)) if name != "client" or wanted.get("state") != "absent"],

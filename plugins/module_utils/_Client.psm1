@@ -55,7 +55,7 @@ function Get-ClientPlan {
     product, state, version, exact and allow_downgrade of the module.
 
     .PARAMETER Fact
-    os, dotnet and products (from Get-HostFact, or objects of the same shape).
+    os, dotnet, products and reboot (from Get-HostFact, or objects of the same shape).
 
     .OUTPUTS
     An object with Steps (Action install or remove, Product, Kind, Before and After: versions as text, $null for none), and Refused: why they
@@ -170,7 +170,8 @@ function Get-ClientObstacle {
     }
     if ($Fact.dotnet.release -lt $dotnetNeeded) {
         $found = if ($Fact.dotnet.version) { ".NET Framework $($Fact.dotnet.version)" } else { 'none' }
-        "the client needs .NET Framework 4.6.2 or later, and this host has $found"
+        $due = if ($Fact.reboot.reasons -contains 'dotnet') { '. What was installed counts after a restart of the host' }
+        "the client needs .NET Framework 4.6.2 or later, and this host has $found$due"
     }
 }
 

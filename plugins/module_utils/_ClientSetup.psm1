@@ -40,7 +40,12 @@ function Invoke-ClientSetup {
         Name = 'client'
         Plan = {
             param ($option)
-            $fact = @{ os = Get-OperatingSystem; dotnet = Get-DotNetFramework; products = @(Get-InstalledProduct) }
+            $fact = @{
+                os = Get-OperatingSystem
+                dotnet = Get-DotNetFramework
+                products = @(Get-InstalledProduct)
+                reboot = @{ reasons = @(Get-RestartDue) }
+            }
             Get-ClientPlan -Option $option -Fact $fact
         }
         Look = { Get-InstalledProduct | Where-Object -FilterScript { Test-Client -Product $_ } | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ } }

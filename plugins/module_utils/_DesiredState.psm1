@@ -94,7 +94,7 @@ function Get-SoftwareResult {
     [ordered]@{
         compliant = [bool]($plan -and -not $plan.Steps.Count)
         changes = ConvertTo-StepResult -Step $plan.Steps
-        notes = [string[]]@($plan.Refused)
+        notes = [string[]]@(if ($plan) { $plan.Refused })
         reboot_required = [bool](& $Domain.Restart $plan $Fact)
         unreadable = $unknown
     }

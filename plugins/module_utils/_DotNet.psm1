@@ -11,6 +11,7 @@ using namespace System.IO
 
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._Installer
+#AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Setup
 
 # Versions a host can be asked for. https://learn.microsoft.com/dotnet/framework/migration-guide/how-to-determine-which-versions-are-installed
@@ -29,7 +30,7 @@ function Invoke-DotNetSetup {
 
     $setup = @{
         Name = 'dotnet'
-        Plan = { param ($option) Get-DotNetPlan -Wanted $option.version -Fact @{ dotnet = Get-DotNetFramework; roles = Get-ServerRole } }
+        Plan = { param ($option) Get-DotNetPlan -Wanted $option.version -Fact @{ dotnet = Get-DotNetFramework; roles = Get-ServerRole; due = @(Get-RestartDue) } }
         Look = {
             $found = Get-DotNetFramework
             if ($found.release) {
@@ -46,7 +47,8 @@ function Invoke-DotNetSetup {
         Carry = {
             param ($module, $plan, $package)
             if ($plan.Steps.Count) {
-                $log = Get-LogPath -Wanted $module.Params.log_path -Name dotnet
+                # Its setup writes HTML into a file of any other name.
+                $log = Get-LogPath -Wanted $module.Params.log_path -Name dotnet -Extension txt
                 $call = @{
                     What = "installing $($package.Name)"
                     Path = $package.Path
@@ -70,7 +72,7 @@ function Get-DotNetPlan {
     A version of the table, the least that the host shall have.
 
     .PARAMETER Fact
-    dotnet and roles of the host.
+    dotnet and roles of the host, and due: what Get-RestartDue says. Windows may count a .NET Framework only after the restart.
     #>
     [CmdletBinding()]
     param (
@@ -84,7 +86,7 @@ function Get-DotNetPlan {
 
     $steps = [System.Collections.Generic.List[object]]::new()
     $refused = [System.Collections.Generic.List[string]]::new()
-    if ($Fact.dotnet.release -lt $releases[$Wanted]) {
+    if ($Fact.dotnet.release -lt $releases[$Wanted] -and $Fact.due -notcontains 'dotnet') {
         $steps.Add([pscustomobject]@{ Action = 'install'; Product = '.NET Framework'; Before = $Fact.dotnet.version; After = "$Wanted or later" })
         if ($Fact.roles.exchange.found) {
             $refused.Add("it is an Exchange server ($($Fact.roles.exchange.version)), whose cumulative update decides which .NET Framework it may have: see Microsoft's supportability matrix")

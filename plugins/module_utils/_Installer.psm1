@@ -122,10 +122,12 @@ function Get-Package {
             throw "path is a URL with a name or password in it: expected them in url_username and url_password"
         }
     }
+    # What is shown of it: a query may hold a signature that opens the place.
+    $shown = if ($uri) { $uri.GetLeftPart([UriPartial]::Path) } else { $source }
     $name = if ($uri) { [Path]::GetFileName([uri]::UnescapeDataString($uri.AbsolutePath)) } else { [Path]::GetFileName($source) }
     $type = [Path]::GetExtension($name).TrimStart('.').ToLowerInvariant()
     if ($type -notin 'msi', 'exe') {
-        throw "path is $($source): expected a file whose name ends with .msi or .exe"
+        throw "path is $($shown): expected a file whose name ends with .msi or .exe"
     }
 
     $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), [guid]::NewGuid().ToString())
@@ -140,12 +142,12 @@ function Get-Package {
             Copy-Installer -Source $source -Path $path -Option $Option
         }
         if ($Option.checksum) {
-            Assert-Checksum -Path $path -Source $source -Expected $Option.checksum
+            Assert-Checksum -Path $path -Source $shown -Expected $Option.checksum
         }
         if ($Option.validate_signature) {
-            Assert-Signature -Path $path -Source $source -Publisher $Option.publisher
+            Assert-Signature -Path $path -Source $shown -Publisher $Option.publisher
         }
-        Get-PackageInformation -Path $path -Source $source -Folder $folder -Type $type
+        Get-PackageInformation -Path $path -Source $shown -Folder $folder -Type $type
     }
     catch {
         Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
@@ -163,7 +165,12 @@ function Clear-Package {
 
     $folder = Get-OwnFolder -Name packages
     if ([Directory]::Exists($folder)) {
+        # The task of a run that was cut off may still be at work.
+        $young = [datetime]::UtcNow.AddDays(-1)
         foreach ($old in [Directory]::GetDirectories($folder)) {
+            if ([Path]::GetFileName($old).StartsWith('task-') -and [Directory]::GetCreationTimeUtc($old) -gt $young) {
+                continue
+            }
             Remove-Item -LiteralPath $old -Recurse -Force -ErrorAction SilentlyContinue
         }
     }
@@ -241,7 +248,7 @@ function Save-Download {
     }
     catch {
         $reason = $_.Exception.GetBaseException().Message
-        throw [IOException]::new("$Uri cannot be downloaded: $reason", $_.Exception)
+        throw [IOException]::new("$($Uri.GetLeftPart([UriPartial]::Path)) cannot be downloaded: $reason", $_.Exception)
     }
     finally {
         if ($response) {
@@ -250,7 +257,7 @@ function Save-Download {
     }
     $length = [FileInfo]::new($part).Length
     if ($expected -ge 0 -and $length -ne $expected) {
-        throw "$Uri cannot be downloaded: the server announced $expected bytes and sent $length"
+        throw "$($Uri.GetLeftPart([UriPartial]::Path)) cannot be downloaded: the server announced $expected bytes and sent $length"
     }
     [File]::Move($part, $Path)
 }
@@ -400,7 +407,10 @@ function Get-LogPath {
 
         [Parameter(Mandatory = $true)]
         [string]
-        $Name
+        $Name,
+
+        [string]
+        $Extension = 'log'
     )
 
     if ($Wanted) {
@@ -411,7 +421,7 @@ function Get-LogPath {
         return $Wanted
     }
     $time = [datetime]::UtcNow.ToString('yyyyMMddTHHmmssfffZ', [cultureinfo]::InvariantCulture)
-    [Path]::Combine((Initialize-OwnFolder -Name logs), "$time-$Name.log")
+    [Path]::Combine((Initialize-OwnFolder -Name logs), "$time-$Name.$Extension")
 }
 
 function Get-LogTail {

@@ -73,7 +73,8 @@ function Get-InstalledProduct {
         $Unreadable
     )
 
-    foreach ($view in 64, 32) {
+    # A 32-bit Windows has one view only.
+    foreach ($view in @(64) + @(if ([Environment]::Is64BitOperatingSystem) { 32 })) {
         $root = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $uninstall; View = $view }
         if (-not $root) {
             continue

@@ -44,7 +44,7 @@ function Invoke-Program {
         # Installers leave programs running that would keep a redirected output open: its output is not read.
         if (-not $process.WaitForExit([int][Math]::Min(1000L * $Timeout, [int]::MaxValue))) {
             $process.Kill()
-            throw [TimeoutException]::new("$Path did not end within $Timeout seconds and was ended")
+            throw [TimeoutException]::new("$Path did not end within $Timeout seconds and was ended; what it has started may still be at work")
         }
         $process.ExitCode
     }

@@ -9,6 +9,7 @@
 
 #AnsibleRequires -PowerShell ..module_utils._Installer
 #AnsibleRequires -PowerShell ..module_utils._Product
+#AnsibleRequires -PowerShell ..module_utils._Program
 
 function Invoke-Setup {
     <#
@@ -76,7 +77,8 @@ function Invoke-Setup {
         }
         & $Setup.Carry $Module $plan $package
         $left = (& $Setup.Plan $option).Steps
-        if ($left.Count) {
+        # What Windows installs itself may count only after the restart.
+        if ($left.Count -and @(Get-RestartDue) -notcontains $Setup.Name) {
             $what = ($left | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', '
             throw "The installers ended with success, and the host still does not have what was asked for. Still to do: $what"
         }
@@ -128,7 +130,8 @@ function Invoke-SetupStep {
         Set-RestartDue -Name $Name
     }
     if ($done.RestartStarted) {
-        throw "$($Call.What): the installer restarts the host now, although it was told not to. Run this again when the host is back"
+        # It was told not to. The restart is called off, to come when the operator wants it; when that fails, it is under way.
+        $null = Invoke-Program -Path ([IO.Path]::Combine([Environment]::SystemDirectory, 'shutdown.exe')) -Argument '/a' -Timeout 30
     }
 }
 

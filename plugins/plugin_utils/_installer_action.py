@@ -54,7 +54,10 @@ class InstallerAction(ActionBase):
         expected = str(arguments.get("checksum") or "").lower().removeprefix("sha256:")
         if expected:
             with source.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+                digest = hashlib.sha256()
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+            found = digest.hexdigest()
             if found != expected:
                 raise AnsibleActionFail(f"src {source} has the SHA-256 checksum {found}: expected {expected}")
         return source
@@ -73,7 +76,7 @@ class InstallerAction(ActionBase):
     def _wants_restart(self, arguments: Result, module: Result) -> bool:
         return (
             boolean(arguments.get("reboot", False), strict=False)
-            and bool(module.get("changed"))
+            # also one that an earlier run of ours has left due
             and bool(module.get("reboot_required"))
             and not module.get("failed")
         )
@@ -101,4 +104,4 @@ class InstallerAction(ActionBase):
                     "failed": True,
                     "msg": f"the host did not come back after its restart: {restart.get('msg', '')}",
                 }
-        return {**module, "rebooted": True, "reboot_required": False}
+        return {**module, "changed": True, "rebooted": True, "reboot_required": False}

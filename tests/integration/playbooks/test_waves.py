@@ -34,7 +34,7 @@ def turns(run: Run) -> list[str]:
 def test_waves(playbook: AnsiblePlaybook, rings: str) -> None:
     """Settings alone, in check mode: what counts is whose turn comes when."""
     only = "--tags", "tls", "--check"
-    by_ring = playbook.run(CLIENTS, rings, *only, extra_vars={"aip_waves": ["ring_pilot", "ring_broad"]})
+    by_ring = playbook.run(CLIENTS, rings, *only, extra_vars={"aip_waves": "ring_pilot, ring_broad"})
     assert turns(by_ring) == ["client-2019", "client-2016"], "connector-1 is no client, client-2012r2 in no ring"
     assert all(LOOK in by_ring.module_runs(host) for host in HOSTS), "all are looked at"
     limited = playbook.run(CLIENTS, rings, *only, "--limit=client-2016", extra_vars={"aip_waves": ["ring_broad"]})
@@ -42,6 +42,10 @@ def test_waves(playbook: AnsiblePlaybook, rings: str) -> None:
     by_size = playbook.run(CLIENTS, *only, extra_vars={"aip_waves": [1, "100%"]})
     assert turns(by_size) == list(HOSTS)
     assert all(by_size.task(DONE, host) for host in HOSTS)
+    for wrong in "ring_pilto", "1,0", "ring_pilot,50%":
+        refused = playbook.run(CLIENTS, rings, *only, extra_vars={"aip_waves": wrong}, expect=2)
+        assert f"aip_waves is {wrong}: expected numbers and percentages" in refused.stdout
+        assert all(refused.module_runs(host) == [] for host in HOSTS)
 
 
 def test_the_rollout_stops_after_a_wave_in_which_a_host_was_lost(playbook: AnsiblePlaybook, tmp_path: Path) -> None:

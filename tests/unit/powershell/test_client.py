@@ -24,6 +24,7 @@ def case(installed: dict[str, str], **option: Any) -> dict[str, Any]:
     build = option.pop("build", 17763)
     architecture = option.pop("architecture", "AMD64")
     release = option.pop("release", 461814)
+    due = option.pop("due", [])
     products = [{"name": "x", "kind": KINDS[name], "version": version} for name, version in installed.items()]
     return {
         "option": {"state": "present", "version": None, "exact": False, "allow_downgrade": False, **option},
@@ -31,6 +32,7 @@ def case(installed: dict[str, str], **option: Any) -> dict[str, Any]:
             "os": {"build": build, "architecture": architecture, "name": "Windows Server"},
             "dotnet": {"release": release, "version": "4.5.2" if release else None},
             "products": products,
+            "reboot": {"reasons": due},
         },
     }
 
@@ -106,6 +108,10 @@ def test_plan(powershell: PowerShellHost, given: dict[str, Any], expected: list[
             case({}, product=UL, release=379893),
             "needs .NET Framework 4.6.2 or later, and this host has .NET Framework 4.5.2",
         ),
+        (
+            case({}, product=UL, release=379893, due=["dotnet"]),
+            "What was installed counts after a restart of the host",
+        ),
         (case({}, product=UL, release=None), "needs .NET Framework 4.6.2 or later, and this host has none"),
         (
             case({PURVIEW: "3.1.310.0"}, product=UL),
@@ -176,6 +182,8 @@ def test_versions(powershell: PowerShellHost, text: str | None, version: str | N
         ("4.7.2", {"dotnet": {"release": 461808}}, []),
         ("4.7.2", {"dotnet": {"release": 461310, "version": "4.7.1"}}, ["install [4.7.1] [4.7.2 or later]"]),
         ("4.8", {"dotnet": {"release": None, "version": None}}, ["install [] [4.8 or later]"]),
+        # installed, and to count after the restart
+        ("4.8", {"dotnet": {"release": 379893, "version": "4.5.2"}, "due": ["dotnet"]}, []),
     ],
 )
 def test_dotnet(powershell: PowerShellHost, wanted: str, fact: dict[str, Any], expected: list[str]) -> None:
