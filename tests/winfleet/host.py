@@ -140,7 +140,14 @@ class Host:
                 return
             self.phase = "restarting"
             # No machine is back at once; clients must see it gone
-            if not self._stopping.wait(3):
+            if self._stopping.wait(3):
+                return
+            try:
+                self.power_on()
+            except ExecutionError:
+                # Wine fails to start now and then, on a machine that is busy
+                log.exception("the host did not come up; once more")
+                self.power_off()
                 self.power_on()
 
         threading.Thread(target=run, name="reboot", daemon=True).start()
