@@ -337,4 +337,5 @@ def test_packages_are_built_once(tmp_path: Path) -> None:
     assert (again.folder, again.sha256(name)) == (first.folder, checksum)
     shutil.rmtree(first.folder)
     assert vendor.packages(tmp_path).sha256(name) != checksum, "every build has keys of its own"
-    assert {path.name for path in tmp_path.iterdir()} == {first.folder.name, ".packages.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {first.folder.name, "packages", ".packages.lock"}
+    assert tmp_path.joinpath("packages").resolve() == first.folder.resolve()
