@@ -60,6 +60,12 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 
         public RawValue(uint kind, byte[] bytes) { Kind = kind; Bytes = bytes; }
 
+        /// <summary>The number of a REG_DWORD, null for every other type.</summary>
+        public uint? Number
+        {
+            get { return Kind == 4 && Bytes.Length == 4 ? BitConverter.ToUInt32(Bytes, 0) : (uint?)null; }
+        }
+
         /// <summary>Same type and same bytes; null stands for a value that does not exist.</summary>
         public static bool Same(RawValue a, RawValue b)
         {

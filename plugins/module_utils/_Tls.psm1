@@ -33,27 +33,16 @@ $build2012R2 = 9600
 # Servers with a matrix of their own of what may be turned off.
 $enableOnlyRoles = [ordered]@{ exchange = 'an Exchange server'; sharepoint = 'a SharePoint server'; domain_controller = 'a domain controller' }
 
-function Get-Number {
-    # The number in a REG_DWORD, or $null: SCHANNEL and .NET ignore other types.
-    param ($Value)
-
-    if ($null -ne $Value -and $Value.Kind -eq 4 -and $Value.Bytes.Length -eq 4) {
-        return [BitConverter]::ToUInt32($Value.Bytes, 0)
-    }
-    # Not nothing at all, which would vanish from a list.
-    $null
-}
-
-# Equality by meaning: what on a host will do for what is wanted.
+# Equality by meaning: what on a host will do for what is wanted. SCHANNEL and .NET ignore what is no number.
 $meanings = @{
-    On = { param ($current) (Get-Number -Value $current) -gt 0 }
-    OnByDefault = { param ($current) $null -eq $current -or (Get-Number -Value $current) -gt 0 }
-    Zero = { param ($current) (Get-Number -Value $current) -eq 0 }
-    ZeroByDefault = { param ($current) $null -eq $current -or (Get-Number -Value $current) -eq 0 }
-    WinHttp12 = { param ($current) [bool]((Get-Number -Value $current) -band $winHttpTls12) }
+    On = { param ($current) $current.Number -gt 0 }
+    OnByDefault = { param ($current) $null -eq $current -or $current.Number -gt 0 }
+    Zero = { param ($current) $current.Number -eq 0 }
+    ZeroByDefault = { param ($current) $null -eq $current -or $current.Number -eq 0 }
+    WinHttp12 = { param ($current) [bool]($current.Number -band $winHttpTls12) }
     WinHttp12Only = {
         param ($current)
-        $number = Get-Number -Value $current
+        $number = $current.Number
         ($number -band $winHttpTls12) -and -not ($number -band $winHttpOlder)
     }
 }
@@ -95,7 +84,7 @@ function Get-TlsValue {
             $value = @{ Path = $winHttpPath; View = $view; Name = 'DefaultSecureProtocols'; Data = $winHttpTls12; Meaning = 'WinHttp12Only' }
             if (-not $DisableOlder) {
                 $current = try {
-                    Get-Number -Value (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols')
+                    (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols').Number
                 }
                 catch {
                     # The plan reports that the key cannot be read.
@@ -284,28 +273,27 @@ function Get-TlsState {
 
     $protocols = foreach ($protocol in $olderProtocols + 'TLS 1.2', 'TLS 1.3') {
         foreach ($side in 'Client', 'Server') {
-            $enabled, $disabled = Read-RegistryValue -Path "$schannel\$protocol\$side" -Name 'Enabled', 'DisabledByDefault' |
-                ForEach-Object -Process { Get-Number -Value $_ }
+            $enabled, $disabled = Read-RegistryValue -Path "$schannel\$protocol\$side" -Name 'Enabled', 'DisabledByDefault'
+            $off = $enabled.Number -eq 0 -or $disabled.Number -gt 0
             [ordered]@{
                 protocol = $protocol
                 side = $side.ToLowerInvariant()
-                state = if ($null -eq $enabled -and $null -eq $disabled) { 'default' } elseif ($enabled -eq 0 -or $disabled -gt 0) { 'off' } else { 'on' }
-                enabled = $enabled
-                disabled_by_default = $disabled
+                state = if ($null -eq $enabled.Number -and $null -eq $disabled.Number) { 'default' } elseif ($off) { 'off' } else { 'on' }
+                enabled = $enabled.Number
+                disabled_by_default = $disabled.Number
             }
         }
     }
     $dotnet = foreach ($framework in $frameworks) {
         foreach ($view in $views) {
-            $strong, $default = Read-RegistryValue -Path "$frameworkPath\$framework" -View $view -Name 'SchUseStrongCrypto', 'SystemDefaultTlsVersions' |
-                ForEach-Object -Process { Get-Number -Value $_ }
-            [ordered]@{ framework = $framework; view = $view; strong_crypto = $strong; system_default = $default }
+            $strong, $default = Read-RegistryValue -Path "$frameworkPath\$framework" -View $view -Name 'SchUseStrongCrypto', 'SystemDefaultTlsVersions'
+            [ordered]@{ framework = $framework; view = $view; strong_crypto = $strong.Number; system_default = $default.Number }
         }
     }
     $winHttp = foreach ($view in $views) {
         [ordered]@{
             view = $view
-            default_secure_protocols = Get-Number -Value (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols')
+            default_secure_protocols = (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols').Number
         }
     }
     [ordered]@{

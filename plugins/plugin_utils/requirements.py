@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.yaml import yaml_load
 
 try:
     import jmespath
@@ -175,7 +175,8 @@ def load() -> Catalogue:
             "the requirements catalogue needs the Python package jmespath on the controller, in the environment that"
             f" ansible runs in: {MISSING}"
         ) from MISSING
-    content = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    # by libyaml where it is: every host's assessment is a process of its own
+    content = yaml_load(CATALOGUE.read_text(encoding="utf-8"))
     return Catalogue(tuple(Requirement.from_entry(entry) for entry in content["requirements"]), content["constants"])
 
 

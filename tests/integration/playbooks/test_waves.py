@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Run
+from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
 
 CLIENTS = ROOT / "playbooks/clients.yml"
 HOSTS = ("client-2012r2", "client-2016", "client-2019")
@@ -17,6 +19,12 @@ RINGS = """
 ring_pilot: {hosts: {client-2019: }}
 ring_broad: {hosts: {client-2016: , connector-1: }}
 """
+
+
+@pytest.fixture
+def new_hosts() -> None:
+    """All of them differ from what is wanted."""
+    reset_hosts(*HOSTS)
 
 
 @pytest.fixture
@@ -31,6 +39,7 @@ def turns(run: Run) -> list[str]:
     return [host for task, host, _result in run.results if task == "Note that the host's turn has come"]
 
 
+@pytest.mark.usefixtures("new_hosts")
 def test_waves(playbook: AnsiblePlaybook, rings: str) -> None:
     """Settings alone, in check mode: what counts is whose turn comes when."""
     only = "--tags", "tls", "--check"
@@ -42,6 +51,11 @@ def test_waves(playbook: AnsiblePlaybook, rings: str) -> None:
     by_size = playbook.run(CLIENTS, *only, extra_vars={"aip_waves": [1, "100%"]})
     assert turns(by_size) == list(HOSTS)
     assert all(by_size.task(DONE, host) for host in HOSTS)
+    playbook.run(CLIENTS, "--tags=tls", "--limit=client-2016")
+    rest = playbook.run(CLIENTS, *only, extra_vars={"aip_waves": [1, "100%"]})
+    assert turns(rest) == ["client-2012r2", "client-2019"], "a host that complies is in no wave"
+    (others,) = [result["msg"] for task, _host, result in rest.results if task == "Say how the others are"]
+    assert others == "client-2016: complies, needs a restart"
     for wrong in "ring_pilto", "1,0", "ring_pilot,50%":
         refused = playbook.run(CLIENTS, rings, *only, extra_vars={"aip_waves": wrong}, expect=2)
         assert f"aip_waves is {wrong}: expected numbers and percentages" in refused.stdout
@@ -68,3 +82,51 @@ def test_the_rollout_stops_after_a_wave_in_which_a_host_was_lost(playbook: Ansib
     assert stopped.module_runs("client-2012r2") == [LOOK]
     assert turns(tolerated)[-1] == "client-2012r2"
     assert tolerated.task(DONE, "client-2012r2")
+
+
+MEMBERS = [f"member-{number:02}" for number in range(1, 21)]
+DIFFERING = ["member-03", "member-10", "member-17"]
+APPLY = "infoprotect.aip.aip_settings : Apply the settings"
+
+
+@pytest.fixture
+def twenty(playbook: AnsiblePlaybook, tmp_path: Path) -> Iterator[AnsiblePlaybook]:
+    """Twenty more hosts, in two rings."""
+    hosts = {name: {"ansible_host": f"127.20.0.{100 + number}"} for number, name in enumerate(MEMBERS)}
+    halves = {"ring_pilot": MEMBERS[:5], "ring_broad": MEMBERS[5:]}
+    groups = {ring: {"hosts": dict.fromkeys(names)} for ring, names in halves.items()}
+    inventory = tmp_path / "twenty"
+    inventory.mkdir()
+    (inventory / "hosts.yml").write_text(yaml.safe_dump({"aip_clients": {"hosts": hosts}, **groups}), encoding="utf-8")
+    (inventory / "network.py").symlink_to(ROOT / "inventories/emulated/network.py")
+    inventories = [*INVENTORIES, inventory]
+    fleet = [str(ROOT / "bin/fleet"), *(f"--inventory={path}" for path in inventories)]
+    try:
+        subprocess.run([*fleet, "up", *MEMBERS], check=True)
+        yield AnsiblePlaybook(playbook.bin_folder, inventories)
+    finally:
+        subprocess.run([*fleet, "down", *MEMBERS], check=True)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_of_twenty_hosts_in_rings_only_those_that_differ_are_touched(twenty: AnsiblePlaybook) -> None:
+    """Receipts, listed by ansible.windows, say who was written to."""
+    only = "--tags=tls", f"--limit={','.join(MEMBERS)}"
+
+    def receipts() -> dict[str, list[str]]:
+        find = {"paths": ["C:\\ProgramData\\infoprotect\\receipts"], "patterns": ["*.json"]}
+        task = {"name": "receipts", "ansible.windows.win_find": find}
+        run = twenty.run([{"name": "look", "hosts": MEMBERS, "gather_facts": False, "tasks": [task]}])
+        return {host: sorted(file["filename"] for file in run.task("receipts", host)["files"]) for host in MEMBERS}
+
+    twenty.run(CLIENTS, *only)
+    absent = {"name": "absent", "infoprotect.aip.tls": {"state": "absent"}}
+    twenty.run([{"name": "differ", "hosts": DIFFERING, "gather_facts": False, "tasks": [absent]}])
+    before = receipts()
+    run = twenty.run(CLIENTS, *only, extra_vars={"aip_waves": "ring_pilot,ring_broad"})
+    after = receipts()
+    assert turns(run) == DIFFERING
+    for host in MEMBERS:
+        assert run.module_runs(host) == ([LOOK, APPLY] if host in DIFFERING else [LOOK])
+        assert len(after[host]) - len(before[host]) == (host in DIFFERING)
