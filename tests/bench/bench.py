@@ -92,7 +92,7 @@ class Bench:
         self.playbook.run([self._play(defaults, prepare_task("no client", None))])
 
     def restart(self, playbook: Path) -> None:
-        """Nothing is due any more after a restart; one run of the playbook compiles what the host had compiled before."""
+        """Nothing is due any more then; one run of the playbook compiles what the host had compiled before."""
         self._fleet("reboot", self.host)
         wait = {"name": "back", "ansible.builtin.wait_for_connection": {"sleep": 1, "timeout": 120}}
         self.playbook.run([self._play({"name": "gone", "ansible.builtin.pause": {"seconds": 5}}, wait)])
