@@ -1,0 +1,43 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a member of a pool of connectors may be worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step, pool_of
+
+
+def rollout_pool(member: str, pools: Sequence[Mapping[str, Any]] | None, inventory: Iterable[str]) -> dict[str, Any]:
+    """members and minimum of the pool that the member is in; rollout_pool.yml says more."""
+    try:
+        return asdict(pool_of(str(member), plain(pools or []), plain(list(inventory))))
+    except PoolError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def rollout_step(
+    pool: Mapping[str, Any],
+    member: str,
+    alive: Iterable[str] = (),
+    out: Iterable[str] = (),
+    failed: Iterable[str] = (),
+) -> dict[str, Any]:
+    """go, drain and reason; rollout_step.yml says more."""
+    known = Pool(tuple(plain(pool["members"])), int(pool["minimum"]))
+    try:
+        return asdict(next_step(known, str(member), plain(list(alive)), plain(list(out)), plain(list(failed))))
+    except PoolError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"rollout_pool": rollout_pool, "rollout_step": rollout_step}

@@ -1,0 +1,129 @@
+"""rollout: which member of a pool may be worked on, and that never too few stay in service."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".cache/collections"))  # leads to this checkout
+from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_pool, rollout_step
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, next_step
+
+THREE = ["a", "b", "c"]
+
+
+@dataclass
+class World:
+    """A pool that is worked on, and in which members die whenever they like.
+
+    Attributes:
+        alive: members that answer.
+        balanced: members that get requests.
+        out: members that the rollout took out.
+    """
+
+    pool: Pool
+    alive: set[str]
+    balanced: set[str]
+    out: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+
+    @property
+    def serving(self) -> set[str]:
+        return self.alive & self.balanced
+
+
+ENDS = st.sampled_from(["good", "silent", "stays dead", "lost half-way"])
+
+
+@given(data=st.data(), size=st.integers(1, 6))
+def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObject, size: int) -> None:
+    """Whatever members do: when one is taken out, the minimum is left; after a failure, none is taken out."""
+    names = [f"m{number}" for number in range(size)]
+    pool = Pool(tuple(names), data.draw(st.integers(0, size - 1), "minimum"))
+    world = World(pool, data.draw(st.sets(st.sampled_from(names)), "alive"), set(names))
+    world.out = data.draw(st.sets(st.sampled_from(names), max_size=1), "taken out by an earlier run")
+    world.balanced -= world.out
+    for member in data.draw(st.permutations(names), "order"):
+        world.alive -= data.draw(st.sets(st.sampled_from(names), max_size=1), "dies meanwhile")
+        before = world.serving
+        step = next_step(pool, member, world.alive, world.out, world.failed)
+        if world.failed:
+            assert not step.go, "a failed member ends the rollout"
+        if not step.go:
+            assert world.failed or len(before - {member}) < pool.minimum
+            break
+        if member in before:
+            assert len(before - {member}) >= pool.minimum
+            assert step.drain == bool(before - {member}), "the last one cannot be drained, there is nowhere to go"
+        else:
+            assert not step.drain
+        world.out.add(member)
+        world.balanced.discard(member)
+        end = data.draw(ENDS, "how it ended")
+        if end == "good":
+            world.alive.add(member)
+            world.out.discard(member)
+            world.balanced.add(member)
+        else:
+            world.failed.add(member)
+            if end == "stays dead":
+                world.alive.discard(member)
+
+
+@pytest.mark.parametrize(
+    ("alive", "out", "failed", "go", "drain", "said"),
+    [
+        ("abc", "", "", True, True, "3 of 3 members are in service"),
+        ("", "", "", True, False, "0 of 3"),  # nothing is installed yet
+        ("bc", "", "", True, False, "2 of 3"),
+        ("ab", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering); at least 2"),
+        ("abc", "b", "", False, False, "b taken out of the load balancer"),
+        ("abc", "a", "", True, False, "2 of 3"),  # taken out by an earlier run, which it is to be brought back from
+        ("abc", "b", "b", False, False, "b could not be brought to the end"),
+        ("abc", "a", "a", True, False, "2 of 3"),  # itself, once more
+    ],
+)
+def test_step(alive: str, out: str, failed: str, go: bool, drain: bool, said: str) -> None:
+    pool = rollout_pool("a", [], THREE)
+    step = rollout_step(pool, "a", alive=list(alive), out=list(out), failed=list(failed))
+    assert (step["go"], step["drain"]) == (go, drain)
+    assert said in step["reason"]
+
+
+def test_pools_as_written_down() -> None:
+    assert rollout_pool("a", None, THREE) == {"members": ("a", "b", "c"), "minimum": 2}
+    assert rollout_pool("a", [], ["a"])["minimum"] == 0
+    two = [{"members": ["a"]}, {"members": ["c", "b"], "minimum_in_service": "1"}]
+    assert rollout_pool("b", two, THREE) == {"members": ("c", "b"), "minimum": 1}
+
+
+@pytest.mark.parametrize(
+    ("pools", "inventory", "expected"),
+    [
+        ([{"members": ["a", "b", "c", "d"]}], THREE, "does not have d of rms_connector_pool"),
+        ([{"members": ["a", "b"]}], THREE, "c of the group rms_connectors: expected in one of the pools"),
+        ([{"members": ["a", "b"]}, {"members": ["b", "c"]}], THREE, "b is in two pools"),
+        ([{"members": ["a", "a", "b", "c"]}], THREE, "b is in two pools, or twice|is in two pools, or twice"),
+        ([{"members": THREE, "minimum_in_service": 3}], THREE, "expected a number from 0 to 2"),
+        ([{"members": THREE, "minimum_in_service": -1}], THREE, "expected a number from 0 to 2"),
+        ([{"members": THREE, "minimum_in_service": "most"}], THREE, "expected a number from 0 to 2"),
+        ([{"members": []}], THREE, "expected a list of members"),
+        ([["a"]], THREE, "expected a list of members"),
+        ({"members": THREE}, THREE, "expected a list of pools"),
+    ],
+)
+def test_pools_that_make_no_sense(pools: object, inventory: list[str], expected: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=expected):
+        rollout_pool("a", pools, inventory)  # type: ignore[arg-type]
+
+
+def test_a_stranger() -> None:
+    with pytest.raises(AnsibleFilterError, match="x is no member of the pool a, b, c"):
+        rollout_step(rollout_pool("a", [], THREE), "x")
