@@ -11,7 +11,10 @@ from pathlib import Path
 
 
 class PackageServer(ThreadingHTTPServer):
-    """`asked` has the paths that were asked for. Below /truncated a file ends after half of what was announced."""
+    """`asked` has the paths that were asked for.
+
+    Below /truncated a file ends after half of what was announced, below /huge a petabyte is announced.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
@@ -27,12 +30,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path.removeprefix("/"))
-        if not self.path.startswith("/truncated/"):
+        _, folder, *rest = self.path.split("/")
+        if folder not in ("truncated", "huge"):
             super().do_GET()
             return
-        data = (self.server.folder / self.path.removeprefix("/truncated/")).read_bytes()
+        data = self.server.folder.joinpath(*rest).read_bytes()
         self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(10**15 if folder == "huge" else len(data)))
         self.end_headers()
         self.wfile.write(data[: len(data) // 2])
         self.close_connection = True

@@ -104,6 +104,7 @@ def test_what_is_not_what_it_should_be_is_not_run(
         "scheme": ({"path": "ftp://127.0.0.1/x.msi"}, "expected a path on the host, a share, or a URL"),
         "user": ({"path": f"http://me:{SECRET}@127.0.0.1/x.msi"}, "expected them in url_username and url_password"),
         "truncated": ({"path": server.url(f"truncated/{CURRENT}.msi")}, "cannot be downloaded: "),
+        "full disk": ({"path": server.url(f"huge/{CURRENT}.msi")}, " MB free: expected "),
         "404": ({"path": server.url("missing.msi")}, "404"),
         "nobody": ({"path": "http://127.0.0.1:9/x.msi"}, "http://127.0.0.1:9/x.msi cannot be downloaded: "),
         "both": ({"path": r"C:\x.msi", "src": "x.msi"}, "mutually exclusive: src, path"),

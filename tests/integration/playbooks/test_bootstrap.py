@@ -9,11 +9,8 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from winfleet import vendor
 from winfleet.paths import state_directory
 
 from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Json, Run
+from ..package_server import PackageServer, serve
 
 BARE = "bootstrap-2012"  # PowerShell 3.0, .NET 4.5
 R2 = "bootstrap-2012r2"  # PowerShell 4.0, .NET 4.5.1
@@ -37,44 +35,19 @@ LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
 pytestmark = pytest.mark.timeout(600)
 
 
-class Server(ThreadingHTTPServer):
-    """Serves the stand-ins of Microsoft's packages, and notes what is asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
-        self.asked: list[str] = []
-
-    def url(self, file: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{file}"
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path.removeprefix("/"))
-        super().do_GET()
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def packages() -> vendor.Packages:
     return vendor.packages()
 
 
 @pytest.fixture
-def server(packages: vendor.Packages) -> Iterator[Server]:
-    server = Server(packages.folder)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def server(packages: vendor.Packages) -> Iterator[PackageServer]:
+    with serve(packages.folder) as server:
+        yield server
 
 
 @pytest.fixture
-def variables(server: Server, packages: vendor.Packages) -> Json:
+def variables(server: PackageServer, packages: vendor.Packages) -> Json:
     """What an operator would have in group_vars."""
     files = {"dotnet": DOTNET, "wmf_2012": WMF[BARE], "wmf_2012r2": WMF[R2]}
     values: Json = {"aip_bootstrap_allow_http": True}
@@ -133,7 +106,7 @@ def attempt(name: str, **variables: Any) -> Json:
 
 
 @on([BARE])
-def test_from_the_box_to_5_1(playbook: AnsiblePlaybook, server: Server, variables: Json, new_host: str) -> None:
+def test_from_the_box_to_5_1(playbook: AnsiblePlaybook, server: PackageServer, variables: Json, new_host: str) -> None:
     check = playbook.run(bootstrap(new_host), "--check", extra_vars=variables)
     said = check.task(ROLE + "Say what would be done", new_host)
     assert "Would install .NET Framework, Windows Management Framework 5.1" in said["msg"]
@@ -152,7 +125,7 @@ def test_from_the_box_to_5_1(playbook: AnsiblePlaybook, server: Server, variable
 
 @on([R2])
 def test_what_is_refused_and_what_fails(
-    playbook: AnsiblePlaybook, packages: vendor.Packages, server: Server, variables: Json, new_host: str
+    playbook: AnsiblePlaybook, packages: vendor.Packages, server: PackageServer, variables: Json, new_host: str
 ) -> None:
     """Each is said clearly, before anything is installed, and nothing is left behind."""
     secret = "http://user:secret@127.0.0.1/wmf.msu"
@@ -161,8 +134,8 @@ def test_what_is_refused_and_what_fails(
         "http": ["aip_bootstrap_dotnet, aip_bootstrap_wmf_2012, aip_bootstrap_wmf_2012r2", "aip_bootstrap_allow_http"],
         "host": [
             "aip_bootstrap_wmf_2012r2_url is not defined",
-            "Windows Server 2012 R2, PowerShell 4.0",
-            "Exchange Server is installed",
+            "Windows PackageServer 2012 R2, PowerShell 4.0",
+            "Exchange PackageServer is installed",
             "MB free",
             "99999999",
             "Nothing was changed",
@@ -205,7 +178,7 @@ def test_what_is_refused_and_what_fails(
 
 @on([R2])
 def test_an_interrupted_run_is_gone_on_with(
-    playbook: AnsiblePlaybook, server: Server, variables: Json, new_host: str, tmp_path: Path
+    playbook: AnsiblePlaybook, server: PackageServer, variables: Json, new_host: str, tmp_path: Path
 ) -> None:
     """The first run is killed while an installer works. The next one waits for that, and for another installation."""
     faults = [
