@@ -501,4 +501,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-DotNetFramework, Get-HostFact, Get-OperatingSystem, Get-ServerRole
+Export-ModuleMember -Function Get-DotNetFramework, Get-HostFact, Get-MachineValue, Get-OperatingSystem, Get-ServerRole, Get-WinHttpProxy
