@@ -80,7 +80,7 @@ function Test-Bypass {
 function Get-EndpointProxy {
     <#
     .SYNOPSIS
-    The way to a host: @{ Proxy = @{ Host; Port } or $null }.
+    Host and Port of the proxy on the way to a host, or $null.
     #>
     param ([string]$Source, [string]$Proxy, [string]$HostName)
 
@@ -272,11 +272,11 @@ function Get-EndpointState {
     .PARAMETER Endpoint
     Host and Port.
 
-    .PARAMETER Proxy
-    Host and Port, or $null.
-
     .PARAMETER Source
     Where the proxy comes from.
+
+    .PARAMETER Proxy
+    The explicit one.
 
     .PARAMETER Issuer
     Regular expressions, one of which the name of the certificate's issuer has to match.
@@ -284,12 +284,12 @@ function Get-EndpointState {
     .PARAMETER Timeout
     Seconds for all of it.
     #>
-    param ([hashtable]$Endpoint, [hashtable]$Proxy, [string]$Source, [regex[]]$Issuer, [int]$Timeout)
+    param ([hashtable]$Endpoint, [string]$Source, [string]$Proxy, [regex[]]$Issuer, [int]$Timeout)
 
     $state = [ordered]@{
         host = $Endpoint.Host
         port = $Endpoint.Port
-        proxy = if ($Proxy) { "http://$($Proxy.Host):$($Proxy.Port)" } else { $null }
+        proxy = $null
         proxy_source = $Source
         proxy_schemes = [object[]]@()
         reachable = $false
@@ -305,10 +305,14 @@ function Get-EndpointState {
     $watch = [Stopwatch]::StartNew()
     $client = $null
     try {
-        $next = if ($Proxy) { $Proxy } else { $Endpoint }
+        $way = Get-EndpointProxy -Source $Source -Proxy $Proxy -HostName $Endpoint.Host
+        $next = if ($way) { $way } else { $Endpoint }
+        if ($way) {
+            $state.proxy = "http://$($way.Host):$($way.Port)"
+        }
         $client = Open-Connection -HostName $next.Host -Port $next.Port -Watch $watch -Timeout $Timeout
-        if ($Proxy) {
-            $state.proxy_schemes = [object[]]@(Connect-ThroughProxy -Client $client -Proxy $Proxy -Endpoint $Endpoint -Watch $watch -Timeout $Timeout)
+        if ($way) {
+            $state.proxy_schemes = [object[]]@(Connect-ThroughProxy -Client $client -Proxy $way -Endpoint $Endpoint -Watch $watch -Timeout $Timeout)
             if ($state.proxy_schemes) {
                 throw "the proxy $($state.proxy) wants somebody to sign in ($($state.proxy_schemes -join ', ')); expected a proxy that asks nobody"
             }
@@ -395,12 +399,14 @@ function Get-EndpointInfo {
         }
     }
     $endpoints = foreach ($text in $(if ($Option.endpoints.Count) { $Option.endpoints } else { $serviceEndpoints[$Option.cloud] })) {
-        $endpoint = ConvertTo-Endpoint -Text $text
-        @{ Endpoint = $endpoint; Proxy = Get-EndpointProxy -Source $source -Proxy $Option.proxy -HostName $endpoint.Host }
+        ConvertTo-Endpoint -Text $text
+    }
+    if ($Option.proxy) {
+        $null = ConvertTo-Proxy -Text $Option.proxy -What 'proxy'
     }
     # All options are read before the first connection.
-    foreach ($item in $endpoints) {
-        Get-EndpointState @item -Source $source -Issuer $issuers -Timeout $Option.timeout
+    foreach ($endpoint in $endpoints) {
+        Get-EndpointState -Endpoint $endpoint -Source $source -Proxy $Option.proxy -Issuer $issuers -Timeout $Option.timeout
     }
 }
 

@@ -251,10 +251,11 @@ def test_proxies_that_the_host_is_told_to_use(powershell: PowerShellHost, servic
         (state,) = look(powershell, endpoints=[TENANT], proxy_source="proxy_address")
         assert (state["proxy"], state["protocol"], state["reachable"]) == (proxy, "TLS 1.2", True)
         powershell.run(set_connector, "https://proxy.contoso.com:8080")
-        with pytest.raises(
-            PowerShellError, match=r"^ProxyAddress in HKLM:.*: expected http://host:port, found 'https:"
-        ):
-            look(powershell, endpoints=[TENANT], proxy_source="proxy_address")
+        (state,) = look(powershell, endpoints=[TENANT], proxy_source="proxy_address")
+        assert (state["proxy"], state["reachable"]) == (None, False)
+        assert state["error"] == (
+            f"ProxyAddress in {CONNECTOR}: expected http://host:port, found 'https://proxy.contoso.com:8080'"
+        )
         for server, bypass, expected in [
             (address, "*.contoso.com", proxy),
             (f"http=nowhere:1;https={address}", "", proxy),
