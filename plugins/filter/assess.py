@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, load, plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, WANTED, load, plain
 
 Findings = Iterable[Mapping[str, Any]]
 
@@ -26,26 +26,38 @@ def assess(
     bootstrap: bool = False,
     statements: Mapping[str, Any] | None = None,
     finding: str = "",
+    connector: Mapping[str, Any] | None = None,
+    irm_server: Mapping[str, Any] | None = None,
+    connectors: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
     """The findings of one host, what blocks first; assess.yml says what the arguments are."""
-    mappings = {"host": host, "client": client or {}, "settings": settings or {}}
+    mappings = {
+        "host": host,
+        "client": client or {},
+        "settings": settings or {},
+        "connector": connector or {},
+        "irm_server": irm_server or {},
+    }
     for name, mapping in mappings.items():
         if not isinstance(mapping, Mapping):
             raise AnsibleFilterError(f"{name}: expected a dictionary, found {type(mapping).__name__}")
-    for name, values in {"groups": groups, "domains": domains}.items():
+    for name, values in {"groups": groups, "domains": domains, "connectors": connectors}.items():
         if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
             raise AnsibleFilterError(f"{name}: expected a list, found {type(values).__name__}")
     subject = {name: plain(mapping) for name, mapping in mappings.items()}
-    wanted = subject["client"]
-    # Whoever does not say whether something will be installed is told what would stop it.
-    wanted["changes"] = _flag("client.changes", wanted.get("changes", True))
-    wanted["dotnet_package"] = _flag("client.dotnet_package", wanted.get("dotnet_package", False))
+    for name in WANTED:
+        # Whoever does not say whether something will be installed is told what would stop it.
+        for flag, default in {"changes": True, "dotnet_package": False}.items():
+            subject[name][flag] = _flag(f"{name}.{flag}", subject[name].get(flag, default))
     proxy = "use_default_credentials_in_proxy"
     if proxy in subject["settings"]:
         subject["settings"][proxy] = _flag(f"settings.{proxy}", subject["settings"][proxy])
     subject |= {
         "groups": plain(list(groups)),
-        "domains": [name for name in plain(list(domains)) if name != "client" or wanted.get("state") != "absent"],
+        "domains": [
+            name for name in plain(list(domains)) if name not in WANTED or subject[name].get("state") != "absent"
+        ],
+        "connectors": plain(list(connectors)),
         "reboot": _flag("reboot", reboot),
         "bootstrap": _flag("bootstrap", bootstrap),
     }

@@ -285,6 +285,15 @@ function Get-Proxy {
     [ordered]@{ winhttp = Get-WinHttpProxy; machine = $machine; pac = @($pac) }
 }
 
+function Get-NtlmRestriction {
+    # The fact 'ntlm': what policies keep the host from accepting and from using it.
+    $policy = "$control\Lsa\MSV1_0"
+    [ordered]@{
+        restrict_receiving = Get-MachineValue -SubKey $policy -Name 'RestrictReceivingNTLMTraffic'
+        restrict_sending = Get-MachineValue -SubKey $policy -Name 'RestrictSendingNTLMTraffic'
+    }
+}
+
 function Get-Connector {
     # The fact 'connector', or $null.
     param ($Product)
@@ -461,6 +470,7 @@ $readers = [ordered]@{
     tls = { Get-TlsState }
     reboot = { param ($facts) Get-PendingRestart -Tls $facts.tls }
     proxy = { Get-Proxy }
+    ntlm = { Get-NtlmRestriction }
     msip = { , @(Get-ClientState) }
     products = { param ($facts, $unreadable) , @(Get-InstalledProduct -Unreadable $unreadable | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ }) }
     connector = { param ($facts) Get-Connector -Product $facts.products }
@@ -501,4 +511,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-DotNetFramework, Get-HostFact, Get-OperatingSystem, Get-ServerRole
+Export-ModuleMember -Function Get-DotNetFramework, Get-HostFact, Get-MachineValue, Get-OperatingSystem, Get-ServerRole, Get-WinHttpProxy

@@ -29,6 +29,8 @@ else:
 CATALOGUE = Path(__file__).with_name("catalogue.yml")
 BLOCKS, ADVISES = "blocks", "advises"
 FAILS, UNKNOWN, NOT_STATED = "fails", "unknown", "not_stated"
+#: Domains that can be wanted present or absent, and have something to install or change or nothing.
+WANTED = ("client", "connector", "irm_server")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Requirement:
     holds: str = ""
     found: str = ""
     unless: str = ""
+    where: str = ""
     statement: str = ""
+    tool: bool = False
     domains: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     products: frozenset[str] = frozenset()
@@ -62,6 +66,7 @@ class Requirement:
             (not self.domains or not self.domains.isdisjoint(subject["domains"]))
             and (not self.groups or not self.groups.isdisjoint(subject["groups"]))
             and (not self.products or subject["client"].get("product") in self.products)
+            and (not self.where or _evaluate(self.where, subject) is True)
         )
 
     @property
@@ -146,7 +151,7 @@ class Catalogue:
 
     def _stated(self, statements: Mapping[str, Any]) -> set[str]:
         """The ids of the requirements that somebody states to be met."""
-        known = {requirement.id for requirement in self.requirements if requirement.statement}
+        known = {requirement.id: requirement for requirement in self.requirements if requirement.statement}
         if not isinstance(statements, Mapping):
             raise AnsibleFilterError(f"statements: expected a dictionary by id, found {type(statements).__name__}")
         for name, statement in statements.items():
@@ -154,11 +159,13 @@ class Catalogue:
                 raise AnsibleFilterError(
                     f"statements: nothing can be stated of {name!r}; expected one of {sorted(known)}"
                 )
-            who = statement.get("name") if isinstance(statement, Mapping) else None
-            when = statement.get("date") if isinstance(statement, Mapping) else None
-            if not isinstance(who, str) or not who.strip() or not _is_date(when):
+            said = statement if isinstance(statement, Mapping) else {}
+            texts = ["name", "tool"] if known[name].tool else ["name"]
+            if not all(str(said.get(text) or "").strip() for text in texts) or not _is_date(said.get("date")):
+                tool = ", the tool" if known[name].tool else ""
                 raise AnsibleFilterError(
-                    f"statements: {name} needs the name of who states it and a date (2026-11-30), found {statement!r}"
+                    f"statements: {name} needs the name of who states it{tool} and a date (2026-11-30),"
+                    f" found {statement!r}"
                 )
         return set(statements)
 
@@ -198,7 +205,8 @@ def plain(value: Any) -> Any:
 
 def _spared(requirement: Requirement, subject: Mapping[str, Any]) -> bool:
     """Whether it only advises here: nothing has to be installed, or its `unless` is true."""
-    if "client" in requirement.domains and not subject["client"]["changes"]:
+    managed = requirement.domains & set(subject["domains"]) & set(WANTED)
+    if managed and not any(subject[name]["changes"] for name in managed):
         return True
     return bool(requirement.unless) and _evaluate(requirement.unless, subject) is True
 

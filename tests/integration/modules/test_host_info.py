@@ -98,6 +98,12 @@ def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
             "name": "ProductReleaseIds",
             "data": "O365ProPlusRetail",
         },
+        {
+            "path": r"HKLM:\SYSTEM\CurrentControlSet\Control\Lsa\MSV1_0",
+            "name": "RestrictReceivingNTLMTraffic",
+            "type": "dword",
+            "data": 2,
+        },
         {"path": r"HKLM:\SOFTWARE\Citrix\VirtualDesktopAgent", "name": "ListOfDDCs", "data": "broker.contoso.com"},
         {
             "path": r"HKLM:\SYSTEM\CurrentControlSet\Services\CtxUvi",
@@ -133,10 +139,11 @@ def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
     assert seen["proxy"]["machine"]["server"] == "proxy.contoso.com:8080"
     assert [(item["address"], item["cloud"]) for item in seen["redirections"]] == [("http://c/_wmcs", False)]
     assert seen["remote_desktop"]["session_host"]
+    assert seen["ntlm"] == {"restrict_receiving": 2, "restrict_sending": None}
     assert [item["name"] for item in seen["office"]] == ["O365ProPlusRetail"]
     assert seen["citrix"]["excluded_processes"] == ["winword.exe", "excel.exe"]
     assert seen["citrix"]["hooked_processes"] == ["outlook.exe", "powerpnt.exe", "msip.app.exe", "msip.viewer.exe"]
     after, before = run.task("after", host)["host"], run.task("before", host)["host"]
-    for fact in ("redirections", "remote_desktop", "office", "citrix"):
+    for fact in ("ntlm", "redirections", "remote_desktop", "office", "citrix"):
         assert after[fact] == before[fact] != seen[fact]
     assert after["msip"] == before["msip"] and after["products"] == before["products"] == []

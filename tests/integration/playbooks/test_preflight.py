@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from service_endpoints import Authority, Proxy, tls_server
 
 from ..ansible_runner import AnsiblePlaybook, Json, Run, reset_hosts
 
@@ -98,3 +100,46 @@ def test_a_bad_variable_is_named(playbook: AnsiblePlaybook) -> None:
     variables = {**WANTED, "aip_preflight_stop": "perhaps"}
     run = playbook.run([play(CONTROLLER, roles=(ROLE,))], extra_vars=variables, expect=2)
     assert "aip_preflight_stop" in run.stdout and "perhaps" in run.stdout
+
+
+def test_connectors(playbook: AnsiblePlaybook) -> None:
+    """What is wrong with each host, with its pool and on its way to the service is named, in one run."""
+    ours = Authority("Test TLS Issuing CA 08", "Microsoft Corporation")
+    gateway = Authority("Contoso Web Gateway", "Contoso")
+    old, new = "connector-1", "connector-2"
+    with ExitStack() as stack:
+        server = stack.enter_context(tls_server(ours.context("api.aadrm.com")))
+        routes = {"api.aadrm.com": server}
+        proxies = {
+            old: Proxy(routes, inspect=gateway.context("api.aadrm.com")),
+            new: Proxy(routes, schemes=("Negotiate", "NTLM")),
+            CONTROLLER: Proxy(routes),
+        }
+        addresses = {
+            host: "http://{}:{}".format(*stack.enter_context(proxy.serve())) for host, proxy in proxies.items()
+        }
+        wanted = {
+            "aip_inspect_options": {"tls": {"state": "present"}, "connector": {"state": "present"}},
+            "aip_preflight_endpoints": ["api.aadrm.com"],
+            "aip_preflight_stop": "never",
+            "rms_connector_pool": [{"members": [old, new]}, {"members": [CONTROLLER]}],
+        }
+        # A variable of each host, as an inventory has it
+        ways = {"rms_connector_proxy_address": "{{ ways[inventory_hostname] }}", "ways": addresses}
+        run = playbook.run([{**play(old, new, CONTROLLER, roles=(ROLE,)), "vars": ways}], extra_vars=wanted)
+        for host, proxy in proxies.items():
+            assert len(run.module_runs(host)) == 2 and len(proxy.asked) == 1
+    found: dict[str, dict[str, Json]] = {}
+    for task, host, result in run.results:
+        if task == f"{ROLE} : Assess the host":
+            findings = result["ansible_facts"]["aip_preflight_findings"]
+            found[host] = {item["id"]: item for item in findings if item["id"].startswith("connector_")}
+    # Memory and disk are those of this machine.
+    for of_host in found.values():
+        of_host.pop("connector_disk", None)
+    assert set(found[old]) == {"connector_dotnet", "connector_tls_inspection"}
+    assert gateway.subject in found[old]["connector_tls_inspection"]["found"]
+    assert set(found[new]) == {"connector_proxy_authentication"}
+    assert found[new]["connector_proxy_authentication"]["found"].endswith("Negotiate, NTLM")
+    assert set(found[CONTROLLER]) == {"connector_domain_controller", "connector_count", "connector_root_certificate"}
+    assert found[CONTROLLER]["connector_root_certificate"]["found"] == f"api.aadrm.com needs {ours.subject}"

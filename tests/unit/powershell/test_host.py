@@ -591,3 +591,13 @@ def test_redirections(powershell: PowerShellHost) -> None:
         (r"\MSIPC\ServiceLocation\EnterprisePublishing", 32, "", True),
     ]
     assert found[0]["address"] == connector + "/_wmcs/certification"
+
+
+def test_restrictions_of_ntlm(powershell: PowerShellHost) -> None:
+    policy = r"SYSTEM\CurrentControlSet\Control\Lsa\MSV1_0"
+    values = [[policy, "RestrictReceivingNTLMTraffic", 1], [policy, "RestrictSendingNTLMTraffic", 2]]
+    assert facts_with(powershell, *values, facts="(Get-HostFact).ntlm") == {
+        "restrict_receiving": 1,
+        "restrict_sending": 2,
+    }
+    assert powershell.run("(Get-HostFact).ntlm") == {"restrict_receiving": None, "restrict_sending": None}
