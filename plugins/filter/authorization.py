@@ -28,10 +28,15 @@ def authorization_search(wanted: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def authorization_plan(
-    wanted: Mapping[str, Any], found: Iterable[Mapping[str, Any]], scope: str = "universal", exclusive: bool = False
+    wanted: Mapping[str, Any],
+    found: Iterable[Mapping[str, Any]] = (),
+    scope: str = "universal",
+    exclusive: bool = False,
+    domain: str = "",
 ) -> dict[str, Any]:
     """What has to be done in the directory; authorization_plan.yml says what the arguments are."""
-    return dict(_call(authorization.plan, _mapping(wanted), plain(list(found)), str(scope), bool(boolean(exclusive))))
+    options = str(scope), bool(boolean(exclusive)), str(domain)
+    return dict(_call(authorization.plan, _mapping(wanted), plain(list(found)), *options))
 
 
 def authorization_verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) -> dict[str, Any]:

@@ -239,7 +239,7 @@ function Import-AipService {
         Import-Module -Name AIPService -ErrorAction Stop -WarningAction SilentlyContinue
     }
     catch {
-        throw ("The PowerShell module AIPService $($found[0].Version) cannot be loaded by $($shell): $($_.Exception.Message) " +
+        throw ("The PowerShell module AIPService ($($found[0].Path)) cannot be loaded by $($shell): $($_.Exception.Message) " +
             'Expected is Windows PowerShell with .NET Framework 4.6.2 for version 2, 4.8 for version 3; PowerShell 7 from version 3.1 on.')
     }
     [string](Get-Module -Name AIPService).Version

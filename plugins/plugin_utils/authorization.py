@@ -147,13 +147,17 @@ class Group:
     new: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
 
-    def as_result(self, scope: str) -> dict[str, Any]:
+    def as_result(self, scope: str, domain: str) -> dict[str, Any]:
         entry = self.entry
         right = entry is not None and entry.is_security_group and entry.scope == scope
-        name = self.account.name if self.account.is_dn else self.account.text.rpartition("\\")[2]
+        name = _name(self.account.text) if self.account.is_dn else self.account.text.rpartition("\\")[2]
+        name = entry.account if entry else name
+        domain = self.account.domain.upper() or domain
         return {
             "role": self.role,
-            "group": entry.account if entry else name,
+            "group": name,
+            "account": f"{domain}\\{name}" if domain else name,
+            "title": ROLES[self.role],
             "dn": entry.dn if entry else "",
             "kept_by_exchange": self.kept_by_exchange,
             "differs": not self.kept_by_exchange and (not right or bool(self.add or self.remove)),
@@ -173,7 +177,9 @@ def read_groups(wanted: Mapping[str, Any]) -> list[Group]:
         members = values.get("members")
         if members is not None and (isinstance(members, (str, Mapping)) or not isinstance(members, Iterable)):
             raise AuthorizationError(f"the members of {role} are {members!r}: expected a list")
-        account = Account.of(values.get("group"))
+        if not values.get("group"):
+            raise AuthorizationError(f"{role}: members are given and no group to have them")
+        account = Account.of(values["group"])
         if members is not None:
             members = list(dict.fromkeys(map(Account.of, members)))
         groups.append(Group(role, account, members, kept_by_exchange=account.name == EXCHANGE_SERVERS))
@@ -191,21 +197,27 @@ def search(wanted: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"server": server, "ldap_filter": f"(|{''.join(items)})"} for server, items in conditions.items()]
 
 
-def plan(wanted: Mapping[str, Any], found: Iterable[Mapping[str, Any]], scope: str, exclusive: bool) -> dict[str, Any]:
+def plan(
+    wanted: Mapping[str, Any], found: Iterable[Mapping[str, Any]], scope: str, exclusive: bool, domain: str
+) -> dict[str, Any]:
     """Compare the directory with what is wanted.
 
     Args:
         wanted: see `read_groups`.
-        found: what the directory has: for each server its `server` and `objects`.
+        found: what the directory has: the results of microsoft.ad.object_info, looped over what `search` returned.
         scope: that of the groups.
         exclusive: whether members that nobody named are removed.
+        domain: the NetBIOS name of the groups' domain, where it is known.
 
     Returns:
         `errors`, each of which forbids to write anything, and `groups`.
     """
     if scope not in ("universal", "domainlocal"):
         raise AuthorizationError(f"the scope is {scope!r}: expected universal or domainlocal")
-    entries = {str(item.get("server") or ""): [Entry.of(one) for one in item.get("objects") or ()] for item in found}
+    entries = {
+        str((item.get("item") or {}).get("server") or ""): [Entry.of(one) for one in item.get("objects") or ()]
+        for item in found
+    }
     groups = read_groups(wanted)
     errors: list[str] = []
 
@@ -244,7 +256,7 @@ def plan(wanted: Mapping[str, Any], found: Iterable[Mapping[str, Any]], scope: s
                 group.remove = rest
             group.surplus = [_name(dn) for dn in rest]
     errors += _shared_errors(groups, holders, nested)
-    return {"errors": errors, "groups": [group.as_result(scope) for group in groups]}
+    return {"errors": errors, "groups": [group.as_result(scope, domain) for group in groups]}
 
 
 def _group_errors(group: Group, scope: str) -> list[str]:

@@ -42,7 +42,7 @@ WANTED = {
 
 
 def planned(wanted: dict[str, Any], *objects: dict[str, Any], **options: Any) -> dict[str, Any]:
-    return plan(wanted, [{"server": "", "objects": [*OBJECTS, *objects]}], **options)
+    return plan(wanted, [{"item": {"server": ""}, "objects": [*OBJECTS, *objects]}], **options)
 
 
 def test_one_search_finds_all() -> None:
@@ -73,6 +73,12 @@ def test_groups_that_are_not_there_are_made_with_all_members() -> None:
         ("RMS SharePoint", "", True, [dn("sp-farm")]),
         ("RMS FCI", "", True, [dn("FS01", "CN=Computers")]),
     ]
+    assert [one["account"] for one in planned(WANTED, domain="CONTOSO")["groups"]] == [
+        r"CONTOSO\RMS Exchange",
+        r"CONTOSO\RMS SharePoint",
+        r"CONTOSO\RMS FCI",
+    ]
+    assert planned({"fci": {"group": r"fabrikam\X"}}, domain="CONTOSO")["groups"][0]["account"] == r"FABRIKAM\X"
     assert result["groups"][0]["new"] == ["EX01$", r"CONTOSO\EX02$"]
 
 
@@ -185,6 +191,7 @@ def test_a_member_that_another_role_has_in_the_directory_is_refused_unless_it_is
         ({"exchange": "x"}, "expected a dictionary of roles"),
         ({"exhange": {"group": "x"}}, "the role 'exhange' is none: expected exchange, sharepoint, fci"),
         ({"fci": {"group": "x", "members": "FS01$"}}, "expected a list"),
+        ({"fci": {"members": ["FS01$"]}}, "fci: members are given and no group"),
         ({"fci": {"group": " "}}, "expected the name of an account"),
         ({"fci": {"group": "x", "members": [{"nam": "y"}]}}, "expected name, and server"),
     ],
