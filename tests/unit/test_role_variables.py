@@ -134,7 +134,7 @@ def test_installers_have_the_options_that_are_documented(module: str) -> None:
     assert left_out <= NO_VARIABLES, f"{module}: the role does not pass on {left_out}"
 
 
-@pytest.mark.parametrize("role", ["aip_inspect", "aip_settings", *ROLES])
+@pytest.mark.parametrize("role", ["aip_inspect", "aip_settings", "rms_authorization", *ROLES])
 def test_readme_names_every_variable(role: str) -> None:
     text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
     assert [name for name in specs(role) if f"`{name}`" not in text] == []

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from winfleet import control, network, prefix
+from winfleet import control, directory, network, prefix
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
 from winfleet.paths import CACHE, PACKAGE, ROOT, state_directory
@@ -56,7 +56,8 @@ class Fleet:
         with self._exclusive():
             template = prefix.prepare_template(CACHE, prepare_engine(CACHE))
             packages()  # inventories name them
-            hosts = self._described()
+            variables = self._variables()
+            hosts = {name: Identity.from_inventory(name, values) for name, values in variables.items()}
             chosen = self._choose(hosts, names)
             number, lock = network.take(
                 self.state, self._recorded_network(), [identity.address for identity in hosts.values()]
@@ -65,6 +66,8 @@ class Fleet:
                 described = [self._settings(hosts[name], number, template, mode) for name in chosen]
                 self._record_network(number, hosts)
                 self._tell_names(hosts, number)
+                users = {user for values in variables.values() for user in values.get("winfleet_users", [])}
+                directory.prepare(self.state, hosts.values(), sorted(users))
                 self._each(described, lambda settings: self._start(settings, lock))
             finally:
                 os.close(lock)
@@ -93,6 +96,8 @@ class Fleet:
                 shutil.rmtree(folder, ignore_errors=True)
 
             self._each(folders, wipe)
+            if not names:
+                directory.forget(self.state)
         if running:
             self.up(running, mode or next(iter(modes)))
         self.say(f"{len(folders)} hosts reset")
@@ -134,7 +139,8 @@ class Fleet:
 
     # -- hosts and folders -------------------------------------------------------------------------------------------
 
-    def _described(self) -> dict[str, Identity]:
+    def _variables(self) -> dict[str, dict[str, Any]]:
+        """The variables of every host of the inventories."""
         program = Path(sys.executable).with_name("ansible-inventory")
         if not program.exists():
             raise FleetError(f"{program} is missing; run python3 tests/setup/environment.py first")
@@ -148,10 +154,10 @@ class Fleet:
         )
         if done.returncode:
             raise FleetError(f"{' and '.join(map(str, self.inventories))} cannot be read: {done.stderr.strip()}")
-        variables = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})
+        variables: dict[str, dict[str, Any]] = json.loads(done.stdout).get("_meta", {}).get("hostvars", {})
         if not variables:
             raise FleetError(f"{' and '.join(map(str, self.inventories))}: no hosts in there")
-        return {name: Identity.from_inventory(name, values) for name, values in variables.items()}
+        return variables
 
     @staticmethod
     def _choose(hosts: dict[str, Identity], names: Sequence[str]) -> list[str]:

@@ -92,6 +92,7 @@ class Host:
             self.phase = "booting"
             if not self.prefix.exists():
                 prefix.clone(self.template, self.prefix)
+                prefix.remove_modules(self.prefix, self.identity.missing_modules)
                 registry.append(self.prefix / "system.reg", self.identity.registry())
                 # Wine would take this machine's name otherwise
                 registry.append(self.prefix / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
@@ -100,6 +101,7 @@ class Host:
                 self._next_boot.unlink()
             # What a boot of Windows makes anew; win_reboot waits for it
             registry.append(self.prefix / "system.reg", {NT + r"\Winlogon\AutoLogonChecked": {}})
+            prefix.share_state(self.prefix, self.folder.parents[1])
             self.truthful["uptime"] = self._clock.restart()
             self.shares.begin()
             self.programs.serve()

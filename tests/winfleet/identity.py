@@ -16,7 +16,9 @@ Keys = dict[str, dict[str, Data | Expand | Qword]]
 NT = r"Software\Microsoft\Windows NT\CurrentVersion"
 SERVERMANAGER = r"Software\Microsoft\Windows\CurrentVersion\ServerManager\ServicingStorage\ServerComponentCache"
 SERVICES = r"System\CurrentControlSet\Services"
-ROLES = ("exchange", "sharepoint", "fci", "ad_rms", "domain_controller", "connector")
+ROLES = ("exchange", "sharepoint", "fci", "ad_rms", "domain_controller", "connector", "aip_admin")
+#: PowerShell modules that only hosts with one of these roles have.
+MODULES = {"ActiveDirectory": {"domain_controller", "aip_admin"}, "AIPService": {"aip_admin"}}
 EDITIONS = ("desktop", "core")
 POWERSHELLS = ("3.0", "4.0", "5.1")
 
@@ -125,6 +127,11 @@ class Identity:
     def computer_name(self) -> str:
         """The NetBIOS name: at most 15 characters."""
         return self.name.upper()[:15].rstrip("-")
+
+    @property
+    def missing_modules(self) -> list[str]:
+        """The PowerShell modules of `MODULES` that the host does not have."""
+        return [name for name, roles in MODULES.items() if not roles & set(self.roles)]
 
     @property
     def system(self) -> OperatingSystem:
@@ -331,4 +338,5 @@ _ROLES = {
     "ad_rms": _ad_rms,
     "domain_controller": _domain_controller,
     "connector": _connector,
+    "aip_admin": dict,
 }

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,7 +171,11 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     registry.append(
         prefix / "system.reg", {ENVIRONMENT_KEY: {"DOTNET_STARTUP_HOOKS": HOME_ON_HOST + r"\Winfleet.Startup.dll"}}
     )
-    missing = [name for name in ("Winfleet.Agent.dll", "Winfleet.Startup.dll") if not (own / name).exists()]
+    missing = [
+        name
+        for name in ("Winfleet.Agent.dll", "Winfleet.Startup.dll", "Winfleet.Directory.dll")
+        if not (own / name).exists()
+    ]
     if missing:
         raise PrefixError(f"compiling the agent left no {', '.join(missing)}")
     shutil.rmtree(own / "source")
@@ -258,6 +263,19 @@ def clone(template: Path, target: Path) -> None:
 
     shutil.copytree(template, draft, symlinks=True, copy_function=take)
     draft.rename(target)
+
+
+def remove_modules(prefix: Path, names: Iterable[str]) -> None:
+    """Take PowerShell modules away that this host does not have."""
+    for name in names:
+        shutil.rmtree(prefix / "drive_c/windows/system32/WindowsPowerShell/v1.0/Modules" / name)
+
+
+def share_state(prefix: Path, state: Path) -> None:
+    """Let a host find what the fleet shares (`winfleet.directory`)."""
+    link = prefix / "drive_c/windows/winfleet/shared"
+    link.unlink(missing_ok=True)
+    link.symlink_to(state / "shared")
 
 
 def stop(prefix: Path, timeout: float = 20) -> None:

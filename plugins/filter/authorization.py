@@ -1,0 +1,61 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who may use the Rights Management connector: what is wanted against the directory and the connector's list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        # Names and texts of a directory or a host are never templates.
+        return wrap_var(function(*arguments))
+    except authorization.AuthorizationError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def authorization_search(wanted: Mapping[str, Any]) -> list[dict[str, str]]:
+    """LDAP filters that find groups and members; authorization_search.yml says what the argument is."""
+    return list(_call(authorization.search, _mapping(wanted)))
+
+
+def authorization_plan(
+    wanted: Mapping[str, Any],
+    found: Iterable[Mapping[str, Any]] = (),
+    scope: str = "universal",
+    exclusive: bool = False,
+    domain: str = "",
+) -> dict[str, Any]:
+    """What has to be done in the directory; authorization_plan.yml says what the arguments are."""
+    options = str(scope), bool(boolean(exclusive)), str(domain)
+    return dict(_call(authorization.plan, _mapping(wanted), plain(list(found)), *options))
+
+
+def authorization_verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) -> dict[str, Any]:
+    """The connector's list against the wanted accounts; authorization_verify.yml says what the arguments are."""
+    return dict(_call(authorization.verify, plain(connector), plain(list(wanted)), plain(list(ignore))))
+
+
+def _mapping(wanted: Any) -> dict[str, Any]:
+    if not isinstance(wanted, Mapping) or not all(isinstance(item, Mapping) for item in wanted.values()):
+        raise AnsibleFilterError(f"expected a dictionary of roles with group and members, found {wanted!r}")
+    return dict(plain(wanted))
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        return {
+            "authorization_search": authorization_search,
+            "authorization_plan": authorization_plan,
+            "authorization_verify": authorization_verify,
+        }

@@ -1,0 +1,48 @@
+#!powershell
+
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#Requires -Version 5.1
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Tenant
+
+$spec = @{
+    options = @{
+        emails = @{ type = 'list'; elements = 'str'; default = @() }
+        object_ids = @{ type = 'list'; elements = 'str'; default = @() }
+        groups = @{ type = 'list'; elements = 'str'; default = @() }
+        role = @{ type = 'str'; choices = 'connector_administrator', 'global_administrator'; default = 'connector_administrator' }
+        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+        username = @{ type = 'str' }
+        password = @{ type = 'str'; no_log = $true }
+        application_id = @{ type = 'str' }
+        client_secret = @{ type = 'str'; no_log = $true }
+        certificate_thumbprint = @{ type = 'str' }
+        access_token = @{ type = 'str'; no_log = $true }
+        tenant_id = @{ type = 'str' }
+        cloud = @{ type = 'str'; choices = 'AzureCloud', 'AzureChinaCloud', 'AzureUSGovernment'; default = 'AzureCloud' }
+    }
+    mutually_exclusive = @(
+        , @('username', 'application_id', 'access_token')
+        , @('client_secret', 'certificate_thumbprint')
+    )
+    required_one_of = @(, @('username', 'application_id', 'access_token'))
+    required_together = @(, @('username', 'password'))
+    required_by = @{ client_secret = 'application_id'; certificate_thumbprint = 'application_id'; application_id = 'tenant_id' }
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+
+$failure = $null
+try {
+    Invoke-TenantAdministrator -Module $module
+}
+catch {
+    $failure = $_
+}
+if ($failure) {
+    $module.FailJson($failure.Exception.Message, $failure)
+}
+$module.ExitJson()

@@ -1,0 +1,214 @@
+"""The role rms_authorization: groups of the fleet's directory, the tenant's administrators, the connector's list."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from winfleet import directory
+from winfleet.paths import state_directory
+
+from ..ansible_runner import AnsiblePlaybook, Json, Run
+
+ADMIN, CONTROLLER = "admin-2019", "controller-2019"
+ROLE = "infoprotect.aip.rms_authorization"
+BASE = "DC=contoso,DC=test"
+FCI = f"CN=FCI-2016,CN=Computers,{BASE}"
+FARM, CONTENT = (f"CN={name},CN=Users,{BASE}" for name in ("sp-farm", "sp-content"))
+EXCHANGE_SERVERS = f"CN=Exchange Servers,OU=Microsoft Exchange Security Groups,{BASE}"
+UNIVERSAL_SECURITY, LOCAL_SECURITY = -2147483640, -2147483644
+GROUPS: Json = {
+    "rms_authorization_domain": "CONTOSO",
+    "rms_authorization_exchange_group": "Exchange Servers",
+    "rms_authorization_sharepoint_group": "RMS SharePoint",
+    "rms_authorization_sharepoint_members": ["sp-farm", r"CONTOSO\sp-content"],
+    "rms_authorization_fci_group": "RMS FCI",
+    "rms_authorization_fci_members": ["FCI-2016$"],
+}
+SIGN_IN: Json = {
+    "rms_authorization_tenant_username": "admin@contoso.test",
+    "rms_authorization_tenant_password": "Winfleet!tenant",
+}
+#: The fact of a connector whose list is as GROUPS want it.
+LISTED: Json = {
+    "installed": True,
+    "status": "running",
+    "last_list_update": "2026-11-25T10:15:00Z",
+    "authorized": [r"CONTOSO\Exchange Servers", r"CONTOSO\RMS SharePoint", r"CONTOSO\RMS FCI"],
+    "events": [],
+}
+LOOK, WRITE, FAILED = (
+    f"{ROLE} : {name}"
+    for name in ("Look at the directory", "Bring the groups to what is wanted", "Stop because of the list")
+)
+
+
+@pytest.fixture
+def authorization(playbook: AnsiblePlaybook, tmp_path: Path) -> AnsiblePlaybook:
+    """ansible-playbook with an inventory that says who does the work."""
+    inventory = tmp_path / "groups.yml"
+    groups = {"domain_controllers": {"hosts": {CONTROLLER: None}}, "aip_admin_hosts": {"hosts": {ADMIN: None}}}
+    inventory.write_text(yaml.safe_dump(groups), encoding="utf-8")
+    return AnsiblePlaybook(playbook.bin_folder, [*playbook.inventories, inventory])
+
+
+@pytest.fixture(autouse=True)
+def nothing_yet(fleet: None) -> Iterator[None]:
+    """Directory and tenant as before, whatever a test did."""
+    state = state_directory()
+    kept = {}
+    for name in (directory.DIRECTORY, directory.TENANT):
+        with directory.opened(state, name) as data:
+            kept[name] = copy.deepcopy(data)
+    yield
+    for name, before in kept.items():
+        with directory.opened(state, name) as data:
+            data.clear()
+            data.update(before)
+
+
+def entries() -> Json:
+    """The directory's objects that are not the fleet's own computers and users, by their names."""
+    with directory.opened(state_directory(), directory.DIRECTORY) as data:
+        return {entry["dn"]: entry["attributes"] for entry in data["objects"] if entry["class"] == "group"}
+
+
+def run_role(authorization: AnsiblePlaybook, *arguments: str, expect: int = 0, **variables: Any) -> Run:
+    """The role on a host that is no connector; what a connector would say is a variable."""
+    plays = [{"name": "role", "hosts": ADMIN, "gather_facts": False, "roles": [{"role": ROLE}]}]
+    return authorization.run(plays, *arguments, extra_vars=variables, expect=expect)
+
+
+def written(run: Run) -> list[str]:
+    return [result["item"]["group"] for task, _h, all_ in run.results if task == WRITE for result in all_["results"]]
+
+
+def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None:
+    variables = GROUPS | SIGN_IN | {"rms_authorization_administrator_emails": ["connector@contoso.test"]}
+    before = entries()
+    empty = LISTED | {"authorized": []}
+    checked = run_role(authorization, "--check", "--diff", **variables, rms_authorization_connector=empty)
+    assert entries() == before and written(checked) == ["RMS SharePoint", "RMS FCI"]
+
+    first = run_role(authorization, "--diff", **variables, rms_authorization_connector=empty)
+    after = entries()
+    assert after[f"CN=RMS SharePoint,CN=Users,{BASE}"] == {
+        "sAMAccountName": "RMS SharePoint",
+        "groupType": UNIVERSAL_SECURITY,
+        "member": [FARM, CONTENT],
+    }
+    assert after[f"CN=RMS FCI,CN=Users,{BASE}"]["member"] == [FCI]
+    assert after[EXCHANGE_SERVERS] == before[EXCHANGE_SERVERS]
+    with directory.opened(state_directory(), directory.TENANT) as tenant:
+        assert [held["role"] for held in tenant["roles"]] == ["ConnectorAdministrator"]
+        assert tenant["sessions"] == []
+    said = first.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
+    assert r"CONTOSO\Exchange Servers: whoever has the role Exchange Server becomes a super user" in said
+    assert r"sp-farm, CONTOSO\sp-content, FCI-2016$: new members" in said and "klist -li 0x3e7 purge" in said
+    step = first.task(f"{ROLE} : Show the step that somebody has to take", ADMIN)["msg"]
+    assert [line for line in step if line.startswith("Add ")] == [
+        r"Add CONTOSO\Exchange Servers with the role Exchange Server.",
+        r"Add CONTOSO\RMS SharePoint with the role SharePoint Server.",
+        r"Add CONTOSO\RMS FCI with the role FCI Server.",
+    ]
+    assert any("Sign in to AzureCloud" in line for line in step)
+
+    again = run_role(authorization, **variables, rms_authorization_list="fail", rms_authorization_connector=LISTED)
+    assert again.stats[ADMIN]["changed"] == 0 and written(again) == []
+    assert "klist" not in again.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
+    verdict = again.task(f"{ROLE} : Compare its list with what is wanted", ADMIN)["ansible_facts"]
+    assert verdict["rms_authorization_verdict"]["status"] == "verified"
+    kept = again.task(f"{ROLE} : Keep the step that somebody has to take", ADMIN)["ansible_facts"]
+    assert not kept["rms_authorization_attended_step"]
+    assert entries() == after
+
+
+def test_what_is_refused_changes_nothing(authorization: AnsiblePlaybook) -> None:
+    """All of it is said at once."""
+    before = entries()
+    run = run_role(
+        authorization,
+        expect=2,
+        **GROUPS
+        | {
+            "rms_authorization_exchange_members": ["EXCHANGE-1$"],
+            "rms_authorization_sharepoint_members": ["CONNECTOR-1$", "nobody"],
+            "rms_authorization_fci_members": ["EXCHANGE-1$", "FCI-2016"],
+        },
+    )
+    message = run.task(f"{ROLE} : Stop before anything is changed", ADMIN)["msg"]
+    for expected in (
+        'exchange: "Exchange Servers" is kept by Exchange, and its members are never set',
+        "sharepoint: CONNECTOR-1$ is a computer; expected a service account",
+        "sharepoint: there is no nobody in the directory",
+        "fci: there is no FCI-2016 in the directory; a computer is called FCI-2016$",
+        "EXCHANGE-1$ would be in the groups of exchange and of fci",
+    ):
+        assert expected in message
+    assert entries() == before and written(run) == []
+    missing = {"rms_authorization_directory_hosts": "nowhere"}
+    run = run_role(authorization, expect=2, **GROUPS | missing)
+    assert "rms_authorization_directory_hosts is nowhere: expected a group of the inventory" in run.stdout
+    assert LOOK not in [task for task, _host, _result in run.results]
+
+
+def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook) -> None:
+    """From an admin host, which needs an account for the directory; and what is said holds no secret."""
+    with directory.opened(state_directory(), directory.DIRECTORY) as data:
+        data["objects"].append(
+            {
+                "dn": f"CN=RMS SharePoint,CN=Computers,{BASE}",
+                "guid": "30000000-0000-4000-8000-000000000001",
+                "sid": f"{data['sid']}-5000",
+                "class": "group",
+                "attributes": {"sAMAccountName": "RMS SharePoint", "groupType": 8, "member": [FCI, FARM]},
+            }
+        )
+    variables = {
+        "rms_authorization_sharepoint_group": r"CONTOSO\RMS SharePoint",
+        "rms_authorization_sharepoint_members": ["sp-farm", "sp-content"],
+        "rms_authorization_directory_hosts": "aip_admin_hosts",
+        "rms_authorization_domain_username": r"CONTOSO\Administrator",
+        "rms_authorization_domain_password": "Winfleet!2026",
+        "rms_authorization_connector": LISTED,
+    }
+    kept = run_role(authorization, **variables)
+    group = f"CN=RMS SharePoint,CN=Computers,{BASE}"
+    assert entries()[group]["member"] == [FCI, FARM, CONTENT] and entries()[group]["groupType"] == UNIVERSAL_SECURITY
+    assert (
+        "FCI-2016: members that nobody named" in kept.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
+    )
+    more = {"rms_authorization_exclusive": True, "rms_authorization_scope": "domainlocal"}
+    removed = run_role(authorization, "-vvv", **variables | more)
+    assert entries()[group]["member"] == [FARM, CONTENT] and entries()[group]["groupType"] == LOCAL_SECURITY
+    assert removed.stats[ADMIN]["changed"] == 1
+    # the fleet's hosts have the same password for their connection, which Ansible does not print either
+    assert "Winfleet!2026" not in kept.stdout + removed.stdout + removed.stderr
+
+
+def test_list_that_is_not_as_it_should_be(authorization: AnsiblePlaybook) -> None:
+    only = {"rms_authorization_groups_managed": False}
+    refused = {"id": 2001, "time": "2026-11-25T10:16:00Z", "text": r"CONTOSO\FCI-2016$ is not authorized."}
+    fact = LISTED | {"authorized": [r"contoso\rms sharepoint"], "events": [refused]}
+    run = run_role(
+        authorization, expect=2, **GROUPS | only, rms_authorization_list="fail", rms_authorization_connector=fact
+    )
+    message = run.task(FAILED, ADMIN)["msg"]
+    for expected in (
+        r"CONTOSO\Exchange Servers is not on the connector's list",
+        r"CONTOSO\RMS FCI is not on the connector's list",
+        r"CONTOSO\FCI-2016$ asked and is not authorized (event 2001)",
+        "with the role FCI Server",
+    ):
+        assert expected in message
+    assert "RMS SharePoint is not" not in message
+    assert LOOK not in run.module_runs(ADMIN)
+
+    waiting = {"rms_authorization_list": "wait", "rms_authorization_timeout": 2, "rms_authorization_interval": 1}
+    waited = run_role(authorization, expect=2, **GROUPS | only | waiting)
+    assert waited.task(f"{ROLE} : Wait until the list is as it is wanted", ADMIN)["attempts"] == 2
+    assert "there is no connector on this host" in waited.task(FAILED, ADMIN)["msg"]

@@ -1,0 +1,146 @@
+"""Administrators of the protection service: who signs in, what undocumented answers mean, what there is to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from powershell_host import PowerShellError, PowerShellHost
+
+ID = "10000000-0000-4000-8000-000000000004"
+OTHER = "10000000-0000-4000-8000-000000000005"
+APPLICATION = "20000000-0000-4000-8000-000000000001"
+TENANT = "0b4b5b3e-2f6c-4f0d-9a55-3b8b3b6c1f10"
+THUMBPRINT = "00112233445566778899aabbccddeeff00112233"
+
+CONNECTION = """
+$found = Get-TenantConnection -Option $case
+$text = foreach ($name in $found.Keys | Sort-Object) {
+    $value = $found[$name]
+    if ($value -is [pscredential]) { $value = "$($value.UserName)/$($value.GetNetworkCredential().Password)" }
+    "$name=$value"
+}
+$text -join ' '
+"""
+
+
+def test_who_signs_in(powershell: PowerShellHost) -> None:
+    application = {"application_id": APPLICATION, "tenant_id": TENANT}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"username": "a@contoso.test", "password": 'p"$(x)'}, 'Credential=a@contoso.test/p"$(x)'),
+        ({"username": "a", "password": "p", "tenant_id": TENANT}, f"Credential=a/p TenantId={TENANT}"),
+        ({"access_token": "t.o.k", "cloud": "AzureCloud"}, "AccessToken=t.o.k"),
+        ({"access_token": "t", "cloud": "AzureUSGovernment"}, "AccessToken=t EnvironmentName=AzureUSGovernment"),
+        (application | {"client_secret": "s"}, f"Credential={APPLICATION}/s ServicePrincipal=True TenantId={TENANT}"),
+        (
+            application | {"certificate_thumbprint": f"\u200e{THUMBPRINT[:2]} {THUMBPRINT[2:]}"},
+            f"ApplicationId={APPLICATION} CertificateThumbprint={THUMBPRINT} ServicePrincipal=True TenantId={TENANT}",
+        ),
+        ({"application_id": APPLICATION, "client_secret": "s"}, "tenant_id is missing"),
+        (application, "application_id is given alone: expected client_secret or certificate_thumbprint"),
+        (application | {"certificate_thumbprint": "12"}, "certificate_thumbprint is '12': expected 40 hexadecimal"),
+        (application | {"tenant_id": "contoso"}, "tenant_id is 'contoso': expected an id such as"),
+        (application | {"application_id": "x", "client_secret": "s"}, "application_id is 'x': expected an id"),
+    ]
+    found = powershell.each(CONNECTION, [case for case, _ in cases])
+    for (case, expected), text in zip(cases, found, strict=True):
+        assert text.startswith(expected) if "expected" in text or "missing" in text else text == expected, case
+
+
+MEMBERS = "ConvertTo-RoleMember -InputObject $(if ($case -is [string]) { $case } else { [pscustomobject]$case })"
+
+
+def test_administrators_of_whatever_shape(powershell: PowerShellHost) -> None:
+    """As text, and as objects with properties that nobody documented."""
+    cases: list[tuple[Any, tuple[str, str, str, list[str]]]] = [
+        ("a@contoso.test", ("a@contoso.test", "", "", ["Email"])),
+        (ID.upper(), ("", ID, "", ["Id"])),
+        ("something else", ("", "", "", [])),
+        ({"EmailAddress": "a@contoso.test", "Role": "X"}, ("a@contoso.test", "", "", ["Email"])),
+        (
+            {"TenantId": OTHER, "ObjectId": ID, "DisplayName": "Admins", "EmailAddress": ""},
+            ("", ID, "Admins", ["Email", "Id", "Name"]),
+        ),
+        ({"ObjectId": ID, "TenantId": OTHER}, ("", ID, "", ["Id"])),
+        ({"Member": ["a@contoso.test", ID]}, ("a@contoso.test", ID, "", ["Email", "Id"])),
+        ({"Mail": None, "Name": None}, ("", "", "", ["Email", "Name"])),
+    ]
+    for (case, expected), found in zip(cases, powershell.each(MEMBERS, [case for case, _ in cases]), strict=True):
+        assert (found["Email"], found["Id"], found["Name"], found["Known"]) == expected, case
+
+
+PLAN = """
+$texts = @($case.members | Where-Object { $_ -is [string] })
+$objects = @($case.members | Where-Object { $_ -isnot [string] } | ForEach-Object { [pscustomobject]$_ })
+$option = @{ emails = @(); object_ids = @(); groups = @(); state = 'present' }
+foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
+$plan = @{ Option = $option; Member = @($texts + $objects | ConvertTo-RoleMember) }
+if ($case.Contains('ids')) { $plan.Id = $case.ids }
+$lines = foreach ($one in Get-RolePlan @plan) {
+    $held = if ($null -eq $one.Held) { 'unknown' } else { $one.Held }
+    "$($one.Parameter) $($one.Value) $held $($one.Act)"
+}
+$lines -join '; '
+"""
+FULL = {"EmailAddress": "a@contoso.test", "ObjectId": ID, "DisplayName": ""}
+GROUP = {"EmailAddress": "", "ObjectId": OTHER, "DisplayName": "Admins"}
+
+
+def test_what_there_is_to_do(powershell: PowerShellHost) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"members": [], "option": {"emails": ["a@contoso.test"]}}, "EmailAddress a@contoso.test False True"),
+        ({"members": [FULL], "option": {"emails": [" A@Contoso.test"]}}, "EmailAddress A@Contoso.test True False"),
+        (
+            {"members": [FULL, GROUP], "option": {"emails": ["b@contoso.test"], "groups": ["admins", "Other"]}},
+            "EmailAddress b@contoso.test False True; SecurityGroupDisplayName admins True False; "
+            "SecurityGroupDisplayName Other False True",
+        ),
+        (
+            {"members": [FULL], "option": {"state": "absent", "object_ids": [ID.upper(), OTHER]}},
+            f"ObjectId {ID} True True; ObjectId {OTHER} False False",
+        ),
+        # the list tells addresses only: ids come from the configuration, names cannot be told
+        (
+            {"members": ["a@contoso.test"], "ids": [ID], "option": {"object_ids": [ID, OTHER], "groups": ["Admins"]}},
+            f"ObjectId {ID} True False; ObjectId {OTHER} False True; SecurityGroupDisplayName Admins unknown True",
+        ),
+        (
+            {"members": ["a@contoso.test"], "option": {"object_ids": [ID], "state": "absent"}},
+            f"ObjectId {ID} unknown True",
+        ),
+        ({"members": [], "ids": [], "option": {"object_ids": [ID, ID]}}, f"ObjectId {ID} False True"),
+        ({"members": [], "option": {"emails": ["admin"]}}, "emails has 'admin': expected an address such as name@"),
+        ({"members": [], "option": {"groups": [" "]}}, "groups has an empty entry."),
+        ({"members": [], "option": {"object_ids": ["x"]}}, "object_ids is 'x': expected an id"),
+    ]
+    found = powershell.each(PLAN, [case for case, _ in cases])
+    for (case, expected), text in zip(cases, found, strict=True):
+        assert text.startswith(expected) if "has" in expected or "expected" in expected else text == expected, case
+
+
+@pytest.fixture
+def manifest(powershell: PowerShellHost) -> Iterator[Path]:
+    """The manifest of the module AIPService, as it was afterwards."""
+    (found,) = (powershell.disk / "windows/system32/WindowsPowerShell/v1.0/Modules/AIPService").glob("*.psd1")
+    text = found.read_text(encoding="utf-8")
+    yield found
+    found.write_text(text, encoding="utf-8")
+
+
+def test_module_that_cannot_be_loaded(powershell: PowerShellHost, manifest: Path) -> None:
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace("@{", "@{ PowerShellVersion = '9.0'", 1), encoding="utf-8")
+    with pytest.raises(
+        PowerShellError, match=r"AIPService \(.*psd1\) cannot be loaded by PowerShell 5\.1.*Expected is"
+    ):
+        powershell.run("Import-AipService")
+    script = manifest.with_suffix(".psm1")  # which would be a module, too
+    manifest.unlink()
+    script.rename(script.with_suffix(".hidden"))
+    with pytest.raises(PowerShellError, match=r"AIPService is not on this host.*Install-Module -Name AIPService"):
+        powershell.run("Import-AipService")
+    script.with_suffix(".hidden").rename(script)
+    manifest.write_text(text, encoding="utf-8")
+    assert powershell.run("Import-AipService") == "3.0.0.1"
