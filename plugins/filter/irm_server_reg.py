@@ -68,7 +68,7 @@ def irm_server_values(product: str, version: str, connector_url: str, tenant_url
 def irm_server_reg(
     product: str, version: str, connector_url: str, tenant_url: str, state: str = "present", purge: bool = False
 ) -> str:
-    """The text of a .reg file, version 5, with the byte order mark that regedit puts before it."""
+    """The text of a .reg file, version 5, with the byte order mark and the line ends of regedit."""
     if state not in ("present", "absent"):
         raise AnsibleFilterError(f"state is {state!r}: expected present or absent")
     lines = ["\ufeffWindows Registry Editor Version 5.00"]
@@ -81,7 +81,7 @@ def irm_server_reg(
             lines += ["", f"[{key}]", f'{name}="{_escape(value["data"])}"']
         elif not (purge and value["name"]):
             lines += ["", f"[{key}]", f"{name}=-"]
-    return "\n".join(lines) + "\n"
+    return "\r\n".join(lines) + "\r\n"
 
 
 def _escape(text: str) -> str:

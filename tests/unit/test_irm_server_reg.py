@@ -55,7 +55,7 @@ FCI = {
 )
 def test_tables(product: str, version: str, expected: dict[str, object]) -> None:
     text = reg(product, version, f"{C}/", f"{T}/_wmcs/licensing")
-    assert text.startswith("\ufeffWindows Registry Editor Version 5.00\n\n[HKEY_LOCAL_MACHINE\\")
+    assert text.startswith("\ufeffWindows Registry Editor Version 5.00\r\n\r\n[HKEY_LOCAL_MACHINE\\")
     assert parse(text) == expected
     assert {
         rf"HKEY_LOCAL_MACHINE\{v['key']}": {v["name"]: ("string", v["data"])} for v in values(product, version, C, T)
@@ -65,10 +65,10 @@ def test_tables(product: str, version: str, expected: dict[str, object]) -> None
 def test_absent_and_purge() -> None:
     licenses = rf"{LONG}\ExchangeServer\v15\IRM\LicenseServerRedirection"
     absent, purged = reg("exchange", "2013", C, T, state="absent"), reg("exchange", "2013", C, T, purge=True)
-    assert absent.count("=-") == 4 and f'[{licenses}]\n"{T}"=-\n' in absent and C not in absent
-    assert f'[-{licenses}]\n\n[{licenses}]\n"{T}"="{C}"\n' in purged
+    assert absent.count("=-") == 4 and f'[{licenses}]\r\n"{T}"=-\r\n' in absent and C not in absent
+    assert f'[-{licenses}]\r\n\r\n[{licenses}]\r\n"{T}"="{C}"\r\n' in purged
     assert rf"[-{LONG}\MSDRM" not in purged, "only keys whose values are named after URLs are emptied"
-    assert f"[-{licenses}]\n" in reg("exchange", "2013", C, T, state="absent", purge=True)
+    assert f"[-{licenses}]\r\n" in reg("exchange", "2013", C, T, state="absent", purge=True)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Domain:
 DOMAINS = {
     "tls": Domain("aip_tls", "aip_tls_"),
     "client": Domain("aip_client", "aip_client_", file="install"),
+    "irm_server": Domain("irm_server", "irm_server_"),
     "client_settings": Domain("aip_client", "aip_client_", {"state": "settings_state", "names": "settings_names"}),
 }
 ROLES = ("aip_tls", "aip_client")
@@ -110,7 +111,7 @@ def test_desired_state_and_the_role_pass_every_variable_on(domain: str) -> None:
     for option, variable in wanted.items():
         for where in (asked, passed):
             if option in where:
-                assert re.findall(r"\baip_\w+", where[option])[0] == variable
+                assert re.findall(r"\b(?:aip|irm_server)_\w+", where[option])[0] == variable
         assert option in passed
 
 
@@ -134,7 +135,7 @@ def test_installers_have_the_options_that_are_documented(module: str) -> None:
     assert left_out <= NO_VARIABLES, f"{module}: the role does not pass on {left_out}"
 
 
-@pytest.mark.parametrize("role", ["aip_inspect", "aip_settings", *ROLES])
+@pytest.mark.parametrize("role", ["aip_inspect", "aip_settings", "irm_server", *ROLES])
 def test_readme_names_every_variable(role: str) -> None:
     text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
     assert [name for name in specs(role) if f"`{name}`" not in text] == []
