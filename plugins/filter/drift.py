@@ -25,6 +25,7 @@ def drift(result: Result) -> list[str]:
             for change in state["changes"]
         ]
         lines += [f"{domain}: cannot read {key['what']}: {key['reason']}" for key in state.get("unreadable", [])]
+        lines += [f"{domain}: refused: {reason}" for reason in state.get("refused", [])]
     return lines
 
 
@@ -49,11 +50,14 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
         parts.append(f"{verb} {what} ({split})")
     if unreadable:
         parts.append(f"cannot read {unreadable}")
+    refused = [domain for domain, state in domains if state.get("refused")]
+    if refused:
+        parts.append(f"refused ({', '.join(refused)})")
     if restarted:
         parts.append("restarted")
     elif result["reboot_required"]:
         parts.append("needs a restart")
-    return ", ".join(parts if counts or unreadable else ["complies", *parts])
+    return ", ".join(parts if counts or unreadable or refused else ["complies", *parts])
 
 
 def _why_unknown(result: Result) -> str | None:

@@ -18,9 +18,10 @@ function Invoke-DesiredState {
     Compares the host with the domains that the module was given, writes what differs unless in check mode, and fills the result.
 
     .PARAMETER Domain
-    By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts.
+    By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts,
+    Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode).
     Or, for installed software: Plan, one that turns them into an object with Steps and Refused, and Needs, the facts without which it cannot.
-    Restart: one that says of a plan and facts whether the host has to be restarted.
+    Restart: one that says of a plan, facts and what is wanted whether the host has to be restarted. Keep: that is kept until it was.
     #>
     [CmdletBinding()]
     param (
@@ -50,18 +51,24 @@ function Invoke-DesiredState {
             continue
         }
         $wanted = & $Domain[$name].Wanted $option $facts
-        $plan = Get-RegistryPlan -Value $wanted.Values
+        if ($wanted.Refused -and -not $Module.CheckMode) {
+            throw "$($name): $($wanted.Refused -join '; ')"
+        }
+        $plan = Get-RegistryPlan -Value $wanted.Values -Purge $wanted.Purge
         $all.Changes.AddRange($plan.Changes)
         if (-not $Module.CheckMode) {
             $all.Unreadable.AddRange($plan.Unreadable)
         }
         $results[$name] = [ordered]@{
-            compliant = -not ($plan.Changes.Count -or $plan.Unreadable.Count)
+            compliant = -not ($plan.Changes.Count -or $plan.Unreadable.Count -or $wanted.Refused)
             changes = ConvertTo-ChangeResult -Change $plan.Changes
             notes = [string[]]@($wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy $policy))
             # Before the writing: once written, the task must not fail, and what it writes stands in the plan.
-            reboot_required = [bool](& $Domain[$name].Restart $plan $facts)
+            reboot_required = [bool](& $Domain[$name].Restart $plan $facts $wanted)
             unreadable = $plan.Unreadable
+        }
+        if ($wanted.Refused) {
+            $results[$name].refused = [string[]]$wanted.Refused
         }
         if ($null -ne $wanted.Parts) {
             $results[$name].parts = [string[]]$wanted.Parts
@@ -73,6 +80,11 @@ function Invoke-DesiredState {
     $null = $Module.Result.Remove('changes')
     if ($Module.Result.changed -and -not $Module.CheckMode) {
         try {
+            foreach ($name in $results.Keys) {
+                if ($Domain[$name].Keep -and $results[$name].changes.Count -and $results[$name].reboot_required) {
+                    Set-RestartDue -Name $name
+                }
+            }
             $facts = Get-HostFact
         }
         catch {

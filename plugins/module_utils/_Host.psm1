@@ -13,6 +13,7 @@ using namespace System.IO
 
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
@@ -39,9 +40,6 @@ $dotnetReleases = [ordered]@{
     378675 = '4.5.1'
     378389 = '4.5'
 }
-
-# The cloud's addresses; any other address of a licensing server is that of a connector or of AD RMS.
-$cloudHosts = '\.(?:aadrm|azurerms)\.(?:com|us|cn)$|\.informationprotection\.azure\.(?:com|us|cn)$'
 
 # The programs of Office and of the client, as the documents name them where they speak of Citrix.
 $labelingPrograms = 'winword.exe', 'excel.exe', 'outlook.exe', 'powerpnt.exe', 'msip.app.exe', 'msip.viewer.exe'
@@ -129,11 +127,14 @@ function Get-ServerRole {
             break
         }
     }
-    $role = { param ($found, $version) [ordered]@{ found = [bool]$found; version = if ($version) { $version } else { $null } } }
+    $role = {
+        param ($found, $version, $line)
+        [ordered]@{ found = [bool]$found; version = if ($version) { $version } else { $null }; line = if ($found) { $line } else { $null } }
+    }
     [ordered]@{
-        exchange = & $role ($null -ne $exchange) ($exchange -join '.')
-        sharepoint = & $role ($null -ne $sharepoint) $sharepoint
-        fci = & $role (Test-MachineKey -SubKey "$services\SrmSvc")
+        exchange = & $role ($null -ne $exchange) ($exchange -join '.') (Get-ExchangeLine -Version ($exchange -join '.'))
+        sharepoint = & $role ($null -ne $sharepoint) $sharepoint (Get-SharePointLine -Version $sharepoint)
+        fci = & $role (Test-MachineKey -SubKey "$services\SrmSvc") $null (Get-OperatingSystem).product
         domain_controller = & $role ((Get-MachineValue -SubKey "$control\ProductOptions" -Name 'ProductType') -eq 'LanmanNT')
         ad_rms = & $role (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\DRMS')
     }
@@ -223,7 +224,7 @@ function Get-PendingRestart {
         }
         if (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\ServerManager\CurrentRebootAttempts') { 'server_manager' }
         if ($Tls -and $Tls.restart_due) { 'tls' }
-        Get-RestartDue
+        @(Get-RestartDue) + @(if (Test-IrmServerRestartDue) { 'irm_server' }) | Sort-Object -Unique
     )
     [ordered]@{
         # Installers leave renames behind all the time; alone they are no reason to restart.
@@ -434,14 +435,12 @@ function Get-Redirection {
             foreach ($name in $(if ($key) { $key.GetValueNames() })) {
                 $address = "$($key.GetValue($name))"
                 if ($address) {
-                    $uri = $null
-                    $known = [uri]::TryCreate($address, 'Absolute', [ref]$uri)
                     [ordered]@{
                         path = "HKLM:\SOFTWARE\Microsoft\$item"
                         view = $view
                         name = $name
                         address = $address
-                        cloud = $known -and $uri.Host -match $cloudHosts
+                        cloud = Test-CloudAddress -Address $address
                     }
                 }
             }
@@ -476,6 +475,7 @@ $readers = [ordered]@{
     connector = { param ($facts) Get-Connector -Product $facts.products }
     roles = { Get-ServerRole }
     redirections = { , @(Get-Redirection) }
+    rms_clients = { Get-RightsManagementClient }
     remote_desktop = { Get-RemoteDesktop }
     office = { , @(Get-Office) }
     citrix = { Get-Citrix }

@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Client
 #AnsibleRequires -PowerShell ..module_utils._DesiredState
+#AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
 $spec = @{
@@ -34,6 +35,17 @@ $spec = @{
                 names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
             }
         }
+        irm_server = @{
+            type = 'dict'
+            options = @{
+                product = @{ type = 'str'; choices = 'exchange', 'sharepoint', 'fci'; required = $true }
+                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+                connector_url = @{ type = 'str' }
+                tenant_url = @{ type = 'str' }
+                force = @{ type = 'bool'; default = $false }
+            }
+            required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
+        }
         tls = @{
             type = 'dict'
             options = @{
@@ -59,6 +71,11 @@ $domains = [ordered]@{
     client_settings = @{
         Wanted = { param ($option) Get-ClientDesiredState -Option $option }
         Restart = { $false }
+    }
+    irm_server = @{
+        Wanted = { param ($option, $facts) Get-IrmServerDesiredState -Option $option -Fact $facts }
+        Restart = { param ($plan, $facts, $wanted) Test-IrmServerRestartRequired -Plan $plan -Wanted $wanted -Due $facts.reboot.reasons }
+        Keep = $true
     }
     tls = @{
         Wanted = { param ($option, $facts) Get-TlsDesiredState -Option $option -Build $facts.os.build -Role $facts.roles }

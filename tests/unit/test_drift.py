@@ -75,3 +75,9 @@ def test_a_host_that_is_not_known_is_drift() -> None:
 def test_other_input_is_refused() -> None:
     with pytest.raises(AnsibleFilterError, match=r"expected the result .* found list"):
         drift([])
+
+
+def test_a_domain_that_the_host_cannot_have_is_named() -> None:
+    result = look(irm_server={"changes": [], "unreadable": [], "refused": ["no Exchange", "the connector"]})
+    assert drift(result) == ["irm_server: refused: no Exchange", "irm_server: refused: the connector"]
+    assert drift_summary(result) == "refused (irm_server)"

@@ -21,6 +21,9 @@ ROLES = ("exchange", "sharepoint", "fci", "ad_rms", "domain_controller", "connec
 MODULES = {"ActiveDirectory": {"domain_controller", "aip_admin"}, "AIPService": {"aip_admin"}}
 EDITIONS = ("desktop", "core")
 POWERSHELLS = ("3.0", "4.0", "5.1")
+#: Exchange and SharePoint of these years: the versions that their setups leave in the registry.
+EXCHANGES = {"2013": (15, 0, 1497, 48), "2016": (15, 1, 2507, 6), "2019": (15, 2, 1544, 4)}
+SHAREPOINTS = {"2013": ("15.0", "15.0.0.5571"), "2016": ("16.0", "16.0.0.4351"), "2019": ("16.0", "16.0.0.10337")}
 
 
 class IdentityError(ValueError):
@@ -63,6 +66,7 @@ class Identity:
         os: a key of `SYSTEMS`.
         edition: "desktop" or "core".
         roles: some of `ROLES`.
+        product: the year of Exchange and SharePoint, a key of `EXCHANGES`.
         powershell: the version of Windows PowerShell it reports.
         domain: its Active Directory domain, or "" in a workgroup.
         dotnet: the release number of .NET Framework, 0 for what the OS shipped.
@@ -74,6 +78,7 @@ class Identity:
     os: str = "2019"
     edition: str = "desktop"
     roles: tuple[str, ...] = ()
+    product: str = "2016"
     powershell: str = "5.1"
     domain: str = "contoso.test"
     dotnet: int = 0
@@ -116,6 +121,7 @@ class Identity:
             os=choice("winfleet_os", SYSTEMS, "2019"),
             edition=choice("winfleet_edition", EDITIONS, "desktop"),
             roles=tuple(roles),
+            product=choice("winfleet_product", EXCHANGES, "2016"),
             powershell=choice("winfleet_powershell", POWERSHELLS, "5.1"),
             domain=str(variables.get("winfleet_domain", "contoso.test") or ""),
             dotnet=int(variables.get("winfleet_dotnet", 0)),
@@ -151,8 +157,11 @@ class Identity:
             **self._network(),
             **self.powershell_keys(),
             **self._dotnet(),
-            **{path: values for role in self.roles for path, values in _ROLES[role]().items()},
+            **{path: values for role in self.roles for path, values in self._role(role).items()},
         }
+
+    def _role(self, role: str) -> Keys:
+        return _PRODUCTS[role](self.product) if role in _PRODUCTS else _ROLES[role]()
 
     def _system(self) -> Keys:
         system = self.system
@@ -263,17 +272,20 @@ def _service(title: str, image: str, *, start: int = 2, shared: bool = False) ->
 _STAND_IN = r"C:\windows\system32\spoolsv.exe"
 
 
-def _exchange() -> Keys:
+def _exchange(product: str) -> Keys:
+    major, minor, build, revision = EXCHANGES[product]
     setup: dict[str, Data | Expand | Qword] = {
-        "MsiProductMajor": 15,
-        "MsiProductMinor": 1,
-        "MsiBuildMajor": 2507,
-        "MsiBuildMinor": 6,
+        "MsiProductMajor": major,
+        "MsiProductMinor": minor,
+        "MsiBuildMajor": build,
+        "MsiBuildMinor": revision,
         "MsiInstallPath": "C:\\Program Files\\Microsoft\\Exchange Server\\V15\\",
     }
     return {
         r"Software\Microsoft\ExchangeServer\v15\Setup": setup,
-        r"Software\Microsoft\ExchangeServer\v15\MailboxRole": {"ConfiguredVersion": "15.1.2507.6"},
+        r"Software\Microsoft\ExchangeServer\v15\MailboxRole": {
+            "ConfiguredVersion": f"{major}.{minor}.{build}.{revision}"
+        },
         SERVICES + r"\MSExchangeADTopology": _service(
             "Microsoft Exchange Active Directory Topology", _STAND_IN, start=3
         ),
@@ -282,14 +294,17 @@ def _exchange() -> Keys:
     }
 
 
-def _sharepoint() -> Keys:
-    extensions = r"Software\Microsoft\Shared Tools\Web Server Extensions\16.0"
+def _sharepoint(product: str) -> Keys:
+    line, version = SHAREPOINTS[product]
+    extensions = rf"Software\Microsoft\Shared Tools\Web Server Extensions\{line}"
     return {
         extensions: {
-            "Location": "C:\\Program Files\\Common Files\\microsoft shared\\Web Server Extensions\\16\\",
+            "Location": f"C:\\Program Files\\Common Files\\microsoft shared\\Web Server Extensions\\{line[:2]}\\",
             "SharePoint": "Installed",
-            "Version": "16.0.0.4351",
+            "Version": version,
         },
+        # the Rights Management client 2.1, which SharePoint's prerequisites bring
+        r"Software\Microsoft\MSIPC\CurrentVersion": {"": "1.0.3889.619"},
         SERVICES + r"\SPTimerV4": _service("SharePoint Timer Service", _STAND_IN, start=3),
     }
 
@@ -331,9 +346,10 @@ def _connector() -> Keys:
     }
 
 
+#: Roles that there are in several versions.
+_PRODUCTS = {"exchange": _exchange, "sharepoint": _sharepoint}
+
 _ROLES = {
-    "exchange": _exchange,
-    "sharepoint": _sharepoint,
     "fci": _fci,
     "ad_rms": _ad_rms,
     "domain_controller": _domain_controller,

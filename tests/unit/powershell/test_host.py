@@ -187,7 +187,7 @@ def test_facts_of_the_host(powershell: PowerShellHost) -> None:
     assert facts["disks"][0]["size_gb"] >= facts["disks"][0]["free_gb"] > 0
     assert facts["powershell"] == {"version": "5.1.17763.5458"}
     assert facts["dotnet"] == {"release": 461814, "version": "4.7.2"}
-    assert facts["roles"]["exchange"] == {"found": False, "version": None}
+    assert facts["roles"]["exchange"] == {"found": False, "version": None, "line": None}
     assert facts["connector"] is None
     assert facts["products"] == facts["msip"] == facts["group_policy"] == []
     assert facts["proxy"] == {"winhttp": None, "machine": None, "pac": []}

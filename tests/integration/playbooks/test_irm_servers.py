@@ -1,0 +1,169 @@
+"""irm_servers.yml and the role: groups, check mode, the connector asked for the tenant, reg import, files."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connector_page import TENANT, serve
+
+from ..ansible_runner import ROOT, AnsiblePlaybook, Run, reset_hosts
+from ..registry_export import Registry, export_task, exported, parse
+
+PLAYBOOK = ROOT / "playbooks/irm_servers.yml"
+EXCHANGE, SHAREPOINT, FILES, LEGACY = HOSTS = ["exchange-1", "sharepoint-2016", "fci-2016", "irm-legacy"]
+LONG = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft"
+KEYS = [
+    rf"HKLM\SOFTWARE\Microsoft\{key}"
+    for key in (r"MSDRM\ServiceLocation", r"ExchangeServer\v15\IRM", r"MSIPC\ServiceLocation")
+]
+SET = "infoprotect.aip.irm_server : Set the addresses of the connector"
+IMPORT = "infoprotect.aip.irm_server : Set the addresses of the connector by reg import"
+
+pytestmark = pytest.mark.xdist_group(EXCHANGE)
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> str:
+    """The option for an inventory that puts the hosts into the groups of the collection."""
+    members = {"sharepoint_servers": SHAREPOINT, "fci_servers": FILES, "exchange_servers": LEGACY}
+    file = tmp_path / "hosts.yml"
+    file.write_text("\n".join(f"{group}: {{hosts: {{{host}: }}}}" for group, host in members.items()), encoding="utf-8")
+    return f"--inventory={file}"
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with serve() as address:
+        yield address
+
+
+@pytest.fixture
+def new_hosts() -> Iterator[None]:
+    reset_hosts(*HOSTS)
+    yield
+    reset_hosts(*HOSTS)
+
+
+def expected(connector: str) -> dict[str, Registry]:
+    exchange: Registry = {
+        rf"{LONG}\MSDRM\ServiceLocation\Activation": {"": ("string", f"{TENANT}/_wmcs/certification")},
+        rf"{LONG}\MSDRM\ServiceLocation\EnterprisePublishing": {"": ("string", f"{TENANT}/_wmcs/licensing")},
+        rf"{LONG}\ExchangeServer\v15\IRM\CertificationServerRedirection": {TENANT: ("string", connector)},
+        rf"{LONG}\ExchangeServer\v15\IRM\LicenseServerRedirection": {TENANT: ("string", connector)},
+    }
+    redirection = {f"{TENANT}/_wmcs/licensing": ("string", f"{connector}/_wmcs/licensing")}
+    sharepoint: Registry = {
+        rf"{LONG}\MSIPC\ServiceLocation\EnterpriseCertification": {"": ("string", f"{connector}/_wmcs/certification")},
+        rf"{LONG}\MSIPC\ServiceLocation\EnterprisePublishing": {"": ("string", f"{connector}/_wmcs/licensing")},
+        rf"{LONG}\MSIPC\ServiceLocation\LicensingRedirection": dict(redirection),
+    }
+    files: Registry = {
+        rf"{LONG}\MSDRM\ServiceLocation\Activation": {"": ("string", f"{connector}/_wmcs/certification")},
+        rf"{LONG}\MSDRM\ServiceLocation\EnterprisePublishing": {"": ("string", f"{connector}/_wmcs/licensing")},
+    }
+    return {EXCHANGE: exchange | sharepoint, SHAREPOINT: sharepoint, FILES: files, LEGACY: exchange}
+
+
+def registry(playbook: AnsiblePlaybook) -> dict[str, Registry]:
+    """What reg.exe exports, host by host; by raw where the host has no PowerShell for modules."""
+    command = "; ".join(
+        f"reg.exe export '{key}' C:\\irm.reg /y *> $null; if (Test-Path C:\\irm.reg) "
+        "{ [IO.File]::ReadAllText('C:\\irm.reg'); Remove-Item C:\\irm.reg }"
+        for key in KEYS
+    )
+    encoded = base64.b64encode(command.encode("utf-16-le")).decode()
+    plays: list[dict[str, Any]] = [
+        {"name": "look", "hosts": HOSTS[:3], "gather_facts": False, "tasks": [export_task("export", *KEYS)]},
+        {
+            "name": "look by raw",
+            "hosts": LEGACY,
+            "gather_facts": False,
+            "tasks": [{"name": "raw", "ansible.builtin.raw": f"PowerShell -NoProfile -EncodedCommand {encoded}"}],
+        },
+    ]
+    run = playbook.run(plays)
+    found = {host: exported(run.task("export", host)) for host in HOSTS[:3]}
+    found[LEGACY] = parse(run.task("raw", LEGACY)["stdout"])
+    return {host: {key: values for key, values in keys.items() if values} for host, keys in found.items()}
+
+
+@pytest.mark.usefixtures("new_hosts")
+def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
+    account = {"irm_server_discovery_username": "CONTOSO\\reader", "irm_server_discovery_password": "Secret!1"}
+    variables: dict[str, Any] = {"irm_server_connector_url": url, "irm_server_use_reg": True}
+
+    def run(*arguments: str, expect: int = 0, **more: Any) -> Run:
+        return playbook.run(PLAYBOOK, groups, "--tags", "irm", *arguments, extra_vars=variables | more, expect=expect)
+
+    nobody = run(expect=2)
+    assert nobody.stats[EXCHANGE]["failures"] == 1
+    assert "irm_server_discovery_password, with which the connector can be asked" in nobody.stdout
+    check = run("--check", "--diff", **account)
+    assert check.task(SET, SHAREPOINT)["changed"] and "EnterpriseCertification" in str(
+        check.task(SET, SHAREPOINT)["diff"]
+    )
+    assert registry(playbook) == {host: {} for host in HOSTS}, "--check wrote something"
+
+    first, second = run("-vvv", **account), run(irm_server_tenant_url=TENANT)
+    assert registry(playbook) == expected(url)
+    assert "Secret!1" not in first.stdout + first.stderr
+    for host in HOSTS[:3]:
+        assert first.stats[host]["changed"] == 1 and second.stats[host]["changed"] == 0
+        assert second.module_runs(host) == [SET], "a host that complies costs one module run"
+    assert first.task(IMPORT, LEGACY)["changed"] and second.task(IMPORT, LEGACY)["skipped"]
+    assert second.task("infoprotect.aip.irm_server : Say that a restart is due", FILES)["msg"]
+
+    other = "http://rms-new.contoso.com"
+    refused = run(
+        "--limit", f"{SHAREPOINT},{LEGACY}", expect=2, irm_server_tenant_url=TENANT, irm_server_connector_url=other
+    )
+    assert {host: stats["failures"] for host, stats in refused.stats.items()} == {SHAREPOINT: 1, LEGACY: 1}
+    assert refused.stdout.count(f"is set to use {url}") >= 2
+    forced = {"irm_server_tenant_url": TENANT, "irm_server_connector_url": other, "irm_server_force": True}
+    run(**forced)
+    assert registry(playbook) == expected(other), "something of the first connector is left"
+
+    look = {"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "roles": ["infoprotect.aip.aip_settings"]}
+    site = playbook.run([look], groups, "--tags", "irm", extra_vars=forced)
+    assert site.stats[SHAREPOINT]["changed"] == 0
+    run(irm_server_state="absent")
+    assert registry(playbook) == {host: {} for host in HOSTS}
+
+
+def test_files(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """One file for each product and version, in UTF-16 with its mark, and no change the second time."""
+    include = {"name": "infoprotect.aip.irm_server", "tasks_from": "files"}
+    play = {
+        "name": "files",
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [{"name": "files", "ansible.builtin.include_role": include}],
+    }
+    connector = "https://rmsconnector.contoso.com"
+    variables = {
+        "irm_server_files_folder": str(tmp_path / "reg"),
+        "irm_server_connector_url": connector,
+        "irm_server_tenant_url": TENANT,
+    }
+    first, second = (playbook.run([play], extra_vars=variables) for _time in range(2))
+    assert first.stats["localhost"]["changed"] and not second.stats["localhost"]["changed"]
+    written = {file.name: file.read_bytes() for file in (tmp_path / "reg").iterdir()}
+    years = ("2013", "2016", "2019")
+    names = [f"{product}-{year}.reg" for product in ("exchange", "sharepoint") for year in years]
+    assert set(written) == {*names, "fci-2012.reg", "fci-2012r2.reg", "fci-2016.reg"}
+    wanted = expected(connector)
+    for name, host in {
+        "exchange-2013.reg": LEGACY,
+        "exchange-2019.reg": EXCHANGE,
+        "sharepoint-2013.reg": SHAREPOINT,
+        "fci-2012r2.reg": FILES,
+    }.items():
+        assert written[name].startswith(b"\xff\xfeW\0") and written[name].endswith(b'"\0\r\0\n\0')
+        text = written[name].decode("utf-16")
+        assert parse(text) == wanted[host], name
+        assert "\n" not in text.replace("\r\n", "")

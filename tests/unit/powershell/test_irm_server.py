@@ -1,0 +1,384 @@
+"""Servers that use the connector: every registry table, who is refused, what is purged, when a restart is due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from powershell_host import PowerShellHost
+
+C = "https://rmsconnector.contoso.com"
+T = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com"
+MICROSOFT = r"HKLM:\SOFTWARE\Microsoft"
+
+# The tables of the documentation, value by value: (key, name, data)
+EXCHANGE_2013 = [
+    (rf"{MICROSOFT}\MSDRM\ServiceLocation\Activation", "", f"{T}/_wmcs/certification"),
+    (rf"{MICROSOFT}\MSDRM\ServiceLocation\EnterprisePublishing", "", f"{T}/_wmcs/licensing"),
+    (rf"{MICROSOFT}\ExchangeServer\v15\IRM\CertificationServerRedirection", T, C),
+    (rf"{MICROSOFT}\ExchangeServer\v15\IRM\LicenseServerRedirection", T, C),
+]
+SHAREPOINT = [
+    (rf"{MICROSOFT}\MSIPC\ServiceLocation\EnterpriseCertification", "", f"{C}/_wmcs/certification"),
+    (rf"{MICROSOFT}\MSIPC\ServiceLocation\EnterprisePublishing", "", f"{C}/_wmcs/licensing"),
+    (rf"{MICROSOFT}\MSIPC\ServiceLocation\LicensingRedirection", f"{T}/_wmcs/licensing", f"{C}/_wmcs/licensing"),
+]
+FCI = [
+    (rf"{MICROSOFT}\MSDRM\ServiceLocation\Activation", "", f"{C}/_wmcs/certification"),
+    (rf"{MICROSOFT}\MSDRM\ServiceLocation\EnterprisePublishing", "", f"{C}/_wmcs/licensing"),
+]
+TABLES = {
+    ("exchange", "15.0.775.38"): EXCHANGE_2013,
+    ("exchange", "15.0.1497.48"): EXCHANGE_2013,
+    ("exchange", "15.1.2507.6"): EXCHANGE_2013 + SHAREPOINT,
+    ("exchange", "15.2.1544.4"): EXCHANGE_2013 + SHAREPOINT,
+    ("sharepoint", "15.0.0.5571"): SHAREPOINT,
+    ("sharepoint", "16.0.0.4351"): SHAREPOINT,
+    ("sharepoint", "16.0.10337.12109"): SHAREPOINT,
+    ("fci", "2012"): FCI,
+    ("fci", "2012r2"): FCI,
+    ("fci", "2016"): FCI,
+}
+
+WANTED = """
+$fact = @{
+    os = @{ product = '2016'; name = 'Windows Server 2016 Standard' }
+    products = @()
+    roles = @{}
+    rms_clients = @{
+        msdrm = @{ found = $true; version = '10.0.14393.0' }
+        msipc = @{ found = $true; version = '1.0.2004.0' }
+    }
+    redirections = @()
+}
+foreach ($name in 'exchange', 'sharepoint', 'fci') {
+    $fact.roles[$name] = @{ found = $name -eq $case.product -and $case.version; version = $null; line = $null }
+}
+if ($case.version) {
+    $role = $fact.roles[$case.product]
+    $role.version = $case.version
+    $role.line = switch ($case.product) {
+        'exchange' { Get-ExchangeLine -Version $case.version }
+        'sharepoint' { Get-SharePointLine -Version $case.version }
+        'fci' { $case.version }
+    }
+}
+foreach ($name in $case.fact.Keys) { $fact[$name] = $case.fact[$name] }
+$option = @{ product = $case.product; state = 'present'; force = $false }
+foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
+$wanted = Get-IrmServerDesiredState -Option $option -Fact $fact
+"""
+LIST = (
+    WANTED
+    + """
+@{
+    values = [object[]]@($wanted.Values | ForEach-Object {
+        , @($_.Path, $_.Name, $(if ($_.Wanted) { Format-RegistryData -Value $_.Wanted } else { 'absent' }), $_.View)
+    })
+    purge = [object[]]@($wanted.Purge)
+    notes = [object[]]@($wanted.Notes)
+    refused = [object[]]@($wanted.Refused)
+    restart = $wanted.Restart
+}"""
+)
+
+
+def case(product: str, version: str | None, fact: Any = None, **option: Any) -> dict[str, Any]:
+    urls = {} if option.get("state") == "absent" else {"connector_url": C, "tenant_url": T}
+    return {"product": product, "version": version, "fact": fact or {}, "option": urls | option}
+
+
+def redirection(key: str, name: str, address: str, cloud: bool = False, view: int = 64) -> dict[str, Any]:
+    return {"path": rf"{MICROSOFT}\{key}", "view": view, "name": name, "address": address, "cloud": cloud}
+
+
+def test_tables(powershell: PowerShellHost) -> None:
+    """Every product and version has the values of its table and no others."""
+    found = powershell.each(LIST, [case(product, version) for product, version in TABLES])
+    for (product, version), state in zip(TABLES, found, strict=True):
+        expected = [[key, name, f'string "{data}"', 64] for key, name, data in TABLES[product, version]]
+        assert isinstance(state, dict), f"{product} {version}: {state}"
+        assert state["refused"] == [], f"{product} {version}"
+        assert state["values"] == expected, f"{product} {version}"
+        assert state["restart"] == (product == "fci")
+        purged = {rule["path"] for rule in state["purge"]}
+        assert purged == {key for key, name, _data in TABLES[product, version] if name}
+        assert all(rule["match"] == "^https?://" and rule["keep"] == [] for rule in state["purge"])
+
+
+def test_absent_removes_the_same_values(powershell: PowerShellHost) -> None:
+    """Without the product too, then what any version has."""
+    cases = {
+        ("exchange", "15.0.1497.48"): EXCHANGE_2013,
+        ("exchange", None): EXCHANGE_2013 + SHAREPOINT,
+        ("sharepoint", None): SHAREPOINT,
+        ("fci", "2016"): FCI,
+        ("fci", None): FCI,
+    }
+    found = powershell.each(LIST, [case(product, version, state="absent") for product, version in cases])
+    for (key, table), state in zip(cases.items(), found, strict=True):
+        assert state["values"] == [[path, name, "absent", 64] for path, name, _data in table if not name], key
+        assert {rule["path"] for rule in state["purge"]} == {path for path, name, _data in table if name}, key
+        assert state["refused"] == []
+
+
+def test_servers_that_cannot_use_the_connector(powershell: PowerShellHost) -> None:
+    clients = {"msdrm": {"found": True, "version": "10.0.14393.0"}, "msipc": {"found": True, "version": "1.0.2004.0"}}
+    exchange = "expected Exchange Server 2013 with Cumulative Update 3 (15.0.775) or later, 2016 or 2019"
+    cases = [
+        (case("exchange", None), ["Exchange Server is not installed on this host"]),
+        (
+            case("exchange", "14.3.123.4"),
+            [f"Exchange Server 14.3.123.4 is not supported with the connector: {exchange}"],
+        ),
+        (
+            case("exchange", "15.0.712.24"),
+            [f"Exchange Server 15.0.712.24 is not supported with the connector: {exchange}"],
+        ),
+        (
+            case("exchange", "15.2.2562.17"),
+            [f"Exchange Server 15.2.2562.17 is not supported with the connector: {exchange}"],
+        ),
+        (
+            case("sharepoint", "14.0.0.4762"),
+            [
+                "SharePoint Server 14.0.0.4762 is not supported with the connector: "
+                "expected SharePoint Server 2013, 2016 or 2019"
+            ],
+        ),
+        (
+            case("sharepoint", "16.0.0.14326"),
+            [
+                "SharePoint Server 16.0.0.14326 is not supported with the connector: "
+                "expected SharePoint Server 2013, 2016 or 2019"
+            ],
+        ),
+        (
+            case("fci", "2019", {"os": {"name": "Windows Server 2019 Standard"}}),
+            [
+                "Windows Server 2019 Standard is not supported with the connector: "
+                "expected Windows Server 2012, 2012 R2 or 2016"
+            ],
+        ),
+        (
+            case(
+                "exchange",
+                "15.1.2507.6",
+                {"rms_clients": clients | {"msdrm": {"found": True, "version": "6.1.7600.16385"}}},
+            ),
+            ["msdrm.dll has version 6.1.7600.16385: expected 6.1.7600.17000 or later"],
+        ),
+        (
+            case("fci", "2016", {"rms_clients": clients | {"msdrm": {"found": False, "version": None}}}),
+            ["msdrm.dll is not installed on this host: expected 6.1.7600.17000 or later"],
+        ),
+        (
+            case(
+                "sharepoint",
+                "16.0.0.4351",
+                {"rms_clients": clients | {"msipc": {"found": True, "version": "1.0.622.34"}}},
+            ),
+            ["the Rights Management client 2.1 (MSIPC) has version 1.0.622.34: expected 1.0.2004.0 or later"],
+        ),
+        (
+            case("sharepoint", "16.0.0.4351", {"rms_clients": clients | {"msipc": {"found": False, "version": None}}}),
+            ["the Rights Management client 2.1 (MSIPC) is not installed on this host: expected 1.0.2004.0 or later"],
+        ),
+        (
+            case("fci", None, {"products": [{"kind": "rms_connector"}]}),
+            [
+                "this host runs the connector itself: expected a server that uses it, on another host",
+                "File Server Resource Manager is not installed on this host",
+            ],
+        ),
+        (
+            case("fci", "2016", {"redirections": None, "products": None}),
+            ["what decides whether this host can be served could not be read: products, redirections"],
+        ),
+    ]
+    found = powershell.each(LIST, [one for one, _expected in cases])
+    for (one, expected), state in zip(cases, found, strict=True):
+        assert isinstance(state, dict), state
+        assert state["refused"] == expected, one
+        assert state["values"] == state["purge"] == [], "a host that is refused has nothing to be written"
+
+
+def test_options_that_make_no_sense(powershell: PowerShellHost) -> None:
+    shape = "expected http:// or https:// and a name, without a path, such as https://rmsconnector.contoso.com"
+    cases = [
+        (case("fci", "2016", connector_url="connector"), f"irm_server: connector_url is 'connector': {shape}"),
+        (case("fci", "2016", connector_url="ftp://c"), f"irm_server: connector_url is 'ftp://c': {shape}"),
+        (case("fci", "2016", connector_url=f"{C}/_wmcs"), f"irm_server: connector_url is '{C}/_wmcs': {shape}"),
+        (case("fci", "2016", connector_url="https://u:p@c"), f"irm_server: connector_url is 'https://u:p@c': {shape}"),
+        (case("fci", "2016", connector_url=f"{C}?a=b"), f"irm_server: connector_url is '{C}?a=b': {shape}"),
+        (case("fci", "2016", tenant_url=f"{T}/other"), f"irm_server: tenant_url is '{T}/other': {shape}"),
+        (
+            case("fci", "2016", connector_url=T),
+            f"irm_server: connector_url is {T}, an address of Azure Rights Management: expected that of the connector",
+        ),
+        (
+            case("fci", "2016", tenant_url=C),
+            f"irm_server: tenant_url is {C}, no address of Azure Rights Management: "
+            "expected one such as https://ID.rms.na.aadrm.com",
+        ),
+    ]
+    assert powershell.each(LIST, [one for one, _expected in cases]) == [expected for _one, expected in cases]
+
+
+def test_urls_have_one_form(powershell: PowerShellHost) -> None:
+    """As Get-AipServiceConfiguration shows the tenant's, with a slash, in capitals, with a port."""
+    state = powershell.run(
+        LIST,
+        case(
+            "exchange",
+            "15.0.1497.48",
+            connector_url="HTTP://RMSConnector.contoso.com:8080/",
+            tenant_url=f"{T}/_wmcs/licensing",
+        ),
+    )
+    assert [value[1:3] for value in state["values"]] == [
+        ["", f'string "{T}/_wmcs/certification"'],
+        ["", f'string "{T}/_wmcs/licensing"'],
+        [T, 'string "http://rmsconnector.contoso.com:8080"'],
+        [T, 'string "http://rmsconnector.contoso.com:8080"'],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("product", "version", "address", "other"),
+    [
+        (
+            "fci",
+            "2016",
+            redirection(r"MSDRM\ServiceLocation\Activation", "", "http://adrms/_wmcs/certification"),
+            "http://adrms",
+        ),
+        # the same name by another protocol is another URL
+        (
+            "sharepoint",
+            "16.0.0.4351",
+            redirection(
+                r"MSIPC\ServiceLocation\EnterprisePublishing", "", "http://rmsconnector.contoso.com/_wmcs/licensing"
+            ),
+            "http://rmsconnector.contoso.com",
+        ),
+        (
+            "exchange",
+            "15.1.2507.6",
+            redirection(r"ExchangeServer\v15\IRM\LicenseServerRedirection", T, "https://a"),
+            "https://a",
+        ),
+    ],
+)
+def test_another_connector_needs_force(
+    powershell: PowerShellHost, product: str, version: str, address: dict[str, Any], other: str
+) -> None:
+    fact = {"redirections": [address]}
+    refused, forced = powershell.each(LIST, [case(product, version, fact), case(product, version, fact, force=True)])
+    (reason,) = refused["refused"]
+    assert reason.startswith(f"this host is set to use {other}, and connector_url is {C}.")
+    assert refused["values"] == []
+    assert forced["refused"] == [] and forced["values"]
+    assert forced["notes"] == [f"This host was set to use {other}."]
+    assert forced["restart"], "what was got from another server is held until the restart"
+
+
+def test_what_is_no_other_connector(powershell: PowerShellHost) -> None:
+    """The cloud, the wanted one in another spelling, another product's keys, the 32-bit view."""
+    found = powershell.each(
+        LIST,
+        [
+            case("exchange", "15.1.2507.6", {"redirections": [one]})
+            for one in (
+                redirection(r"MSDRM\ServiceLocation\Activation", "", f"{T}/_wmcs/certification", cloud=True),
+                redirection(
+                    r"ExchangeServer\v15\IRM\LicenseServerRedirection", T, "HTTPS://RMSConnector.Contoso.com:443/"
+                ),
+                redirection(r"MSIPC\ServiceLocation\EnterprisePublishing", "", "http://a/_wmcs/licensing", view=32),
+                redirection(r"ExchangeServer\v14\IRM\LicenseServerRedirection", T, "http://a"),
+            )
+        ],
+    )
+    assert [(state["refused"], state["restart"]) for state in found] == [([], False)] * 4
+
+
+PLAN = (
+    """
+foreach ($item in $case.before) {
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
+    $key = $base.CreateSubKey($item.path.Substring(6))
+    $key.SetValue($item.name, $item.address)
+    $key.Dispose()
+    $base.Dispose()
+}
+$case.fact = @{ redirections = @((Get-HostFact).redirections) }
+"""
+    + WANTED
+    + """
+$plan = Get-RegistryPlan -Value $wanted.Values -Purge $wanted.Purge
+if ($plan.Changes.Count) { $null = Write-RegistryPlan -Plan $plan -Source unit }
+@{
+    changed = $plan.Changes.Count
+    again = (Get-RegistryPlan -Value $wanted.Values -Purge $wanted.Purge).Changes.Count
+    left = [object[]]@((Get-HostFact).redirections | ForEach-Object { , @($_.path, $_.name, $_.address) })
+}"""
+)
+CLEAN = r"""
+foreach ($path in 'MSDRM', 'MSIPC', 'ExchangeServer') {
+    [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree("SOFTWARE\Microsoft\$path", $false)
+}"""
+
+
+@pytest.mark.parametrize(
+    ("product", "version"), [("exchange", "15.2.1544.4"), ("sharepoint", "15.0.0.5571"), ("fci", "2012")]
+)
+def test_nothing_of_the_connector_before_is_left(powershell: PowerShellHost, product: str, version: str) -> None:
+    powershell.run(CLEAN)
+    other = "00000000-0000-0000-0000-000000000000.rms.eu.aadrm.com"
+    first = case(product, version, connector_url="http://a.contoso.com", tenant_url=f"https://{other}")
+    powershell.run(PLAN, first | {"before": []})
+    state = powershell.run(PLAN, case(product, version, force=True) | {"before": []})
+    assert sorted(map(tuple, state["left"])) == sorted(TABLES.get((product, version), FCI))
+    assert state["again"] == 0
+    absent = powershell.run(PLAN, case(product, version, state="absent") | {"before": []})
+    assert absent["left"] == []
+    powershell.run(CLEAN)
+
+
+def test_redirections_of_ad_rms_and_foreign_spellings_are_adopted(powershell: PowerShellHost) -> None:
+    """A server that was configured by hand, and moved from AD RMS, is not written to."""
+    powershell.run(CLEAN)
+    before = [
+        redirection(key.removeprefix(MICROSOFT + "\\"), name.upper(), data.replace("licensing", "Licensing"))
+        for key, name, data in EXCHANGE_2013 + SHAREPOINT
+    ]
+    before.append(
+        redirection(r"ExchangeServer\v15\IRM\LicenseServerRedirection", "https://adrms.contoso.com/_wmcs/licensing", C)
+    )
+    state = powershell.run(PLAN, case("exchange", "15.1.2507.6") | {"before": before})
+    assert state["changed"] == 0
+    assert len(state["left"]) == len(before)
+    powershell.run(CLEAN)
+
+
+def test_restart_due(powershell: PowerShellHost) -> None:
+    """A file server has to be restarted whoever wrote the addresses, other servers only after a change that says so."""
+    powershell.run(CLEAN)
+    script = r"""
+$machine = [Microsoft.Win32.Registry]::LocalMachine
+$due = @(Test-IrmServerRestartDue)
+$machine.CreateSubKey('SYSTEM\CurrentControlSet\Services\SrmSvc').Dispose()
+$due += Test-IrmServerRestartDue
+$machine.CreateSubKey('SOFTWARE\Microsoft\MSDRM\ServiceLocation\Activation').Dispose()
+$due += Test-IrmServerRestartDue
+$due += (Get-HostFact).reboot.reasons -contains 'irm_server'
+$machine.DeleteSubKeyTree('SYSTEM\CurrentControlSet\Services\SrmSvc')
+$due += Test-IrmServerRestartDue
+$cases = @(1, $true, $null), @(0, $true, $null), @(1, $false, $null), @(0, $false, 'irm_server'), @(1, $false, 'tls')
+foreach ($one in $cases) {
+    $plan = @{ Changes = @(1) * $one[0] }
+    $due += Test-IrmServerRestartRequired -Plan $plan -Wanted @{ Restart = $one[1] } -Due $one[2]
+}
+, $due"""
+    assert powershell.run(script) == [False, False, True, True, False, True, False, False, True, False]
+    powershell.run(CLEAN)
