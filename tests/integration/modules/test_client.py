@@ -157,6 +157,6 @@ def test_the_pairs_cover_every_way() -> None:
 @pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.xdist_group(host)) for host in HOSTS])
 def test_every_way(playbook: AnsiblePlaybook, host: str) -> None:
     cells = all_cells(host)
-    for first in range(0, len(cells), 8):
-        part = cells[first : first + 8]
+    for first in range(0, len(cells), 4):
+        part = cells[first : first + 4]
         check_cells(run_cells(playbook, host, part), host, part)
