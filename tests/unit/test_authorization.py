@@ -174,6 +174,13 @@ def test_what_is_refused(wanted: dict[str, Any], error: str) -> None:
     assert len(errors) == 1 and error in errors[0], errors
 
 
+def test_the_group_of_a_role_within_that_of_another_is_refused() -> None:
+    wanted = {"exchange": {"group": "A", "members": ["RMS FCI"]}, "fci": {"group": "RMS FCI"}}
+    assert planned(wanted, entry("RMS FCI", "group", groupType=UNIVERSAL))["errors"] == [
+        "RMS FCI would be in the groups of exchange and of fci; an account may have one role"
+    ]
+
+
 def test_a_member_that_another_role_has_in_the_directory_is_refused_unless_it_is_removed_there() -> None:
     wanted = {"exchange": {"group": "RMS Exchange", "members": ["EX02$"]}, "fci": {"group": "F", "members": ["EX01$"]}}
     assert planned(wanted, EXCHANGE)["errors"] == [
