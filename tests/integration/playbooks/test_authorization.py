@@ -11,7 +11,7 @@ import yaml
 from winfleet import directory
 from winfleet.paths import state_directory
 
-from ..ansible_runner import AnsiblePlaybook, Json, Run
+from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
 
 ADMIN, CONTROLLER = "admin-2019", "controller-2019"
 ROLE = "infoprotect.aip.rms_authorization"
@@ -130,6 +130,16 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     kept = again.task(f"{ROLE} : Keep the step that somebody has to take", ADMIN)["ansible_facts"]
     assert not kept["rms_authorization_attended_step"]
     assert entries() == after
+
+
+@pytest.mark.parametrize("core", ["2.16", pytest.param("2.19", marks=pytest.mark.full)])
+def test_older_ansible_with_its_microsoft_ad(authorization: AnsiblePlaybook, core: str) -> None:
+    older = AnsiblePlaybook(ROOT / f".cache/venvs/core-{core}/bin", authorization.inventories)
+    variables = GROUPS | {"rms_authorization_connector": LISTED}
+    assert written(run_role(older, variables)) == ["RMS SharePoint", "RMS FCI"]
+    assert entries()[f"CN=RMS SharePoint,CN=Users,{BASE}"]["member"] == [FARM, CONTENT]
+    again = run_role(older, variables | {"rms_authorization_list": "fail"})
+    assert again.stats[ADMIN]["changed"] == 0 and written(again) == []
 
 
 def test_what_is_refused_changes_nothing(authorization: AnsiblePlaybook) -> None:
