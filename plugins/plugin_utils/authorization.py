@@ -333,6 +333,8 @@ def verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) ->
     accounts = [Account.of(value) for value in wanted]
     if not isinstance(connector, Mapping):
         return _verdict("unknown", ["there is no connector on this host"])
+    if connector.get("installed") is False:
+        return _verdict("unknown", ["the connector is not installed yet, somebody has to run its setup"])
     events = [event for event in connector.get("events") or () if isinstance(event, Mapping)]
     updated = _time(connector.get("last_list_update"))
     emptied = [_time(event.get("time")) for event in events if _number(event.get("id")) == EMPTY_LIST]
@@ -341,17 +343,18 @@ def verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) ->
         f"{name} asked and is not authorized (event {NOT_AUTHORIZED})" if name else f"event {NOT_AUTHORIZED}: {text}"
         for name, text in refused.items()
     ]
+    if connector.get("status") == "stopped":
+        lines.append("the connector is stopped; its list is the last that it had")
     names = [name for name in refused if name]
     listed = connector.get("authorized")
-    if listed == [] or any(updated is None or (time is not None and time > updated) for time in emptied):
+    emptied_last = any(updated is None or (time is not None and time > updated) for time in emptied)
+    if emptied_last or (listed == [] and updated is not None):
         return _verdict(
             "empty" if accounts else "verified", ["the connector's list is empty", *lines],
             missing=[account.text for account in accounts], refused=names,
         )  # fmt: skip
-    if not isinstance(listed, (list, tuple)):
-        state = connector.get("status")
-        why = "it awaits its sign-in" if state == "awaiting_sign_in" else "its events name none yet"
-        return _verdict("unknown", [f"the connector's list is not known: {why}", *lines], refused=names)
+    if not listed or not isinstance(listed, (list, tuple)):
+        return _verdict("unknown", ["the connector's events name no list yet", *lines], refused=names)
     present = [Account(text) for item in listed if (text := str(item).strip())]
     missing = [account.text for account in accounts if not any(_same(account, one) for one in present)]
     extra = [one.text for one in present if not any(_same(account, one) for account in accounts)]
@@ -388,10 +391,11 @@ def _refused(events: Iterable[Mapping[str, Any]], ignore: Sequence[Account]) -> 
         if _number(event.get("id")) != NOT_AUTHORIZED:
             continue
         text = str(event.get("text") or "")
+        named = str(event.get("account") or "")
         found = re.search(r"(?<![\w.\\-])([\w.-]+\\[\w.$-]*[\w$])", text) or re.search(
             r"([\w.+-]+@[\w-]+(?:\.[\w-]+)+)", text
         )
-        name = found[1] if found else ""
+        name = named or (found[1] if found else "")
         if not (name and any(_same(account, Account(name)) for account in ignore)):
             refused.setdefault(name, text)
     return refused

@@ -174,6 +174,13 @@ def test_what_is_refused(wanted: dict[str, Any], error: str) -> None:
     assert len(errors) == 1 and error in errors[0], errors
 
 
+def test_the_group_of_a_role_within_that_of_another_is_refused() -> None:
+    wanted = {"exchange": {"group": "A", "members": ["RMS FCI"]}, "fci": {"group": "RMS FCI"}}
+    assert planned(wanted, entry("RMS FCI", "group", groupType=UNIVERSAL))["errors"] == [
+        "RMS FCI would be in the groups of exchange and of fci; an account may have one role"
+    ]
+
+
 def test_a_member_that_another_role_has_in_the_directory_is_refused_unless_it_is_removed_there() -> None:
     wanted = {"exchange": {"group": "RMS Exchange", "members": ["EX02$"]}, "fci": {"group": "F", "members": ["EX01$"]}}
     assert planned(wanted, EXCHANGE)["errors"] == [
@@ -259,7 +266,10 @@ def test_another_account_is_not_taken_for_the_wanted_one(listed: str) -> None:
         (connector(*GROUPS, events=[event(2003, time="2026-11-25T10:14:00Z")]), "verified"),
         (connector(*GROUPS, events=[event(2003)], last_list_update=None), "empty"),
         (connector(authorized=None), "unknown"),
-        (connector(authorized=None, status="awaiting_sign_in"), "unknown"),
+        (connector(last_list_update=None), "unknown"),
+        (connector(last_list_update=None, events=[event(2003)]), "empty"),
+        (connector(installed=False, status="awaiting_sign_in", last_list_update=None), "unknown"),
+        ({"version": "1.0.0.0"}, "unknown"),
         (None, "unknown"),
         ("garbage", "unknown"),
     ],
@@ -286,6 +296,19 @@ def test_who_is_refused_is_named(text: str, name: str) -> None:
     assert len(found["lines"]) == 1 and (name or text) in found["lines"][0]
     ignored = verify(connector(*GROUPS, events=[event(2001, text)]), GROUPS, [r"ex09$", "sp-farm.2", "sp-farm"])
     assert (ignored["lines"] == []) == bool(name)
+
+
+def test_stopped_connector_is_said_to_be() -> None:
+    found = verify(connector(*GROUPS, status="stopped"), GROUPS)
+    assert (found["status"], found["lines"]) == (
+        "verified",
+        ["the connector is stopped; its list is the last that it had"],
+    )
+
+
+def test_account_that_the_fact_names_goes_before_the_text() -> None:
+    named = event(2001, r"CONTOSO\other asked.") | {"account": r"CONTOSO\EX09$"}
+    assert verify(connector(*GROUPS, events=[named]), GROUPS)["refused"] == [r"CONTOSO\EX09$"]
 
 
 def test_events_of_any_shape_do_no_harm() -> None:

@@ -14,7 +14,9 @@ from ..registry_export import export_task, exported
 
 HOST = "connector-2"
 # Its own .NET Framework is old enough to get the one of the example.
-HOSTS = {"dotnet_framework": "client-2016"}
+HOSTS = {"dotnet_framework": "client-2016", "tenant_administrator": "admin-2019"}
+# What examples take from a vault: secrets of the fleet's tenant
+VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
 # The files that the examples name, beside the playbook and on a share -> stand-ins of them
 INSTALLERS = {
@@ -80,7 +82,7 @@ def test_examples(playbook: AnsiblePlaybook, files: Path, module: str) -> None:
         export_task("after", *KEYS),
     ]
     file = files.parent / f"{module}.yml"
-    play = {"name": module, "hosts": host, "gather_facts": False, "tasks": tasks}
+    play = {"name": module, "hosts": host, "gather_facts": False, "vars": VARIABLES, "tasks": tasks}
     file.write_text(yaml.safe_dump([play], allow_unicode=True, sort_keys=False), encoding="utf-8")
     run = playbook.run(file)
     ran = [name for name, _host, result in run.results if not result.get("skipped")]

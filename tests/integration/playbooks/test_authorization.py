@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from winfleet import directory
 from winfleet.paths import state_directory
 
-from ..ansible_runner import AnsiblePlaybook, Json, Run
+from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
 
 ADMIN, CONTROLLER = "admin-2019", "controller-2019"
 ROLE = "infoprotect.aip.rms_authorization"
@@ -58,12 +57,17 @@ def authorization(playbook: AnsiblePlaybook, tmp_path: Path) -> AnsiblePlaybook:
 
 @pytest.fixture(autouse=True)
 def nothing_yet(fleet: None) -> Iterator[None]:
-    """Directory and tenant as before, whatever a test did."""
+    """No group of ours and nobody with a role; directory and tenant as before, whatever a test did."""
     state = state_directory()
     kept = {}
     for name in (directory.DIRECTORY, directory.TENANT):
         with directory.opened(state, name) as data:
             kept[name] = copy.deepcopy(data)
+            if name == directory.TENANT:
+                data["roles"] = []
+            else:
+                entries = data["objects"]
+                data["objects"] = [one for one in entries if one["class"] != "group" or one["dn"] == EXCHANGE_SERVERS]
     yield
     for name, before in kept.items():
         with directory.opened(state, name) as data:
@@ -77,7 +81,7 @@ def entries() -> Json:
         return {entry["dn"]: entry["attributes"] for entry in data["objects"] if entry["class"] == "group"}
 
 
-def run_role(authorization: AnsiblePlaybook, *arguments: str, expect: int = 0, **variables: Any) -> Run:
+def run_role(authorization: AnsiblePlaybook, variables: Json, *arguments: str, expect: int = 0) -> Run:
     """The role on a host that is no connector; what a connector would say is a variable."""
     plays = [{"name": "role", "hosts": ADMIN, "gather_facts": False, "roles": [{"role": ROLE}]}]
     return authorization.run(plays, *arguments, extra_vars=variables, expect=expect)
@@ -90,11 +94,11 @@ def written(run: Run) -> list[str]:
 def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None:
     variables = GROUPS | SIGN_IN | {"rms_authorization_administrator_emails": ["connector@contoso.test"]}
     before = entries()
-    empty = LISTED | {"authorized": []}
-    checked = run_role(authorization, "--check", "--diff", **variables, rms_authorization_connector=empty)
+    empty = {"rms_authorization_connector": LISTED | {"authorized": []}}
+    checked = run_role(authorization, variables | empty, "--check", "--diff")
     assert entries() == before and written(checked) == ["RMS SharePoint", "RMS FCI"]
 
-    first = run_role(authorization, "--diff", **variables, rms_authorization_connector=empty)
+    first = run_role(authorization, variables | empty, "--diff")
     after = entries()
     assert after[f"CN=RMS SharePoint,CN=Users,{BASE}"] == {
         "sAMAccountName": "RMS SharePoint",
@@ -117,7 +121,8 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     ]
     assert any("Sign in to AzureCloud" in line for line in step)
 
-    again = run_role(authorization, **variables, rms_authorization_list="fail", rms_authorization_connector=LISTED)
+    last = {"rms_authorization_list": "fail", "rms_authorization_connector": LISTED}
+    again = run_role(authorization, variables | last)
     assert again.stats[ADMIN]["changed"] == 0 and written(again) == []
     assert "klist" not in again.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
     verdict = again.task(f"{ROLE} : Compare its list with what is wanted", ADMIN)["ansible_facts"]
@@ -127,18 +132,28 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     assert entries() == after
 
 
+@pytest.mark.parametrize("core", ["2.16", pytest.param("2.19", marks=pytest.mark.full)])
+def test_older_ansible_with_its_microsoft_ad(authorization: AnsiblePlaybook, core: str) -> None:
+    older = AnsiblePlaybook(ROOT / f".cache/venvs/core-{core}/bin", authorization.inventories)
+    variables = GROUPS | {"rms_authorization_connector": LISTED}
+    assert written(run_role(older, variables)) == ["RMS SharePoint", "RMS FCI"]
+    assert entries()[f"CN=RMS SharePoint,CN=Users,{BASE}"]["member"] == [FARM, CONTENT]
+    again = run_role(older, variables | {"rms_authorization_list": "fail"})
+    assert again.stats[ADMIN]["changed"] == 0 and written(again) == []
+
+
 def test_what_is_refused_changes_nothing(authorization: AnsiblePlaybook) -> None:
     """All of it is said at once."""
     before = entries()
     run = run_role(
         authorization,
-        expect=2,
-        **GROUPS
+        GROUPS
         | {
             "rms_authorization_exchange_members": ["EXCHANGE-1$"],
             "rms_authorization_sharepoint_members": ["CONNECTOR-1$", "nobody"],
             "rms_authorization_fci_members": ["EXCHANGE-1$", "FCI-2016"],
         },
+        expect=2,
     )
     message = run.task(f"{ROLE} : Stop before anything is changed", ADMIN)["msg"]
     for expected in (
@@ -151,7 +166,7 @@ def test_what_is_refused_changes_nothing(authorization: AnsiblePlaybook) -> None
         assert expected in message
     assert entries() == before and written(run) == []
     missing = {"rms_authorization_directory_hosts": "nowhere"}
-    run = run_role(authorization, expect=2, **GROUPS | missing)
+    run = run_role(authorization, GROUPS | missing, expect=2)
     assert "rms_authorization_directory_hosts is nowhere: expected a group of the inventory" in run.stdout
     assert LOOK not in [task for task, _host, _result in run.results]
 
@@ -168,7 +183,7 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
                 "attributes": {"sAMAccountName": "RMS SharePoint", "groupType": 8, "member": [FCI, FARM]},
             }
         )
-    variables = {
+    variables: Json = {
         "rms_authorization_sharepoint_group": r"CONTOSO\RMS SharePoint",
         "rms_authorization_sharepoint_members": ["sp-farm", "sp-content"],
         "rms_authorization_directory_hosts": "aip_admin_hosts",
@@ -176,14 +191,14 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
         "rms_authorization_domain_password": "Winfleet!2026",
         "rms_authorization_connector": LISTED,
     }
-    kept = run_role(authorization, **variables)
+    kept = run_role(authorization, variables)
     group = f"CN=RMS SharePoint,CN=Computers,{BASE}"
     assert entries()[group]["member"] == [FCI, FARM, CONTENT] and entries()[group]["groupType"] == UNIVERSAL_SECURITY
     assert (
         "FCI-2016: members that nobody named" in kept.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
     )
     more = {"rms_authorization_exclusive": True, "rms_authorization_scope": "domainlocal"}
-    removed = run_role(authorization, "-vvv", **variables | more)
+    removed = run_role(authorization, variables | more, "-vvv")
     assert entries()[group]["member"] == [FARM, CONTENT] and entries()[group]["groupType"] == LOCAL_SECURITY
     assert removed.stats[ADMIN]["changed"] == 1
     # the fleet's hosts have the same password for their connection, which Ansible does not print either
@@ -194,9 +209,8 @@ def test_list_that_is_not_as_it_should_be(authorization: AnsiblePlaybook) -> Non
     only = {"rms_authorization_groups_managed": False}
     refused = {"id": 2001, "time": "2026-11-25T10:16:00Z", "text": r"CONTOSO\FCI-2016$ is not authorized."}
     fact = LISTED | {"authorized": [r"contoso\rms sharepoint"], "events": [refused]}
-    run = run_role(
-        authorization, expect=2, **GROUPS | only, rms_authorization_list="fail", rms_authorization_connector=fact
-    )
+    failing = {"rms_authorization_list": "fail", "rms_authorization_connector": fact}
+    run = run_role(authorization, GROUPS | only | failing, expect=2)
     message = run.task(FAILED, ADMIN)["msg"]
     for expected in (
         r"CONTOSO\Exchange Servers is not on the connector's list",
@@ -209,6 +223,6 @@ def test_list_that_is_not_as_it_should_be(authorization: AnsiblePlaybook) -> Non
     assert LOOK not in run.module_runs(ADMIN)
 
     waiting = {"rms_authorization_list": "wait", "rms_authorization_timeout": 2, "rms_authorization_interval": 1}
-    waited = run_role(authorization, expect=2, **GROUPS | only | waiting)
+    waited = run_role(authorization, GROUPS | only | waiting, expect=2)
     assert waited.task(f"{ROLE} : Wait until the list is as it is wanted", ADMIN)["attempts"] == 2
     assert "there is no connector on this host" in waited.task(FAILED, ADMIN)["msg"]

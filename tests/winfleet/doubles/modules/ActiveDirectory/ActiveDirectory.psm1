@@ -252,7 +252,7 @@ function Set-EntryValue {
                     Remove { $before | Where-Object { $_ -notin $values } }
                     default { $values }
                 })
-            $Entry.attributes[$name] = if ($name -in $script:multiple) { $after } else { $after[0] }
+            if ($name -in $script:multiple) { $Entry.attributes[$name] = $after } else { $Entry.attributes[$name] = $after[0] }
         }
     }
     foreach ($name in @(if ($Bound.ContainsKey('Clear')) { $Bound.Clear })) { $Entry.attributes.Remove($name) }
