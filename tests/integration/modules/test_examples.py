@@ -13,8 +13,8 @@ from ..installed_clients import prepare_task, share_packages
 from ..registry_export import export_task, exported
 
 HOST = "connector-2"
-# Its own .NET Framework is old enough to get the one of the example.
-HOSTS = {"dotnet_framework": "client-2016"}
+# One whose own .NET Framework is old enough to get the one of the example, and an Exchange server.
+HOSTS = {"dotnet_framework": "client-2016", "irm_server": "exchange-1"}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
 # The files that the examples name, beside the playbook and on a share -> stand-ins of them
 INSTALLERS = {
@@ -27,6 +27,8 @@ KEYS = [
     r"HKLM\SOFTWARE\WOW6432Node\Contoso",
     r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP",
     r"HKLM\SOFTWARE\Microsoft\MSIPC",
+    r"HKLM\SOFTWARE\Microsoft\MSDRM",
+    r"HKLM\SOFTWARE\Microsoft\ExchangeServer\v15\IRM",
     r"HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols",
 ]
 
