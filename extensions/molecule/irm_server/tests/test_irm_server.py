@@ -43,12 +43,10 @@ def value(name: str, key: str, value_name: str) -> str | None:
     """A registry value; by raw where Windows PowerShell is too old for modules."""
     if name == "irm-exchange-2013":
         path = rf"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\{key}"
-        read = f"[Microsoft.Win32.Registry]::GetValue('{path}', '{value_name}', $null)"
-        command = base64.b64encode(read.encode("utf-16-le")).decode()
-        return (
-            run(name, "ansible.builtin.raw", f"PowerShell -NoProfile -EncodedCommand {command}")["stdout"].strip()
-            or None
-        )
+        read = f"[Microsoft.Win32.Registry]::GetValue('{path}', '{value_name}', '(absent)') + ''"
+        command = base64.b64encode(f"$a = {read}; if ($a) {{ $a }} else {{ '(absent)' }}".encode("utf-16-le")).decode()
+        found = run(name, "ansible.builtin.raw", f"PowerShell -NoProfile -EncodedCommand {command}")["stdout"].strip()
+        return None if found == "(absent)" else found
     where = {"path": rf"HKLM:\SOFTWARE\Microsoft\{key}", "name": value_name}
     result = run(name, "ansible.windows.win_reg_stat", json.dumps(where))
     return result["value"] if result["exists"] else None
