@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: connector_tenant
-author: infoprotect.aip maintainers
+author: infoprotect.aip maintainers (@infoprotect)
 version_added: 0.1.0
 short_description: Ask a Rights Management connector for the URL of its tenant
 description:

@@ -13,8 +13,8 @@ from ..installed_clients import prepare_task, share_packages
 from ..registry_export import export_task, exported
 
 HOST = "connector-2"
-# Its own .NET Framework is old enough to get the one of the example.
-HOSTS = {"dotnet_framework": "client-2016", "tenant_administrator": "admin-2019"}
+# One whose own .NET Framework is old enough to get the one of the example, an admin host, and an Exchange server.
+HOSTS = {"dotnet_framework": "client-2016", "irm_server": "exchange-1", "tenant_administrator": "admin-2019"}
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
@@ -29,6 +29,8 @@ KEYS = [
     r"HKLM\SOFTWARE\WOW6432Node\Contoso",
     r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP",
     r"HKLM\SOFTWARE\Microsoft\MSIPC",
+    r"HKLM\SOFTWARE\Microsoft\MSDRM",
+    r"HKLM\SOFTWARE\Microsoft\ExchangeServer\v15\IRM",
     r"HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols",
 ]
 

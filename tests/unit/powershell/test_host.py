@@ -321,14 +321,17 @@ def test_roles(powershell: PowerShellHost) -> None:
         [sharepoint, "Version", "16.0.0.4351"],
         [r"SYSTEM\CurrentControlSet\Services\SrmSvc", "Start", 2],
         [r"SOFTWARE\Microsoft\DRMS", None, None],
+        [r"SOFTWARE\Microsoft\MSIPC\CurrentVersion", "", "1.0.3889.619"],
     )
     assert facts["roles"] == {
-        "exchange": {"found": True, "version": "15.1.2507.6"},
-        "sharepoint": {"found": True, "version": "16.0.0.4351"},
-        "fci": {"found": True, "version": None},
-        "domain_controller": {"found": False, "version": None},
-        "ad_rms": {"found": True, "version": None},
+        "exchange": {"found": True, "version": "15.1.2507.6", "line": "2016"},
+        "sharepoint": {"found": True, "version": "16.0.0.4351", "line": "2016"},
+        "fci": {"found": True, "version": None, "line": "2019"},
+        "domain_controller": {"found": False, "version": None, "line": None},
+        "ad_rms": {"found": True, "version": None, "line": None},
     }
+    assert facts["rms_clients"]["msipc"] == {"found": True, "version": "1.0.3889.619"}
+    assert facts["rms_clients"]["msdrm"]["found"], "it is part of Windows"
 
 
 def winhttp(flags: int, server: bytes, bypass: bytes) -> list[int]:
