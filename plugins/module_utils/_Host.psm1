@@ -13,6 +13,7 @@ using namespace System.IO
 
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._Connector
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
@@ -164,6 +165,14 @@ function Get-ComputerName {
 }
 
 function Get-Fqdn {
+    <#
+    .SYNOPSIS
+    The fact 'fqdn'.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param ()
+
     $name = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'Hostname')"
     if (-not $name) {
         $name = (Get-ComputerName).ToLowerInvariant()
@@ -283,23 +292,6 @@ function Get-Proxy {
         }
     }
     [ordered]@{ winhttp = Get-WinHttpProxy; machine = $machine; pac = @($pac) }
-}
-
-function Get-Connector {
-    # The fact 'connector', or $null.
-    param ($Product)
-
-    $installed = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' })
-    if ($installed.Count -or (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\AADRM\Connector')) {
-        $proxy = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\AADRM\Connector' -Name 'ProxyAddress'
-        [ordered]@{
-            version = if ($installed.Count) { $installed[0].version } else { $null }
-            proxy_address = if ($proxy) { "$proxy" } else { $null }
-        }
-    }
-    else {
-        $null
-    }
 }
 
 function Get-Office {
@@ -463,7 +455,7 @@ $readers = [ordered]@{
     proxy = { Get-Proxy }
     msip = { , @(Get-ClientState) }
     products = { param ($facts, $unreadable) , @(Get-InstalledProduct -Unreadable $unreadable | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ }) }
-    connector = { param ($facts) Get-Connector -Product $facts.products }
+    connector = { param ($facts, $unreadable) Get-ConnectorState -Product $facts.products -Unreadable $unreadable }
     roles = { Get-ServerRole }
     redirections = { , @(Get-Redirection) }
     remote_desktop = { Get-RemoteDesktop }
@@ -501,4 +493,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-DotNetFramework, Get-HostFact, Get-OperatingSystem, Get-ServerRole
+Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-HostFact, Get-OperatingSystem, Get-ServerRole
