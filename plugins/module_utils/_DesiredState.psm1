@@ -19,7 +19,8 @@ function Invoke-DesiredState {
 
     .PARAMETER Domain
     By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts,
-    Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode).
+    Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode). Written: one that is run before
+    values of the domain are written.
     Or, for installed software: Plan, one that turns them into an object with Steps and Refused, and Needs, the facts without which it cannot.
     Restart: one that says of a plan, facts and what is wanted whether the host has to be restarted. Keep: that is kept until it was.
     #>
@@ -75,6 +76,11 @@ function Invoke-DesiredState {
         }
     }
 
+    if (-not $Module.CheckMode) {
+        foreach ($name in @($results.Keys).Where({ $Domain[$_].Written -and $results[$_].changes.Count })) {
+            & $Domain[$name].Written
+        }
+    }
     $null = Invoke-RegistryPlan -Module $Module -Plan $all
     # The changes stand with their domains.
     $null = $Module.Result.Remove('changes')
@@ -103,13 +109,17 @@ function Get-SoftwareResult {
 
     $unknown = @($Fact.unreadable | Where-Object -FilterScript { $Domain.Needs -contains ($_.what -replace ':.*') })
     $plan = if (-not $unknown.Count) { & $Domain.Plan $Option $Fact }
-    [ordered]@{
+    $result = [ordered]@{
         compliant = [bool]($plan -and -not $plan.Steps.Count)
         changes = ConvertTo-StepResult -Step $plan.Steps
         notes = [string[]]@(if ($plan) { $plan.Refused })
         reboot_required = [bool](& $Domain.Restart $plan $Fact)
         unreadable = $unknown
     }
+    if ($plan.AttendedStep) {
+        $result.attended_step = $plan.AttendedStep
+    }
+    $result
 }
 
 Export-ModuleMember -Function Invoke-DesiredState

@@ -13,6 +13,7 @@ using namespace System.IO
 
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._Connector
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
@@ -165,6 +166,14 @@ function Get-ComputerName {
 }
 
 function Get-Fqdn {
+    <#
+    .SYNOPSIS
+    The fact 'fqdn'.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param ()
+
     $name = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'Hostname')"
     if (-not $name) {
         $name = (Get-ComputerName).ToLowerInvariant()
@@ -292,23 +301,6 @@ function Get-NtlmRestriction {
     [ordered]@{
         restrict_receiving = Get-MachineValue -SubKey $policy -Name 'RestrictReceivingNTLMTraffic'
         restrict_sending = Get-MachineValue -SubKey $policy -Name 'RestrictSendingNTLMTraffic'
-    }
-}
-
-function Get-Connector {
-    # The fact 'connector', or $null.
-    param ($Product)
-
-    $installed = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' })
-    if ($installed.Count -or (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\AADRM\Connector')) {
-        $proxy = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\AADRM\Connector' -Name 'ProxyAddress'
-        [ordered]@{
-            version = if ($installed.Count) { $installed[0].version } else { $null }
-            proxy_address = if ($proxy) { "$proxy" } else { $null }
-        }
-    }
-    else {
-        $null
     }
 }
 
@@ -472,7 +464,7 @@ $readers = [ordered]@{
     ntlm = { Get-NtlmRestriction }
     msip = { , @(Get-ClientState) }
     products = { param ($facts, $unreadable) , @(Get-InstalledProduct -Unreadable $unreadable | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ }) }
-    connector = { param ($facts) Get-Connector -Product $facts.products }
+    connector = { param ($facts, $unreadable) Get-ConnectorState -Product $facts.products -Unreadable $unreadable }
     roles = { Get-ServerRole }
     redirections = { , @(Get-Redirection) }
     rms_clients = { Get-RightsManagementClient }
@@ -511,4 +503,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-DotNetFramework, Get-HostFact, Get-MachineValue, Get-OperatingSystem, Get-ServerRole, Get-WinHttpProxy
+Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-HostFact, Get-MachineValue, Get-OperatingSystem, Get-ServerRole, Get-WinHttpProxy

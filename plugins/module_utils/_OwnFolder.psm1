@@ -26,7 +26,7 @@ function Get-OwnFolder {
     [OutputType([string])]
     param (
         [Parameter(Mandatory = $true)]
-        [ValidateSet('receipts', 'packages', 'logs')]
+        [ValidateSet('receipts', 'packages', 'logs', 'connector')]
         [string]
         $Name
     )

@@ -66,7 +66,7 @@ function Get-InstalledProduct {
 
     .OUTPUTS
     An object each: Name, Version, ProductCode (the key's name), View, Kind, Installer (msi, bundle or exe), Uninstall (the
-    command line that removes it without questions, where it has one).
+    command line that removes it without questions, where it has one) and AttendedUninstall (the one that may ask).
     #>
     [CmdletBinding()]
     param (
@@ -87,7 +87,7 @@ function Get-InstalledProduct {
                     continue
                 }
                 $value = @{}
-                foreach ($name in 'DisplayName', 'DisplayVersion', 'WindowsInstaller', 'BundleVersion', 'QuietUninstallString') {
+                foreach ($name in 'DisplayName', 'DisplayVersion', 'WindowsInstaller', 'BundleVersion', 'QuietUninstallString', 'UninstallString') {
                     $value[$name] = $key.GetValue($name)
                 }
                 $key.Dispose()
@@ -109,6 +109,7 @@ function Get-InstalledProduct {
                     Kind = $kind
                     Installer = if ($value.WindowsInstaller -eq 1) { 'msi' } elseif ($value.BundleVersion) { 'bundle' } else { 'exe' }
                     Uninstall = $value.QuietUninstallString
+                    AttendedUninstall = $value.UninstallString
                 }
             }
         }
@@ -140,10 +141,10 @@ function ConvertTo-ProductFact {
 function ConvertTo-StepResult {
     <#
     .SYNOPSIS
-    What has to be done, as modules return it: a list of action, product, before and after.
+    What has to be done, as modules return it: a list of action, product, before and after, with attended where somebody has to do it at the host.
 
     .PARAMETER Step
-    Objects with Action (install or remove), Product, Before and After (texts, $null for none).
+    Objects with Action (install, remove, stage or unstage), Product, Before and After (texts, $null for none), maybe Attended.
     #>
     [CmdletBinding()]
     param (
@@ -154,7 +155,11 @@ function ConvertTo-StepResult {
 
     $results = [System.Collections.Generic.List[object]]::new()
     foreach ($item in $Step) {
-        $results.Add([ordered]@{ action = $item.Action; product = $item.Product; before = $item.Before; after = $item.After })
+        $result = [ordered]@{ action = $item.Action; product = $item.Product; before = $item.Before; after = $item.After }
+        if ($item.Attended) {
+            $result.attended = $true
+        }
+        $results.Add($result)
     }
     , $results
 }

@@ -18,7 +18,8 @@ function Invoke-Setup {
 
     .DESCRIPTION
     Without an installer at hand (option src, before the action plugin has brought it over) it only plans. Throws when it cannot be done or
-    failed; the result then has what was done until then and what the host has now.
+    failed; the result then has what was done until then and what the host has now. Steps with Attended are for somebody at the host: they are
+    named among the actions and neither carried out nor expected to be done in the end.
 
     .PARAMETER Setup
     Name: of the reason for a restart. Script blocks: Plan (option -> object with Steps and Refused), Look (-> what is installed, as facts),
@@ -42,9 +43,10 @@ function Invoke-Setup {
     $result.installer_needed = Test-InstallerNeeded -Plan $plan
     $result.before = $result.after = ConvertTo-List -Item (& $Setup.Look)
     $result.reboot_required = @(Get-RestartDue) -contains $Setup.Name
+    $due = @(Get-OwnStep -Plan $plan)
     if ($Module.DiffMode) {
-        $Module.Diff.before = Format-Step -Step $plan.Steps -Side Before
-        $Module.Diff.after = Format-Step -Step $plan.Steps -Side After
+        $Module.Diff.before = Format-Step -Step $due -Side Before
+        $Module.Diff.after = Format-Step -Step $due -Side After
     }
     if (-not $plan.Steps.Count) {
         return
@@ -52,8 +54,11 @@ function Invoke-Setup {
     if ($plan.Refused.Count) {
         throw "This host cannot have it: $($plan.Refused -join '; ')"
     }
+    if (-not $due.Count) {
+        return
+    }
     if ($result.installer_needed -and -not $option.src -and -not $option.path) {
-        throw "An installer is needed ($($result.actions[-1].action) $($result.actions[-1].product)): expected src or path"
+        throw "An installer is needed ($($due[-1].Action) $($due[-1].Product)): expected src or path"
     }
     if ($Module.CheckMode) {
         $result.changed = $true
@@ -76,7 +81,7 @@ function Invoke-Setup {
             & $Setup.Check $package $option
         }
         & $Setup.Carry $Module $plan $package
-        $left = (& $Setup.Plan $option).Steps
+        $left = @(Get-OwnStep -Plan (& $Setup.Plan $option))
         # What Windows installs itself may count only after the restart.
         if ($left.Count -and @(Get-RestartDue) -notcontains $Setup.Name) {
             $what = ($left | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', '
@@ -135,10 +140,17 @@ function Invoke-SetupStep {
     }
 }
 
+function Get-OwnStep {
+    # The steps that need nobody at the host.
+    param ($Plan)
+
+    $Plan.Steps | Where-Object -FilterScript { -not $_.Attended }
+}
+
 function Test-InstallerNeeded {
     param ($Plan)
 
-    [bool]@($Plan.Steps | Where-Object -FilterScript { $_.Action -eq 'install' }).Count
+    [bool]@(Get-OwnStep -Plan $Plan | Where-Object -FilterScript { $_.Action -in 'install', 'stage' }).Count
 }
 
 function ConvertTo-List {

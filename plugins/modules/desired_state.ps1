@@ -7,6 +7,7 @@
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Client
+#AnsibleRequires -PowerShell ..module_utils._Connector
 #AnsibleRequires -PowerShell ..module_utils._DesiredState
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Tls
@@ -33,6 +34,27 @@ $spec = @{
                     choices = 'commercial', 'gcc', 'gcc_high', 'dod', 'usnat', 'ussec', 'china', 'germany'
                 }
                 names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
+            }
+        }
+        connector = @{
+            type = 'dict'
+            options = @{
+                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+                version = @{ type = 'str' }
+                cloud = @{
+                    type = 'str'
+                    choices = 'AzureCloud', 'AzureChinaCloud', 'AzureUSGovernment', 'AzureUSGovernment2', 'AzureUSGovernment3'
+                    default = 'AzureCloud'
+                }
+                administration_tool = @{ type = 'bool'; default = $false }
+                arguments = @{ type = 'list'; elements = 'str'; default = @() }
+            }
+        }
+        connector_settings = @{
+            type = 'dict'
+            options = @{
+                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+                proxy_address = @{ type = 'str' }
             }
         }
         irm_server = @{
@@ -70,6 +92,18 @@ $domains = [ordered]@{
     }
     client_settings = @{
         Wanted = { param ($option) Get-ClientDesiredState -Option $option }
+        Restart = { $false }
+    }
+    # As far as that needs nobody at the host, it is left to the module connector.
+    connector = @{
+        Plan = { param ($option, $facts) Get-ConnectorPlan -Option $option -Fact $facts }
+        Needs = 'os', 'dotnet', 'products', 'roles'
+        Restart = { param ($plan, $facts) $facts.reboot.reasons -contains 'connector' }
+    }
+    connector_settings = @{
+        Wanted = { param ($option) Get-ConnectorDesiredState -Option $option }
+        Written = { Set-ConnectorWritten }
+        # IIS has to be, which is among the facts.
         Restart = { $false }
     }
     irm_server = @{

@@ -1,0 +1,596 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# What is known of the Rights Management connector: what has to be done to have it or be rid of it, by whom (its setup asks for a sign-in that
+# nobody can do for the operator), its settings, and what a host says of it.
+
+using namespace System.IO
+using namespace System.Security.Cryptography.X509Certificates
+
+#AnsibleRequires -PowerShell ..module_utils._OwnFolder
+#AnsibleRequires -PowerShell ..module_utils._Product
+#AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._RegistryData
+
+$connectorKey = 'HKLM:\SOFTWARE\Microsoft\AADRM\Connector'
+$setupName = 'RMSConnectorSetup.exe'
+$firstBuild = 9200
+# .NET Framework 4.7.2
+$dotnetNeeded = 461808
+# Where role rms_pool keeps that the host was taken out of its load balancer.
+$poolKey = 'SOFTWARE\infoprotect.aip'
+# Gone after the next start of Windows, which starts IIS, too.
+$writtenKey = 'SOFTWARE\infoprotect.aip.connector'
+
+# https://learn.microsoft.com/azure/information-protection/monitor-rms-connector
+$provider = 'Microsoft RMS connector'
+$eventStart, $eventStop, $eventList, $eventNobody = 1000, 1001, 1004, 2003
+# The newest events of a day: the list comes every 15 minutes, and servers that are refused can be many.
+$eventHours = 24
+$eventCount = 500
+# In plain words; {0} is an account, {1} what the connector itself said. Those with Once are over when a list has come since.
+$findings = @{
+    2000 = @{ Text = 'A request without a sign-in was let in by IIS and refused by the connector: anonymous authentication has to be off for /_wmcs' }
+    2001 = @{ Text = '{0} asked and is not authorized. Where it is a server that shall use the connector, authorize it in the connector administration tool' }
+    2002 = @{ Text = 'A request came by HTTP, whose content others on the network can read' }
+    2003 = @{ Text = 'Nobody is authorized: the list of servers is empty. Authorize them in the connector administration tool'; Once = $true }
+    3000 = @{ Text = 'The connector met an error that it did not expect. Something on the way to Azure that terminates TLS can be the cause. It said: {1}' }
+    3001 = @{ Text = 'The list of authorized servers cannot be downloaded: look at name resolution, the firewall, and the proxy. It said: {1}'; Once = $true }
+}
+
+function Get-ConnectorPlan {
+    <#
+    .SYNOPSIS
+    Compares the host with the options of the module connector.
+
+    .PARAMETER Option
+    state, version, cloud, administration_tool and arguments of the module.
+
+    .PARAMETER Fact
+    fqdn, os, dotnet, roles, products and connector (from Get-HostFact, or objects of the same shape).
+
+    .OUTPUTS
+    An object with Steps (Action install, remove, stage or unstage, Product, Before, After, and Attended: $true for what somebody has to do at
+    the host), Refused: why they cannot be carried out, and AttendedStep: what to tell that somebody, or $null. Throws when the options make no sense.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Option,
+
+        [Parameter(Mandatory = $true)]
+        $Fact
+    )
+
+    $wanted = $null
+    if ($Option.version) {
+        $wanted = ConvertTo-ProductVersion -Text $Option.version
+        if ($null -eq $wanted) {
+            throw "connector: version is '$($Option.version)': expected a version such as 3.1.0"
+        }
+    }
+    $product = if ($Option.administration_tool) { 'connector administration tool' } else { 'connector' }
+    $found = Get-InstalledConnector -Product $Fact.products
+    $staged = if ($Fact.connector) { $Fact.connector.staged_version }
+    $attended = -not @($Option.arguments).Where({ $_ }).Count
+
+    $steps = [System.Collections.Generic.List[object]]::new()
+    $add = {
+        param ($action, $what, $before, $after, $byHand)
+        $steps.Add([pscustomobject]@{ Action = $action; Product = $what; Before = $before; After = $after; Attended = [bool]$byHand })
+    }
+    if ($Option.state -eq 'absent') {
+        if ($found) {
+            & $add 'remove' $product $found.Version $null $attended
+        }
+        elseif ($staged) {
+            & $add 'unstage' 'connector setup' $staged $null $false
+        }
+    }
+    elseif (-not $found -or ($wanted -and (ConvertTo-ProductVersion -Text $found.Version) -lt $wanted)) {
+        $after = if ($wanted) { "$($Option.version) or later" } else { 'any version' }
+        if ($attended -and (-not $staged -or ($wanted -and (ConvertTo-ProductVersion -Text $staged) -lt $wanted))) {
+            & $add 'stage' 'connector setup' $staged $after $false
+        }
+        & $add 'install' $product $(if ($found) { $found.Version }) $after $attended
+    }
+    [pscustomobject]@{
+        Steps = $steps
+        Refused = @(if ($steps.Count -and $Option.state -ne 'absent') { Get-ConnectorObstacle -Option $Option -Fact $Fact })
+        AttendedStep = if (@($steps).Where({ $_.Attended }).Count) { New-AttendedStep -Option $Option -Fact $Fact -Upgrade ([bool]$found) } else { $null }
+    }
+}
+
+function Get-InstalledConnector {
+    # The entry with the highest version in the list of installed programs, or nothing.
+    param ($Product)
+
+    $Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' } | Sort-Object -Property { ConvertTo-ProductVersion -Text $_.version } -Descending |
+        Select-Object -First 1
+}
+
+function Get-ConnectorObstacle {
+    # Why the host cannot have it, whatever the operator wants: texts.
+    param ($Option, $Fact)
+
+    if ($Fact.os.build -lt $firstBuild -or $Fact.os.architecture -ne 'AMD64') {
+        "the connector needs Windows Server 2012 or later with 64 bits, and this is $($Fact.os.name) ($($Fact.os.architecture))"
+    }
+    if ($Fact.dotnet.release -lt $dotnetNeeded) {
+        $has = if ($Fact.dotnet.version) { ".NET Framework $($Fact.dotnet.version)" } else { 'none' }
+        "the connector needs .NET Framework 4.7.2 or later, and this host has $has"
+    }
+    if (-not $Option.administration_tool) {
+        foreach ($role in @{ Name = 'exchange'; Text = 'an Exchange server' }, @{ Name = 'sharepoint'; Text = 'a SharePoint server' }, @{ Name = 'domain_controller'; Text = 'a domain controller' }) {
+            if ($Fact.roles.($role.Name).found) {
+                "it is $($role.Text), and the connector has to be on a host of its own"
+            }
+        }
+    }
+}
+
+function New-AttendedStep {
+    # What somebody has to do at the host, in the order of doing it.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
+    param ($Option, $Fact, [bool]$Upgrade)
+
+    $signIn = "Sign in to $($Fact.fqdn) as an administrator of the host, at its console or by Remote Desktop."
+    $again = 'Run the playbook again. It goes on from there and verifies what was done.'
+    if ($Option.state -eq 'absent') {
+        return [ordered]@{
+            host = $Fact.fqdn
+            file = $null
+            account_role = 'an administrator of the host'
+            cloud = $null
+            steps = [string[]]@(
+                $signIn
+                'Open Programs and Features, choose Microsoft Rights Management connector, and then Uninstall.'
+                $again
+            )
+        }
+    }
+    $what = if ($Option.administration_tool) { 'the connector administration tool' } else { 'the Microsoft Rights Management connector' }
+    $role = 'Global Administrator of the tenant, or connector administrator (module tenant_administrator gives that role)'
+    [ordered]@{
+        host = $Fact.fqdn
+        file = Get-StagedSetup
+        account_role = $role
+        cloud = $Option.cloud
+        steps = [string[]]@(
+            $signIn
+            "Run $(Get-StagedSetup) as administrator."
+            "On the first page choose to install $what on this computer, and accept the license on the next$(if ($Upgrade) { '. It replaces the version that is there' })."
+            if (-not $Option.administration_tool) {
+                "On the page Authentication choose the cloud $($Option.cloud), choose Sign In, and sign in with an account that is $role."
+            }
+            'Finish the wizard. On the last page, leave out the administrator console unless the servers are to be authorized at once.'
+            $again
+        )
+    }
+}
+
+function Get-StagedSetup {
+    <#
+    .SYNOPSIS
+    Where the setup is put for somebody to run it: a path, whether it exists or not.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param ()
+
+    [Path]::Combine((Get-OwnFolder -Name connector), $setupName)
+}
+
+function Get-StagedVersion {
+    <#
+    .SYNOPSIS
+    The version of the setup that was put there, or $null. Others than administrators cannot look into the folder: to them there is none.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param ()
+
+    $setup = Get-StagedSetup
+    if ([File]::Exists($setup)) { "$([Diagnostics.FileVersionInfo]::GetVersionInfo($setup).ProductVersion)".Trim() } else { $null }
+}
+
+function Get-ConnectorDesiredState {
+    <#
+    .SYNOPSIS
+    Turns the options of the module connector_settings into desired values.
+
+    .PARAMETER Option
+    state and proxy_address.
+
+    .OUTPUTS
+    An object with Values (for Get-RegistryPlan) and Notes.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Option
+    )
+
+    $proxy = @{ Path = $connectorKey; Name = 'ProxyAddress' }
+    $value = if ($Option.state -eq 'absent') {
+        New-RegistryValue @proxy -State absent
+    }
+    else {
+        $expected = 'expected http://HOST:PORT of a proxy that wants no sign-in'
+        if (-not $Option.proxy_address) {
+            throw "connector_settings: proxy_address is not given: $expected"
+        }
+        if ($Option.proxy_address -match '@') {
+            # The text is not repeated: it may hold a password.
+            throw "connector_settings: proxy_address has a name or password in it: $expected"
+        }
+        if ($Option.proxy_address -cnotmatch '^http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})$' -or [int]$Matches[1] -notin 1..65535) {
+            throw "connector_settings: proxy_address is '$($Option.proxy_address)': $expected"
+        }
+        New-RegistryValue @proxy -Type string -Data $Option.proxy_address
+    }
+    [pscustomobject]@{ Values = @($value); Notes = @() }
+}
+
+function Set-ConnectorWritten {
+    <#
+    .SYNOPSIS
+    Keeps on the host when settings of the connector were written, which it takes when IIS is started the next time.
+    #>
+    [CmdletBinding()]
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ()
+
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
+    try {
+        $key = $base.CreateSubKey($writtenKey, [Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree, [Microsoft.Win32.RegistryOptions]::Volatile)
+        $key.SetValue('Written', [datetime]::UtcNow.ToFileTimeUtc(), [Microsoft.Win32.RegistryValueKind]::QWord)
+        $key.Dispose()
+    }
+    finally {
+        $base.Dispose()
+    }
+}
+
+function Get-LocalValue {
+    # A value below HKEY_LOCAL_MACHINE in the 64-bit view, or $null when there is none.
+    param ([string]$SubKey, [string]$Name)
+
+    $value = $null
+    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = 64 }
+    if ($key) {
+        $value = $key.GetValue($Name)
+        $key.Dispose()
+    }
+    # Whole, or binary data would be taken apart.
+    , $value
+}
+
+function Format-UniversalTime {
+    param ([datetime]$Time)
+
+    $Time.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
+}
+
+function Get-ConnectorState {
+    <#
+    .SYNOPSIS
+    The fact 'connector', or $null when there is neither a connector nor a setup waiting for somebody.
+
+    .PARAMETER Product
+    The fact 'products'.
+
+    .PARAMETER Unreadable
+    A list, to which is added what cannot be read (what, reason).
+    #>
+    [CmdletBinding()]
+    param (
+        $Product,
+
+        [Parameter(Mandatory = $true)]
+        $Unreadable
+    )
+
+    $found = Get-InstalledConnector -Product $Product
+    $staged = Get-StagedVersion
+    if (-not $found -and -not $staged) {
+        return $null
+    }
+    $proxy = Get-LocalValue -SubKey ($connectorKey -replace '^HKLM:\\') -Name ProxyAddress
+    $state = [ordered]@{
+        installed = [bool]$found
+        version = if ($found) { $found.version } else { $null }
+        status = 'awaiting_sign_in'
+        staged_version = $staged
+        taken_out = Get-LocalValue -SubKey $poolKey -Name TakenOutOfService
+        url_bindings = [string[]]@()
+        https = $null
+        proxy_address = if ($proxy) { "$proxy" } else { $null }
+        restart_due = $false
+        last_list_update = $null
+        authorized = [string[]]@()
+        events = [object[]]@()
+    }
+    if (-not $found) {
+        return $state
+    }
+    $part = {
+        param ($what, $read)
+        try {
+            & $read
+        }
+        catch {
+            $Unreadable.Add([ordered]@{ what = "connector: $what"; reason = Get-InnerMessage -ErrorRecord $_ })
+        }
+    }
+    & $part 'web site' {
+        $bindings = @(Get-WebBinding -Path ([Path]::Combine([Environment]::SystemDirectory, 'inetsrv\config\applicationHost.config')))
+        $state.url_bindings = [string[]]@($bindings | ForEach-Object -Process { $_.Url })
+        $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -EndPoint $_.EndPoint } |
+            Select-Object -First 1
+    }
+    $log = & $part 'events' { ConvertFrom-ConnectorEvent -Entry @(Get-ConnectorEvent) }
+    # No word from it, or none that this account may read, is no sign of life.
+    $state.status = if ($log) { $log.Status } else { $null }
+    if ($log) {
+        $state.last_list_update = $log.LastListUpdate
+        $state.authorized = $log.Authorized
+        $state.events = $log.Findings
+    }
+    $web = & $part 'service W3SVC' { if (Get-LocalValue -SubKey 'SYSTEM\CurrentControlSet\Services\W3SVC' -Name Start) { "$((Get-Service -Name W3SVC -ErrorAction Stop).Status)" } else { 'none' } }
+    if ($web -and $web -ne 'Running') {
+        $state.status = 'stopped'
+    }
+    $written = Get-LocalValue -SubKey $writtenKey -Name Written
+    # Events that old are not read.
+    $recent = $written -and [datetime]::FromFileTimeUtc($written) -gt [datetime]::UtcNow.AddHours(-$eventHours)
+    $state.restart_due = [bool]($recent -and (-not $log -or $null -eq $log.Started -or $log.Started.ToFileTimeUtc() -lt $written))
+    $state
+}
+
+function Get-ConnectorEvent {
+    # What the connector wrote into the Application log of late, newest first, in one query.
+    param ()
+
+    $query = @{
+        FilterHashtable = @{
+            LogName = 'Application'
+            ProviderName = $provider
+            Id = [int[]](@($eventStart, $eventStop, $eventList) + $findings.Keys)
+            StartTime = [datetime]::Now.AddHours(-$eventHours)
+        }
+        MaxEvents = $eventCount
+        ErrorAction = 'Stop'
+    }
+    try {
+        Get-WinEvent @query
+    }
+    catch {
+        # No event, or none ever, is an error to it.
+        if ($_.FullyQualifiedErrorId -notmatch '^NoMatching(?:Events|Providers)Found') {
+            throw
+        }
+    }
+}
+
+function ConvertFrom-ConnectorEvent {
+    <#
+    .SYNOPSIS
+    What events of the connector mean, for the fact.
+
+    .PARAMETER Entry
+    Objects with Id, TimeCreated and Message, newest first.
+
+    .OUTPUTS
+    An object with Status (running, starting or stopped), Started (when, or $null), LastListUpdate, Authorized and Findings.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyCollection()]
+        [object[]]
+        $Entry
+    )
+
+    # From the oldest on. IIS starts another instance before it stops the old one when it recycles, so that a stop alone does not mean much.
+    $running = 0
+    $listed = $false
+    for ($i = $Entry.Count - 1; $i -ge 0; $i--) {
+        switch ($Entry[$i].Id) {
+            $eventStart { $running++; $listed = $false }
+            $eventStop { $running = [Math]::Max(0, $running - 1) }
+            # Each of these is from one that is alive, also when its start is too long ago to be among them.
+            { $_ -in $eventList, $eventNobody } { $running = [Math]::Max(1, $running); $listed = $true }
+            default { $running = [Math]::Max(1, $running) }
+        }
+    }
+    $first = { param ($id) $Entry | Where-Object -FilterScript { $_.Id -in $id } | Select-Object -First 1 }
+    $start = & $first $eventStart
+    $list = & $first @($eventList, $eventNobody)
+    $update = & $first $eventList
+    [pscustomobject]@{
+        Status = if ($Entry.Count -and -not $running) { 'stopped' } elseif ($listed) { 'running' } else { 'starting' }
+        Started = if ($start) { $start.TimeCreated.ToUniversalTime() } else { $null }
+        LastListUpdate = if ($update) { Format-UniversalTime -Time $update.TimeCreated } else { $null }
+        Authorized = [string[]]@(if ($list -and $list.Id -eq $eventList) { Get-AccountName -Message $list.Message })
+        Findings = [object[]]@(Get-ConnectorFinding -Entry $Entry -Update $update)
+    }
+}
+
+function Get-ConnectorFinding {
+    # What is wrong, each once with when it was seen last and how often.
+    param ([object[]]$Entry, $Update)
+
+    $seen = [ordered]@{}
+    foreach ($one in $Entry | Where-Object -FilterScript { $findings.ContainsKey($_.Id) }) {
+        $known = $findings[$one.Id]
+        if ($known.Once -and $Update -and $Update.TimeCreated -gt $one.TimeCreated) {
+            continue
+        }
+        $account = if ($one.Id -eq 2001) { @(Get-AccountName -Message $one.Message)[0] }
+        $said = "$($one.Message)".Trim() -replace '\s+', ' '
+        $text = $known.Text -f $(if ($account) { $account } else { 'An account' }), $said.Substring(0, [Math]::Min(300, $said.Length))
+        $name = "$($one.Id) $text"
+        if (-not $seen.Contains($name)) {
+            $seen[$name] = [ordered]@{ id = $one.Id; time = Format-UniversalTime -Time $one.TimeCreated; text = $text; account = $account; count = 0 }
+        }
+        $seen[$name].count++
+    }
+    $seen.Values | Select-Object -First 20
+}
+
+function Get-AccountName {
+    <#
+    .SYNOPSIS
+    The accounts that an event names. How it does so is not documented: names are taken wherever they stand by themselves.
+    #>
+    param ([AllowNull()][AllowEmptyString()][string]$Message)
+
+    $names = foreach ($piece in "$Message" -split '[\r\n,;]+') {
+        # What stands before and behind a name: 'Account: CONTOSO\SP01$ (SharePoint)', '- CONTOSO\SP01$.'
+        $name = $piece -replace '^.*(?:[:=]\s|\t)' -replace '\s*\([^)]*\)\s*$' -replace '^[\s\-*"'']+' -replace '[\s."'']+$'
+        if ($name -match '^[^\\\s/@:]+\\[^\\/@:"<>|]+$' -or $name -match '^[^\s@\\/:]+@[^\s@\\/:]+$' -or $name -match '^S-1-[0-9-]+$') {
+            $name
+        }
+        elseif ($piece -match '(?<![\\\w.-])([A-Za-z0-9._-]+\\[^\s\\/:"<>|,;]+)') {
+            # In the middle of a sentence a name ends at the next space.
+            $Matches[1] -replace '[."'')]+$'
+        }
+    }
+    $names | Select-Object -Unique
+}
+
+function Get-WebBinding {
+    <#
+    .SYNOPSIS
+    By which addresses the connector's web site is reached: objects with Url, EndPoint (address:port) and Secure.
+
+    .DESCRIPTION
+    Read from IIS' own file: the module WebAdministration takes seconds to load.
+
+    .PARAMETER Path
+    Of applicationHost.config.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Path
+    )
+
+    if (-not [Directory]::Exists([Path]::GetDirectoryName($Path))) {
+        # No IIS.
+        return
+    }
+    $xml = [xml]::new()
+    # Nothing outside of the file is read.
+    $xml.XmlResolver = $null
+    $xml.Load([MemoryStream]::new([File]::ReadAllBytes($Path)))
+    $sites = @($xml.SelectNodes('/configuration/system.applicationHost/sites/site'))
+    $site = $sites | Where-Object -FilterScript { $_.SelectSingleNode('application[starts-with(@path, "/_wmcs")]') } | Select-Object -First 1
+    if (-not $site) {
+        $site = $sites | Where-Object -FilterScript { $_.GetAttribute('name') -eq 'Default Web Site' } | Select-Object -First 1
+    }
+    foreach ($node in $(if ($site) { $site.SelectNodes('bindings/binding') })) {
+        # address:port:host, where the address can be * or [IPv6]
+        if ($node.GetAttribute('protocol') -in 'http', 'https' -and $node.GetAttribute('bindingInformation') -match '^(.*):([0-9]+):([^:]*)$') {
+            $address, $port, $name = $Matches[1], $Matches[2], $Matches[3]
+            $protocol = $node.GetAttribute('protocol')
+            [pscustomobject]@{
+                Url = "$($protocol)://$(if ($name) { $name } elseif ($address) { $address } else { '*' }):$port"
+                EndPoint = "$(if ($address -in '', '*') { '0.0.0.0' } else { $address }):$port"
+                Secure = $protocol -eq 'https'
+            }
+        }
+    }
+}
+
+function Get-BoundCertificate {
+    # The certificate that Windows shows at an address, or nothing.
+    param ([string]$EndPoint)
+
+    $hash = Get-LocalValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertHash
+    if (-not $hash) {
+        return
+    }
+    $thumbprint = [BitConverter]::ToString($hash) -replace '-'
+    $store = Get-LocalValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertStoreName
+    $certificates = [X509Store]::new($(if ($store) { "$store" } else { 'My' }), 'LocalMachine')
+    try {
+        $certificates.Open('ReadOnly, OpenExistingOnly')
+        $certificate = @($certificates.Certificates.Find('FindByThumbprint', $thumbprint, $false))[0]
+    }
+    finally {
+        $certificates.Close()
+    }
+    [ordered]@{
+        thumbprint = $thumbprint
+        subject = if ($certificate) { $certificate.Subject } else { $null }
+        names = [string[]]@(if ($certificate) { Get-CertificateName -Certificate $certificate })
+        expires = if ($certificate) { Format-UniversalTime -Time $certificate.NotAfter } else { $null }
+    }
+}
+
+function Get-CertificateName {
+    <#
+    .SYNOPSIS
+    The DNS names that a certificate is for: those of the extension, and the common name only where it has none, as clients do.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [X509Certificate2]
+        $Certificate
+    )
+
+    $extension = $Certificate.Extensions | Where-Object -FilterScript { $_.Oid.Value -eq '2.5.29.17' } | Select-Object -First 1
+    if (-not $extension) {
+        $Certificate.GetNameInfo('SimpleName', $false)
+        return
+    }
+    # SEQUENCE of tag, length, data; tag 0x82 is a DNS name. .NET Framework only has a text of it, in the language of Windows.
+    $data = $extension.RawData
+    $at = 0
+    $inside = $false
+    while ($at + 2 -le $data.Length) {
+        $tag, $length = $data[$at], [int]$data[$at + 1]
+        $at += 2
+        if ($length -gt 0x80) {
+            $digits = $length - 0x80
+            $length = 0
+            for ($i = 0; $i -lt $digits -and $at -lt $data.Length; $i++) {
+                $length = 256 * $length + $data[$at++]
+            }
+        }
+        if (-not $inside) {
+            $inside = $true
+            continue
+        }
+        if ($at + $length -gt $data.Length) {
+            break
+        }
+        if ($tag -eq 0x82) {
+            [Text.Encoding]::ASCII.GetString($data, $at, $length)
+        }
+        $at += $length
+    }
+}
+
+$export = @{
+    Function = @(
+        'ConvertFrom-ConnectorEvent'
+        'Get-ConnectorDesiredState'
+        'Get-ConnectorPlan'
+        'Get-ConnectorState'
+        'Get-StagedSetup'
+        'Get-StagedVersion'
+        'Set-ConnectorWritten'
+    )
+    Variable = @()
+}
+Export-ModuleMember @export

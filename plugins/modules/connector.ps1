@@ -1,0 +1,37 @@
+#!powershell
+
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#Requires -Version 5.1
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._ConnectorSetup
+#AnsibleRequires -PowerShell ..module_utils._Installer
+
+$spec = @{
+    options = @{
+        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+        version = @{ type = 'str' }
+        cloud = @{
+            type = 'str'
+            choices = 'AzureCloud', 'AzureChinaCloud', 'AzureUSGovernment', 'AzureUSGovernment2', 'AzureUSGovernment3'
+            default = 'AzureCloud'
+        }
+        administration_tool = @{ type = 'bool'; default = $false }
+    }
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpec))
+
+$failure = $null
+try {
+    Invoke-ConnectorSetup -Module $module
+}
+catch {
+    $failure = $_
+}
+if ($failure) {
+    $module.FailJson($failure.Exception.Message, $failure)
+}
+$module.ExitJson()

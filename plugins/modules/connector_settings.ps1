@@ -1,0 +1,40 @@
+#!powershell
+
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#Requires -Version 5.1
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Connector
+#AnsibleRequires -PowerShell ..module_utils._Policy
+#AnsibleRequires -PowerShell ..module_utils._Registry
+
+$spec = @{
+    options = @{
+        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+        proxy_address = @{ type = 'str' }
+    }
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+
+$failure = $null
+try {
+    $wanted = Get-ConnectorDesiredState -Option $module.Params
+    $plan = Get-RegistryPlan -Value $wanted.Values
+    # All that is read comes before the writing: once written, the task must not fail.
+    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
+    $module.Result.reboot_required = $false
+    if ($plan.Changes.Count -and -not $module.CheckMode) {
+        Set-ConnectorWritten
+    }
+    Invoke-RegistryPlan -Module $module -Plan $plan
+}
+catch {
+    $failure = $_
+}
+if ($failure) {
+    $module.FailJson($failure.Exception.Message, $failure)
+}
+$module.ExitJson()

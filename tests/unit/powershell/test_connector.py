@@ -1,0 +1,404 @@
+"""The connector: what is to be done and by whom, its settings, and what a host says of it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from powershell_host import PowerShellError, PowerShellHost
+
+SETUP = r"C:\ProgramData\infoprotect\connector\RMSConnectorSetup.exe"
+UNATTENDED = ["/quiet", "SIGNIN=1"]
+
+# As objects: a hash table out of JSON minds the case of its keys, facts do not.
+OBJECTS = "$case.fact.products = @($case.fact.products | ForEach-Object { [pscustomobject]$_ })\n"
+PLAN = (
+    OBJECTS
+    + """
+$plan = Get-ConnectorPlan -Option $case.option -Fact $case.fact
+$lines = @($plan.Steps | ForEach-Object {
+    "$($_.Action) $($_.Product) [$($_.Before)] [$($_.After)]$(if ($_.Attended) { ' attended' })"
+})
+$lines += @($plan.Refused | ForEach-Object { "refused: $_" })
+if ([bool]$plan.AttendedStep -ne [bool]@($plan.Steps | Where-Object { $_.Attended })) { $lines += 'they disagree' }
+, $lines
+"""
+)
+
+
+def case(installed: str | None = None, staged: str | None = None, **option: Any) -> dict[str, Any]:
+    """Options of the module on a host that has this connector, and this setup waiting."""
+    roles = option.pop("roles", [])
+    build, architecture, release = (
+        option.pop("build", 17763),
+        option.pop("architecture", "AMD64"),
+        option.pop("release", 461814),
+    )
+    products = [{"name": "x", "kind": "unified_labeling_client", "version": "99.0"}]
+    if installed:
+        products.append({"name": "x", "kind": "rms_connector", "version": installed})
+    names = ("exchange", "sharepoint", "fci", "domain_controller", "ad_rms")
+    return {
+        "option": {
+            "state": "present",
+            "version": None,
+            "cloud": "AzureCloud",
+            "administration_tool": False,
+            "arguments": [],
+            **option,
+        },
+        "fact": {
+            "fqdn": "c1.contoso.test",
+            "os": {"build": build, "architecture": architecture, "name": "Windows Server"},
+            "dotnet": {"release": release, "version": "4.6.2" if release else None},
+            "roles": {name: {"found": name in roles, "version": None} for name in names},
+            "products": products,
+            "connector": {"staged_version": staged} if staged else None,
+        },
+    }
+
+
+STAGE, BY_HAND = "stage connector setup", "install connector"
+CASES: list[tuple[dict[str, Any], list[str]]] = [
+    # Somebody has to run it
+    (case(), [f"{STAGE} [] [any version]", f"{BY_HAND} [] [any version] attended"]),
+    (case(version="3.1.0"), [f"{STAGE} [] [3.1.0 or later]", f"{BY_HAND} [] [3.1.0 or later] attended"]),
+    (case(staged="3.0.0.0"), [f"{BY_HAND} [] [any version] attended"]),
+    (case(staged="3.1.0.0", version="3.1.0"), [f"{BY_HAND} [] [3.1.0 or later] attended"]),
+    (
+        case(staged="3.0.0.0", version="3.1.0"),
+        [f"{STAGE} [3.0.0.0] [3.1.0 or later]", f"{BY_HAND} [] [3.1.0 or later] attended"],
+    ),
+    # It is there
+    (case("3.0.0.0"), []),
+    (case("3.1.0.0", version="3.1.0"), []),
+    (case("3.1.0.0", version="3.0"), []),
+    (case("3.0.0.0", staged="3.1.0.0", version="3.0.0"), []),
+    # Upgrade
+    (
+        case("3.0.0.0", version="3.1.0"),
+        [f"{STAGE} [] [3.1.0 or later]", f"{BY_HAND} [3.0.0.0] [3.1.0 or later] attended"],
+    ),
+    (case("3.0.0.0", "3.1.0.0", version="3.1.0"), [f"{BY_HAND} [3.0.0.0] [3.1.0 or later] attended"]),
+    # With the operator's arguments
+    (case(arguments=UNATTENDED), [f"{BY_HAND} [] [any version]"]),
+    (case("3.0.0.0", version="3.1.0", arguments=UNATTENDED), [f"{BY_HAND} [3.0.0.0] [3.1.0 or later]"]),
+    (case("3.1.0.0", version="3.1.0", arguments=UNATTENDED), []),
+    # Away with it
+    (case(state="absent"), []),
+    (case("3.0.0.0", state="absent"), ["remove connector [3.0.0.0] [] attended"]),
+    (case("3.0.0.0", "3.0.0.0", state="absent"), ["remove connector [3.0.0.0] [] attended"]),
+    (case("3.0.0.0", state="absent", arguments=["/uninstall", "/quiet"]), ["remove connector [3.0.0.0] []"]),
+    (case(staged="3.0.0.0", state="absent"), ["unstage connector setup [3.0.0.0] []"]),
+    # The tool of an administrator's computer
+    (
+        case(administration_tool=True, roles=["exchange"]),
+        [f"{STAGE} [] [any version]", "install connector administration tool [] [any version] attended"],
+    ),
+    (case(roles=["exchange", "domain_controller"], state="absent"), []),
+]
+ELSEWHERE = "and the connector has to be on a host of its own"
+NET = "the connector needs .NET Framework 4.7.2 or later, and this host has"
+WINDOWS = "the connector needs Windows Server 2012 or later with 64 bits, and this is Windows Server"
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    (case(build=7601), [f"{WINDOWS} (AMD64)"]),
+    (case(architecture="x86"), [f"{WINDOWS} (x86)"]),
+    (
+        case(release=394802),
+        [f"{NET} .NET Framework 4.6.2"],
+    ),
+    (case(release=None), [f"{NET} none"]),
+    (case(roles=["exchange"]), [f"it is an Exchange server, {ELSEWHERE}"]),
+    (case(roles=["sharepoint"]), [f"it is a SharePoint server, {ELSEWHERE}"]),
+    (
+        case(roles=["domain_controller"]),
+        [f"it is a domain controller, {ELSEWHERE}"],
+    ),
+    (case("3.0.0.0", roles=["exchange", "sharepoint", "domain_controller"], build=7601, release=None), []),
+]
+
+
+def test_plans(powershell: PowerShellHost) -> None:
+    found = powershell.each(PLAN, [given for given, _expected in CASES])
+    for (given, expected), lines in zip(CASES, found, strict=True):
+        assert lines == expected, given
+
+
+def test_hosts_that_cannot_have_it(powershell: PowerShellHost) -> None:
+    found = powershell.each(PLAN, [given for given, _expected in REFUSED])
+    for (given, expected), lines in zip(REFUSED, found, strict=True):
+        assert [line.removeprefix("refused: ") for line in lines if line.startswith("refused: ")] == expected, given
+
+
+def test_version_that_is_none(powershell: PowerShellHost) -> None:
+    with pytest.raises(PowerShellError, match="connector: version is 'new': expected a version such as"):
+        powershell.run(PLAN, case(version="new"))
+
+
+STEP = "(Get-ConnectorPlan -Option $case.option -Fact $case.fact).AttendedStep"
+
+
+def test_what_somebody_has_to_do(powershell: PowerShellHost) -> None:
+    step = powershell.run(STEP, case(cloud="AzureUSGovernment"))
+    assert (step["host"], step["file"], step["cloud"]) == ("c1.contoso.test", SETUP, "AzureUSGovernment")
+    assert "Global Administrator" in step["account_role"]
+    said = "\n".join(step["steps"])
+    for part in ("Sign in to c1.contoso.test", f"Run {SETUP} as administrator", "the cloud AzureUSGovernment"):
+        assert part in said
+    tool = powershell.run(STEP, case(administration_tool=True))
+    assert "Authentication" not in "\n".join(tool["steps"]) and "administration tool" in tool["steps"][2]
+    script = STEP.replace(
+        "(Get", "$case.fact.products = @($case.fact.products | ForEach-Object { [pscustomobject]$_ }); (Get"
+    )
+    removal = powershell.run(script, case("3.0.0.0", state="absent"))
+    assert (removal["file"], removal["cloud"]) == (None, None) and "Uninstall" in removal["steps"][1]
+
+
+SETTINGS = """
+(Get-ConnectorDesiredState -Option $case).Values | ForEach-Object {
+    "$($_.Path) $($_.Name) $($_.View) $(if ($_.Wanted) { Format-RegistryData -Value $_.Wanted } else { 'absent' })"
+}
+"""
+VALUE = r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector ProxyAddress 64 "
+
+
+@pytest.mark.parametrize("address", ["http://proxy:8080", "http://10.0.0.1:3128", "http://[2001:db8::1]:80"])
+def test_proxy(powershell: PowerShellHost, address: str) -> None:
+    found = powershell.run(SETTINGS, {"state": "present", "proxy_address": address})
+    assert found.startswith(f"{VALUE}string ") and address in found
+
+
+def test_no_proxy(powershell: PowerShellHost) -> None:
+    assert powershell.run(SETTINGS, {"state": "absent", "proxy_address": None}) == f"{VALUE}absent"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        None,
+        "",
+        "proxy:8080",
+        "https://proxy:8080",
+        "http://proxy",
+        "http://proxy:0",
+        "http://proxy:65536",
+        "http://p:80/x",
+        "http://a b:80",
+    ],
+)
+def test_proxy_that_cannot_be(powershell: PowerShellHost, address: str | None) -> None:
+    with pytest.raises(PowerShellError, match=r"connector_settings: proxy_address is .*: expected http://HOST:PORT"):
+        powershell.run(SETTINGS, {"state": "present", "proxy_address": address})
+
+
+def test_proxy_with_a_password_is_not_repeated(powershell: PowerShellHost) -> None:
+    with pytest.raises(PowerShellError, match="has a name or password in it") as error:
+        powershell.run(SETTINGS, {"state": "present", "proxy_address": "http://u:Secret7@proxy:80"})
+    assert "Secret7" not in str(error.value)
+
+
+EVENTS = r"""
+$events = @($case | ForEach-Object {
+    $time = [datetime]::new(2026, 11, 25, 10, 0, 0, 'Utc').AddMinutes($_[1])
+    [pscustomobject]@{ Id = [int]$_[0]; TimeCreated = $time; Message = $_[2] }
+})
+$found = ConvertFrom-ConnectorEvent -Entry $events
+@{
+    status = $found.Status
+    update = $found.LastListUpdate
+    authorized = $found.Authorized
+    findings = [string[]]@($found.Findings | ForEach-Object { "$($_.id) $($_.time) $($_.count) $($_.account)" })
+    texts = [string[]]@($found.Findings | ForEach-Object { $_.text })
+}
+"""
+LIST = "The list of authorized servers was updated. It has:\r\nCONTOSO\\RMS-Exchange\r\nCONTOSO\\SP 01$\r\n"
+# Newest first: id, minutes, message -> status, minutes of the last list, how many are authorized, findings
+LIVES: dict[str, tuple[list[tuple[int, int, str]], str, int | None, int, list[str]]] = {
+    "nothing yet": ([], "starting", None, 0, []),
+    "just started": ([(1000, 0, "started")], "starting", None, 0, []),
+    "started and listed": ([(1004, 1, LIST), (1000, 0, "started")], "running", 1, 2, []),
+    "listed long after its start": ([(1004, 5, LIST)], "running", 5, 2, []),
+    "stopped": ([(1001, 9, ""), (1004, 1, LIST), (1000, 0, "")], "stopped", 1, 2, []),
+    "restarted": ([(1000, 10, ""), (1001, 9, ""), (1004, 1, LIST), (1000, 0, "")], "starting", 1, 2, []),
+    "recycled, the old one stops last": (
+        [(1001, 12, ""), (1004, 11, LIST), (1000, 10, ""), (1004, 1, LIST)],
+        "running",
+        11,
+        2,
+        [],
+    ),
+    "nobody is authorized": ([(2003, 2, "empty"), (1000, 0, "")], "running", None, 0, ["2003 10:02 1 "]),
+    "nobody any more": ([(2003, 9, "empty"), (1004, 1, LIST), (1000, 0, "")], "running", 1, 0, ["2003 10:09 1 "]),
+    "somebody at last": ([(1004, 9, LIST), (2003, 2, "empty"), (1000, 0, "")], "running", 9, 2, []),
+    "no way to Azure": ([(3001, 1, "name not resolved"), (1000, 0, "")], "starting", None, 0, ["3001 10:01 1 "]),
+    "a way at last": ([(1004, 3, LIST), (3001, 1, "name not resolved"), (1000, 0, "")], "running", 3, 2, []),
+    "who may not": (
+        [
+            (2001, 8, r"The account CONTOSO\SP02$ is not authorized."),
+            (2001, 7, "Not authorized: CONTOSO\\EX 09$ (Exchange)"),
+            (2001, 6, r"The account CONTOSO\SP02$ is not authorized."),
+            (1004, 1, LIST),
+        ],
+        "running",
+        1,
+        2,
+        [r"2001 10:08 2 CONTOSO\SP02$", r"2001 10:07 1 CONTOSO\EX 09$"],
+    ),
+    "others": (
+        [(3000, 9, "odd"), (2002, 8, ""), (2000, 7, ""), (1004, 1, LIST)],
+        "running",
+        1,
+        2,
+        ["3000 10:09 1 ", "2002 10:08 1 ", "2000 10:07 1 "],
+    ),
+}
+
+
+def test_what_events_mean(powershell: PowerShellHost) -> None:
+    found = powershell.each(EVENTS, [[list(event) for event in life[0]] for life in LIVES.values()])
+    for (name, life), got in zip(LIVES.items(), found, strict=True):
+        _events, status, update, authorized, findings = life
+        accounts = ["CONTOSO\\RMS-Exchange", "CONTOSO\\SP 01$"][:authorized]
+        time = f"2026-11-25T10:{update:02}:00Z" if update is not None else None
+        assert isinstance(got, dict), (name, got)
+        assert (got["status"], got["update"], got["authorized"]) == (status, time, accounts), name
+        shown = [line.replace("2026-11-25T", "").replace(":00Z", "") for line in got["findings"]]
+        assert shown == findings, name
+    texts = found[list(LIVES).index("no way to Azure")]["texts"]
+    assert "cannot be downloaded" in texts[0] and "name not resolved" in texts[0]
+
+
+NAMES = "& (Get-Module _Connector) { , [string[]]@(Get-AccountName -Message $args[0]) } $case"
+
+
+@pytest.mark.parametrize(
+    ("message", "accounts"),
+    [
+        (LIST, ["CONTOSO\\RMS-Exchange", "CONTOSO\\SP 01$"]),
+        ("Updated: CONTOSO\\a, CONTOSO\\b; CONTOSO\\c.", ["CONTOSO\\a", "CONTOSO\\b", "CONTOSO\\c"]),
+        (
+            'Accounts:\n - "CONTOSO\\Exchange Servers" (Exchange)\n * svc@contoso.test\n S-1-5-21-1-2-3-500',
+            ["CONTOSO\\Exchange Servers", "svc@contoso.test", "S-1-5-21-1-2-3-500"],
+        ),
+        ("See C:\\Program Files\\x and http://a/b\nnothing", []),
+        ("", []),
+    ],
+)
+def test_accounts_that_an_event_names(powershell: PowerShellHost, message: str, accounts: list[str]) -> None:
+    assert powershell.run(NAMES, message) == accounts
+
+
+CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
+<configuration><system.applicationHost><sites>
+  <site name="Other" id="2">
+    <application path="/"/><bindings><binding protocol="http" bindingInformation="*:81:"/></bindings>
+  </site>
+  <site name="{site}" id="1">
+    <application path="/"/>{application}
+    <bindings>
+      <binding protocol="http" bindingInformation="*:80:" />
+      <binding protocol="https" bindingInformation="*:443:" sslFlags="0" />
+      <binding protocol="https" bindingInformation="[::1]:8443:rms.contoso.test" />
+      <binding protocol="net.tcp" bindingInformation="808:*" />
+    </bindings>
+  </site>
+</sites></system.applicationHost></configuration>
+"""
+BINDINGS = """& (Get-Module _Connector) {
+    , [string[]]@(Get-WebBinding -Path $args[0] | ForEach-Object { "$($_.Url) $($_.EndPoint) $($_.Secure)" })
+} $case"""
+
+
+@pytest.mark.parametrize(
+    ("site", "application", "found"),
+    [
+        ("Default Web Site", "", True),
+        ("Somewhere", '<application path="/_wmcs/licensing" />', True),
+        ("Somewhere", "", False),
+    ],
+)
+def test_bindings(powershell: PowerShellHost, site: str, application: str, found: bool) -> None:
+    file = powershell.disk / "unit" / "applicationHost.config"
+    file.write_text(CONFIGURATION.format(site=site, application=application), encoding="utf-8")
+    expected = [
+        "http://*:80 0.0.0.0:80 False",
+        "https://*:443 0.0.0.0:443 True",
+        "https://rms.contoso.test:8443 [::1]:8443 True",
+    ]
+    assert powershell.run(BINDINGS, r"C:\unit\applicationHost.config") == (expected if found else [])
+
+
+def test_host_without_iis_has_no_bindings(powershell: PowerShellHost) -> None:
+    assert powershell.run(BINDINGS, r"C:\unit\none\applicationHost.config") == []
+
+
+def certificate(names: list[x509.GeneralName]) -> bytes:
+    """A certificate with CN=common.test and these names."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "common.test")])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=30))
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+CERTIFICATE = """
+$certificate = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($case))
+& (Get-Module _Connector) { , [string[]]@(Get-CertificateName -Certificate $args[0]) } $certificate
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], ["common.test"]),
+        (["rms.contoso.test"], ["rms.contoso.test"]),
+        (["rms.contoso.test", "*.contoso.test"], ["rms.contoso.test", "*.contoso.test"]),
+        # lengths of two bytes
+        ([f"{'x' * 60}.{number:03}.contoso.test" for number in range(9)], None),
+    ],
+)
+def test_names_of_a_certificate(powershell: PowerShellHost, names: list[str], expected: list[str] | None) -> None:
+    others = (
+        [x509.RFC822Name("a@contoso.test"), x509.UniformResourceIdentifier("http://contoso.test/")] if names else []
+    )
+    data = certificate([*others, *(x509.DNSName(name) for name in names)])
+    assert powershell.run(CERTIFICATE, base64.b64encode(data).decode()) == (names if expected is None else expected)
+
+
+STATE = """
+$unreadable = [System.Collections.Generic.List[object]]::new()
+$state = Get-ConnectorState -Product @($case | ForEach-Object { [pscustomobject]$_ }) -Unreadable $unreadable
+@{ state = $state; unreadable = @($unreadable | ForEach-Object { $_.what }) }
+"""
+
+
+def test_host_without_a_connector(powershell: PowerShellHost) -> None:
+    assert powershell.run(STATE, []) == {"state": None, "unreadable": []}
+
+
+def test_setup_that_waits_for_somebody(powershell: PowerShellHost) -> None:
+    staged: Path = powershell.disk / "ProgramData/infoprotect/connector/RMSConnectorSetup.exe"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    powershell.run(f"Copy-Item C:\\windows\\system32\\notepad.exe '{SETUP}'")
+    try:
+        found = powershell.run(STATE, [])
+    finally:
+        staged.unlink()
+    state = found["state"]
+    assert (state["installed"], state["version"], state["status"]) == (False, None, "awaiting_sign_in")
+    assert state["staged_version"]
+    assert found["unreadable"] == []
