@@ -457,7 +457,7 @@ function Get-AccountName {
         if ($name -match '^[^\\\s/@:]+\\[^\\/@:"<>|]+$' -or $name -match '^[^\s@\\/:]+@[^\s@\\/:]+$' -or $name -match '^S-1-[0-9-]+$') {
             $name
         }
-        elseif ($piece -match '(?<![\\\w.-])([A-Za-z0-9._-]+\\[^\s\\/:"<>|,;]+)') {
+        elseif ($piece -notmatch '\b[A-Za-z]:\\' -and $piece -match '(?<![\\\w.-])([A-Za-z0-9._-]+\\[^\s\\/:"<>|,;]+)') {
             # In the middle of a sentence a name ends at the next space.
             $Matches[1] -replace '[."'')]+$'
         }

@@ -115,7 +115,8 @@ _ON_CONTROLLER |= {"meta", "set_stats", "validate_argument_spec", "group_by", "a
 def _ran_on_host(result: Json) -> bool:
     """Whether the result is that of a module that ran on the host: not skipped, not the controller's."""
     name = result.get("action", "").removeprefix("ansible.builtin.")
-    return not result.get("skipped") and name not in _ON_CONTROLLER and not result.get("_ansible_delegated_vars")
+    delegated = all("_ansible_delegated_vars" in item for item in result.get("results") or [result])
+    return not result.get("skipped") and name not in _ON_CONTROLLER and not delegated
 
 
 def _results(stdout: str) -> tuple[list[tuple[str, str, Json]], dict[str, Json], list[tuple[str, float]]]:

@@ -36,6 +36,8 @@ DOMAINS = {
     "tls": Domain("aip_tls", "aip_tls_"),
     "client": Domain("aip_client", "aip_client_", file="install"),
     "irm_server": Domain("irm_server", "irm_server_"),
+    "connector": Domain("rms_connector", "rms_connector_", file="install"),
+    "connector_settings": Domain("rms_connector", "rms_connector_", {"state": "settings_state"}),
     "client_settings": Domain("aip_client", "aip_client_", {"state": "settings_state", "names": "settings_names"}),
 }
 ROLES = ("aip_tls", "aip_client")
@@ -100,9 +102,9 @@ def test_desired_state_and_the_role_pass_every_variable_on(domain: str) -> None:
     names = load("roles/aip_inspect/vars/main.yml")
     # a name of the role's own stands for what it is made of
     asked = {option: names.get(name, name) for option, name in names["aip_inspect_variables"][domain].items()}
-    if domain == "client":
+    if domain in ("client", "connector"):
         # how it is installed means nothing to the look
-        assert asked.keys() == options("desired_state")["client"]["suboptions"].keys()
+        assert asked.keys() == options("desired_state")[domain]["suboptions"].keys()
         wanted |= {
             option: place.prefix + option
             for option in installer_options()
@@ -113,7 +115,7 @@ def test_desired_state_and_the_role_pass_every_variable_on(domain: str) -> None:
     for option, variable in wanted.items():
         for where in (asked, passed):
             if option in where:
-                assert re.findall(r"\b(?:aip|irm_server)_\w+", where[option])[0] == variable
+                assert re.findall(r"\b(?:aip|irm_server|rms_connector)_\w+", where[option])[0] == variable
         assert option in passed
 
 

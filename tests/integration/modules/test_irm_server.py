@@ -153,7 +153,7 @@ def test_servers_that_are_refused(playbook: AnsiblePlaybook) -> None:
             "fci",
         ): "Windows Server 2019 Standard is not supported with the connector: expected Windows Server 2012",
         ("fci-2019", "exchange"): "Exchange Server is not installed on this host",
-        ("connector-2", "fci"): "this host runs the connector itself",
+        ("connector-3", "fci"): "this host runs the connector itself",
     }
     for (host, product), text in expected.items():
         done = run(

@@ -17,12 +17,17 @@ AUDIT = ROOT / "playbooks/audit.yml"
 RESTORE = ROOT / "playbooks/restore.yml"
 HOSTS = ["client-2012r2", "client-2016", "client-2019", "connector-1", "connector-2", "exchange-1"]
 CLIENTS = HOSTS[:3]
+CONNECTORS = HOSTS[3:5]
 PROXY_KEY = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
 PROTOCOLS = r"HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols"
 LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
 DOTNET = "infoprotect.aip.aip_client : Install .NET Framework"
 CLIENT = "infoprotect.aip.aip_client : Install or remove the client"
 APPLY = "infoprotect.aip.aip_settings : Apply the settings"
+CONNECTOR_DOTNET = "infoprotect.aip.rms_connector : Install .NET Framework"
+CONNECTOR = "infoprotect.aip.rms_connector : Install or remove the connector"
+SHOWN = "infoprotect.aip.rms_connector : Say what somebody has to do at the host"
+BACK = "infoprotect.aip.rms_pool : See whether there is a connector by now"
 
 
 @pytest.fixture
@@ -31,6 +36,10 @@ def new_hosts() -> Iterator[None]:
     reset_hosts(*HOSTS)
     yield
     reset_hosts(*HOSTS)
+
+
+def fleet(*arguments: str) -> None:
+    subprocess.run([str(ROOT / "bin/fleet"), *arguments], check=True)
 
 
 def registry(playbook: AnsiblePlaybook) -> dict[str, Registry]:
@@ -63,13 +72,26 @@ def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
     assert registry(playbook) == before, "audit.yml wrote something"
 
     first = playbook.run(SITE)
+    for host in CONNECTORS:
+        steps = first.task(SHOWN, host)["msg"]
+        assert any("RMSConnectorSetup.exe" in step for step in steps), "what to do at the host"
+        fleet("sign-in", host)
+    fleet("authorize", "--all", r"exchange=CONTOSO\Exchange Servers")
+    verified = playbook.run(SITE, f"--limit={','.join(CONNECTORS)}")
     second = playbook.run(SITE)
     after = registry(playbook)
+    installs = {
+        "client-2012r2": [DOTNET, CLIENT],
+        "connector-1": [CONNECTOR_DOTNET, CONNECTOR],
+        "connector-2": [CONNECTOR],
+    }
     for host in HOSTS:
         # what is installed comes between the look and the settings
-        installed = {"client-2012r2": [DOTNET, CLIENT]}.get(host, [CLIENT] if host in CLIENTS else [])
+        installed = installs.get(host, [CLIENT] if host in CLIENTS else [])
         assert first.stats[host]["changed"] == check.stats[host]["changed"] == 1 + len(installed), "--check is wrong"
-        assert first.module_runs(host) == [LOOK, *installed, APPLY]
+        assert first.module_runs(host) == [LOOK, *installed, APPLY, *([BACK] if host in CONNECTORS else [])]
+        if host in CONNECTORS:
+            assert verified.stats[host]["changed"] == 0, "somebody has signed in, and nothing is left to do"
         assert second.stats[host]["changed"] == 0
         assert len(second.module_runs(host)) == 1, (
             f"a host that complies costs one module run: {second.module_runs(host)}"
@@ -186,12 +208,11 @@ def test_bad_variables_are_named_before_a_host_is_touched(
 
 def test_a_host_that_is_lost_is_reported(playbook: AnsiblePlaybook) -> None:
     """It is named in the summary and in the exit code, and the others are looked at all the same."""
-    fleet = str(ROOT / "bin/fleet")
-    subprocess.run([fleet, "fault", "client-2019", "lost_host"], check=True)
+    fleet("fault", "client-2019", "lost_host")
     try:
         run = playbook.run(AUDIT, "--limit", "client-2016,client-2019", expect=4)
     finally:
-        subprocess.run([fleet, "fault", "client-2019", "clear"], check=True)
+        fleet("fault", "client-2019", "clear")
     assert run.stats["client-2019"]["unreachable"] == 1
     assert run.stats["client-2016"]["failures"] == 0
     (summary,) = [result["msg"] for task, _host, result in run.results if task == "Sum up the fleet"]

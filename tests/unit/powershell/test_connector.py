@@ -207,7 +207,7 @@ def test_proxy_with_a_password_is_not_repeated(powershell: PowerShellHost) -> No
 
 EVENTS = r"""
 $events = @($case | ForEach-Object {
-    $time = [datetime]::new(2026, 11, 25, 10, 0, 0, 'Utc').AddMinutes($_[1])
+    $time = [datetime]::new(2026, 11, 25, 10, 0, 0, [DateTimeKind]::Utc).AddMinutes($_[1])
     [pscustomobject]@{ Id = [int]$_[0]; TimeCreated = $time; Message = $_[2] }
 })
 $found = ConvertFrom-ConnectorEvent -Entry $events
@@ -393,7 +393,7 @@ def test_host_without_a_connector(powershell: PowerShellHost) -> None:
 def test_setup_that_waits_for_somebody(powershell: PowerShellHost) -> None:
     staged: Path = powershell.disk / "ProgramData/infoprotect/connector/RMSConnectorSetup.exe"
     staged.parent.mkdir(parents=True, exist_ok=True)
-    powershell.run(f"Copy-Item C:\\windows\\system32\\notepad.exe '{SETUP}'")
+    powershell.run(f"Copy-Item -LiteralPath $PSHOME\\System.Management.Automation.dll -Destination '{SETUP}'")
     try:
         found = powershell.run(STATE, [])
     finally:

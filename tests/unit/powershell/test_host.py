@@ -300,7 +300,9 @@ def test_products_and_connector(powershell: PowerShellHost) -> None:
         ("{2}", "unified_labeling_client", 32, "2.18.26.0"),
         ("{3}", "purview_client", 32, "3.1.310.0"),
     ]
-    assert facts["connector"] == {"version": "3.2.0.69", "proxy_address": "http://proxy:8080"}
+    connector = facts["connector"]
+    found = [connector[name] for name in ("installed", "version", "status", "proxy_address", "url_bindings", "https")]
+    assert found == [True, "3.2.0.69", "starting", "http://proxy:8080", [], None], "installed, and no sign of life"
 
 
 def test_roles(powershell: PowerShellHost) -> None:

@@ -1,0 +1,220 @@
+"""A pool of connectors is upgraded while clients ask it by HAProxy: one at a time, also when a member dies."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from requests_ntlm import HttpNtlmAuth
+from winfleet.balancer import Balancer
+
+from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
+
+CONNECTORS_PLAYBOOK = ROOT / "playbooks/connectors.yml"
+POOL = ["connector-1", "connector-2", "connector-3"]
+THIRD = "rms_connectors: {hosts: {connector-3: }}\n"
+PACKAGES = ROOT / ".cache/winfleet/packages"
+ACCOUNT = r"CONTOSO\EX-01$"
+STOP = "infoprotect.aip.rms_pool : Stop the rollout"
+DRAIN = "Let HAProxy send it no new connections"
+RESTORE = "Let HAProxy send it connections again"
+UNATTENDED = ["/quiet", "SIGNIN=1"]
+LIST_VERSIONS = r"""
+Get-ItemProperty -Path HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\* |
+    Where-Object { $_.DisplayName -eq 'Microsoft Rights Management connector' } |
+    ForEach-Object { $_.DisplayVersion }
+"""
+
+pytestmark = [pytest.mark.timeout(900)]
+
+
+def fleet(*arguments: str) -> None:
+    subprocess.run([str(ROOT / "bin/fleet"), *arguments], check=True)
+
+
+@dataclass
+class Clients:
+    """Somebody who asks every 100 ms, each time on a connection of its own, as long as the block runs.
+
+    Attributes:
+        served: when each answer came (time.monotonic).
+        lost: when each request that failed was sent, and why.
+    """
+
+    url: str
+    served: list[float] = field(default_factory=list)
+    lost: list[tuple[float, str]] = field(default_factory=list)
+
+    def __enter__(self) -> Clients:
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._clock = threading.Thread(target=self._tick)
+        self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._clock.join()
+        for thread in self._threads:
+            thread.join(60)
+
+    def _tick(self) -> None:
+        while not self._ended.wait(0.1):
+            thread = threading.Thread(target=self._ask)
+            thread.start()
+            self._threads.append(thread)
+
+    def _ask(self) -> None:
+        sent = time.monotonic()
+        try:
+            answer = requests.get(
+                f"{self.url}/_wmcs/certification/servercertification.asmx",
+                auth=HttpNtlmAuth(ACCOUNT, "Winfleet!2026"),
+                timeout=30,
+            )
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            self.lost.append((sent, str(error)))
+        else:
+            self.served.append(time.monotonic())
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Three connectors behind HAProxy, and ansible-playbook with an inventory that has them."""
+
+    playbook: AnsiblePlaybook
+    balancer: Balancer
+
+    def run(self, version: str, *arguments: str, expect: int | None = 0, **more: object) -> Run:
+        """connectors.yml, with the version that the members shall have."""
+        hooks = {name: str(ROOT / f"playbooks/haproxy/{name}.yml") for name in ("drain", "restore")}
+        values = {
+            "rms_connector_version": version,
+            "rms_connector_src": str(PACKAGES / f"RMSConnectorSetup-{version}.exe"),
+            "rms_connector_arguments": UNATTENDED,
+            "rms_connector_verify_timeout": 30,
+            "rms_pool_drain_tasks": hooks["drain"],
+            "rms_pool_restore_tasks": hooks["restore"],
+            "rms_pool_haproxy_socket": self.balancer.socket,
+            "rms_pool_drain_seconds": 10,
+            **more,
+        }
+        return self.playbook.run(CONNECTORS_PLAYBOOK, *arguments, extra_vars=values, expect=expect, timeout=700)
+
+    def versions(self, *hosts: str) -> set[str]:
+        """DisplayVersion in the lists of installed programs, read by ansible.windows."""
+        find = {"name": "version", "ansible.windows.win_powershell": {"script": LIST_VERSIONS}}
+        run = self.playbook.run([{"name": "version", "hosts": list(hosts), "gather_facts": False, "tasks": [find]}])
+        return {version for host in hosts for version in run.task("version", host)["output"]}
+
+
+@pytest.fixture
+def pool(playbook: AnsiblePlaybook, tmp_path: Path) -> Iterator[Pool]:
+    """All members as new, with version 3.0.0."""
+    reset_hosts(*POOL)
+    fleet("authorize", "--all", f"exchange={ACCOUNT}")
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(THIRD, encoding="utf-8")
+    three = AnsiblePlaybook(playbook.bin_folder, [*INVENTORIES, inventory])
+    where = {"name": "where", "ansible.builtin.debug": {"msg": "{{ ansible_host }}"}}
+    run = three.run([{"name": "where", "hosts": POOL, "gather_facts": False, "tasks": [where]}])
+    servers = {host: (str(run.task("where", host)["msg"]), 80) for host in POOL}
+    with Balancer(tmp_path / "haproxy", servers) as balancer:
+        members = Pool(three, balancer)
+        members.run("3.0.0")
+        yield members
+    fleet("authorize", "--all", "--remove", f"exchange={ACCOUNT}")
+    reset_hosts(*POOL)
+
+
+def taken(run: Run) -> list[str]:
+    """The members that were taken out, in order."""
+    return [host for task, host, result in run.results if task == DRAIN and result.get("changed")]
+
+
+def restored(run: Run) -> list[str]:
+    """The members that were put back, in order."""
+    return [host for task, host, result in run.results if task == RESTORE and result.get("changed")]
+
+
+def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool) -> None:
+    with Clients(pool.balancer.url) as clients:
+        time.sleep(2)
+        upgrade = pool.run("3.1.0")
+        time.sleep(2)
+    assert clients.lost == []
+    assert len(clients.served) > 50
+    assert taken(upgrade) == restored(upgrade) == POOL
+    assert pool.versions(*POOL) == {"3.1.0.0"}
+    again = pool.run("3.1.0")
+    assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
+
+
+def test_nobody_is_taken_out_when_another_one_is_gone(pool: Pool) -> None:
+    """Not even with --limit, and not by a job that does not see all of them."""
+    fleet("fault", "connector-2", "lost_host")
+    try:
+        run = pool.run("3.1.0", "--limit=connector-1", expect=2)
+    finally:
+        fleet("fault", "connector-2", "clear")
+    said = run.task(STOP, "connector-1")["msg"]
+    assert "without connector-1, 1 of 3 members would be in service (connector-2 not answering); at least 2" in said
+    hidden = pool.run("3.1.0", rms_connector_pool=[{"members": [*POOL, "connector-9"]}], expect=2)
+    assert "the inventory does not have connector-9" in hidden.stdout
+    assert taken(run) == taken(hidden) == []
+    assert pool.versions(*POOL) == {"3.0.0.0"}
+
+
+def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) -> None:
+    """The failed member stays out of the load balancer until a run has brought it to its end."""
+    fleet("fault", "connector-1", "installer", "argument=any", "exit_codes=1603")
+    with Clients(pool.balancer.url) as clients:
+        failed = pool.run("3.1.0", expect=2)
+        fleet("fault", "connector-1", "clear")
+        other = pool.run("3.1.0", "--limit=connector-2", expect=2)
+        rest = pool.run("3.1.0")
+    assert taken(failed) == ["connector-1"]
+    assert "connector-1 taken out of the load balancer" in other.task(STOP, "connector-2")["msg"]
+    assert restored(rest) == POOL
+    assert pool.versions(*POOL) == {"3.1.0.0"}
+    assert clients.lost == []
+
+
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(5, 50))])
+def test_a_member_that_dies_ends_the_rollout(pool: Pool, seed: int) -> None:
+    """Which one, and when, is left to chance. No request is lost beyond those that were under way."""
+    chance = random.Random(seed)
+    victim, delay = chance.choice(POOL), chance.uniform(1, 30)
+    died: list[float] = []
+
+    def kill() -> None:
+        died.append(time.monotonic())
+        fleet("fault", victim, "lost_host")
+        died.append(time.monotonic())
+
+    with Clients(pool.balancer.url) as clients:
+        timer = threading.Timer(delay, kill)
+        timer.start()
+        try:
+            run = pool.run("3.1.0", expect=None)
+        finally:
+            timer.join()
+            fleet("fault", victim, "clear")
+    when = f"{victim} died after {delay:.0f} s"
+    assert [why for sent, why in clients.lost if not died[0] - 2 < sent < died[1] + 1] == [], when
+    assert len(set(taken(run)) - set(restored(run))) <= 1, f"{when}, and more than one member is out"
+    if run.rc == 0:
+        assert pool.versions(*POOL) == {"3.1.0.0"}, f"{when}, which nobody noticed"
+    else:
+        assert "The rollout stops before" in run.stdout or victim in run.stdout, f"{when}, and nobody said so"
+    # the next run brings all of them to their end
+    pool.run("3.1.0")
+    assert pool.versions(*POOL) == {"3.1.0.0"}, when
