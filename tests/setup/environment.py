@@ -43,11 +43,13 @@ FLEET_COMMANDS: dict[str, tuple[str, ...]] = {
     "wixl": ("wixl",),
     "osslsigncode": ("osslsigncode",),
 }
+# the load balancer before the connectors, and what its hooks speak to it with
+BALANCER_COMMANDS: dict[str, tuple[str, ...]] = {"haproxy": ("haproxy",), "socat": ("socat",)}
 COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "demo": FLEET_COMMANDS,
+    "demo": {**FLEET_COMMANDS, **BALANCER_COMMANDS},
     "fleet": FLEET_COMMANDS,
     # git and shellcheck: the gates
-    "test": {**FLEET_COMMANDS, "git": ("git",), "shellcheck": ("shellcheck",)},
+    "test": {**FLEET_COMMANDS, **BALANCER_COMMANDS, "git": ("git",), "shellcheck": ("shellcheck",)},
 }
 
 # winfleet's engine and paths modules are of the standard library only, as this one is
