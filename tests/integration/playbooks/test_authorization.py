@@ -171,6 +171,26 @@ def test_what_is_refused_changes_nothing(authorization: AnsiblePlaybook) -> None
     assert LOOK not in [task for task, _host, _result in run.results]
 
 
+def test_directory_that_does_not_let_in(authorization: AnsiblePlaybook) -> None:
+    """As Windows refuses: no credential off a domain controller, a wrong one, another server, an account that reads."""
+    before = entries()
+    account = {
+        "rms_authorization_domain_username": r"CONTOSO\reader",
+        "rms_authorization_domain_password": "Winfleet!reader",
+    }
+    admin = GROUPS | {"rms_authorization_directory_hosts": "aip_admin_hosts", "rms_authorization_connector": LISTED}
+    for more, message in (
+        ({}, "double hop problem"),
+        (account | {"rms_authorization_domain_password": "wrong"}, "The server has rejected the client credentials"),
+        (account | {"rms_authorization_domain_server": "dc.fabrikam.test"}, "Failed to contact the AD server"),
+        (account, "New-ADGroup failed: Insufficient access rights"),
+    ):
+        run = run_role(authorization, admin | more, expect=2)
+        assert message in run.stdout, more
+        assert "Winfleet!reader" not in run.stdout + run.stderr
+    assert entries() == before
+
+
 def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook) -> None:
     """From an admin host, which needs an account for the directory; and what is said holds no secret."""
     with directory.opened(state_directory(), directory.DIRECTORY) as data:
