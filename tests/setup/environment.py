@@ -146,8 +146,13 @@ def find_pythons() -> dict[tuple[int, int], Python]:
 # ---- Debian packages
 
 
+def installed(command: str) -> bool:
+    """Whether there is such a program, also where only the PATH of root leads."""
+    return shutil.which(command, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin") is not None
+
+
 def missing_packages(purpose: str, pythons: dict[tuple[int, int], Python]) -> list[str]:
-    missing = [name for command, names in COMMANDS[purpose].items() if shutil.which(command) is None for name in names]
+    missing = [name for command, names in COMMANDS[purpose].items() if not installed(command) for name in names]
     if not pythons:
         # Ubuntu 22.04 has 3.10 by default and 3.11 beside it
         missing += ["python3.11", "python3.11-venv"]
@@ -274,7 +279,7 @@ def core_venvs(pythons: dict[tuple[int, int], Python]) -> None:
 
 def is_prepared(purpose: str) -> bool:
     """Whether all is there, without starting any process."""
-    if purpose == "test" or any(shutil.which(command) is None for command in COMMANDS[purpose]):
+    if purpose == "test" or not all(installed(command) for command in COMMANDS[purpose]):
         return False
     if not any((CACHE / "winfleet").glob("engine/*/complete")):
         return False
