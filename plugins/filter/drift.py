@@ -50,9 +50,8 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
         parts.append(f"{verb} {what} ({split})")
     if unreadable:
         parts.append(f"cannot read {unreadable}")
-    refused = [domain for domain, state in domains if state.get("refused")]
-    if refused:
-        parts.append(f"refused ({', '.join(refused)})")
+    refused = [f"{domain} refused: {'; '.join(state['refused'])}" for domain, state in domains if state.get("refused")]
+    parts += refused
     if restarted:
         parts.append("restarted")
     elif result["reboot_required"]:

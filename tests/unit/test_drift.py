@@ -80,4 +80,4 @@ def test_other_input_is_refused() -> None:
 def test_a_domain_that_the_host_cannot_have_is_named() -> None:
     result = look(irm_server={"changes": [], "unreadable": [], "refused": ["no Exchange", "the connector"]})
     assert drift(result) == ["irm_server: refused: no Exchange", "irm_server: refused: the connector"]
-    assert drift_summary(result) == "refused (irm_server)"
+    assert drift_summary(result) == "irm_server refused: no Exchange; the connector"
