@@ -15,17 +15,25 @@ import requests
 from requests_ntlm import HttpNtlmAuth
 from winfleet.balancer import Balancer
 
-from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
+from ..ansible_runner import ROOT, AnsiblePlaybook, Run
 
 CONNECTORS_PLAYBOOK = ROOT / "playbooks/connectors.yml"
-POOL = ["connector-1", "connector-2", "connector-3"]
-THIRD = "rms_connectors: {hosts: {connector-3: }}\n"
+OTHERS = ["connector-1", "connector-2"]
+POOL = ["pool-1", "pool-2", "pool-3"]
+HOSTS = [ROOT / "inventories/emulated", ROOT / "tests/integration/pool"]
 PACKAGES = ROOT / ".cache/winfleet/packages"
+SHARE, SETUP = r"\\fileserver\packages", "RMSConnectorSetup-3.0.0.exe"
 ACCOUNT = r"CONTOSO\EX-01$"
 STOP = "infoprotect.aip.rms_pool : Stop the rollout"
 DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
 UNATTENDED = ["/quiet", "SIGNIN=1"]
+# NSIS does not unpack itself from a share
+INSTALL = rf"""
+Copy-Item -LiteralPath {SHARE}\{SETUP} -Destination C:\{SETUP}
+$process = Start-Process -FilePath C:\{SETUP} -ArgumentList {", ".join(UNATTENDED)} -Wait -PassThru
+if ($process.ExitCode) {{ throw "it ended with $($process.ExitCode)" }}
+"""
 LIST_VERSIONS = r"""
 Get-ItemProperty -Path HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\* |
     Where-Object { $_.DisplayName -eq 'Microsoft Rights Management connector' } |
@@ -36,7 +44,7 @@ pytestmark = [pytest.mark.timeout(900)]
 
 
 def fleet(*arguments: str) -> None:
-    subprocess.run([str(ROOT / "bin/fleet"), *arguments], check=True)
+    subprocess.run([str(ROOT / "bin/fleet"), *(f"--inventory={hosts}" for hosts in HOSTS), *arguments], check=True)
 
 
 @dataclass
@@ -97,6 +105,7 @@ class Pool:
         """connectors.yml, with the version that the members shall have."""
         hooks = {name: str(ROOT / f"playbooks/haproxy/{name}.yml") for name in ("drain", "restore")}
         values = {
+            "rms_connector_pool": [{"members": POOL}, {"members": OTHERS}],
             "rms_connector_version": version,
             "rms_connector_src": str(PACKAGES / f"RMSConnectorSetup-{version}.exe"),
             "rms_connector_arguments": UNATTENDED,
@@ -107,7 +116,8 @@ class Pool:
             "rms_pool_drain_seconds": 10,
             **more,
         }
-        return self.playbook.run(CONNECTORS_PLAYBOOK, *arguments, extra_vars=values, expect=expect, timeout=700)
+        where = "--tags=connector", f"--limit={','.join(POOL)}", *arguments
+        return self.playbook.run(CONNECTORS_PLAYBOOK, *where, extra_vars=values, expect=expect)
 
     def versions(self, *hosts: str) -> set[str]:
         """DisplayVersion in the lists of installed programs, read by ansible.windows."""
@@ -116,33 +126,41 @@ class Pool:
         return {version for host in hosts for version in run.task("version", host)["output"]}
 
 
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[None]:
+    """Nobody else needs them."""
+    try:
+        fleet("up", *POOL)
+        yield
+    finally:
+        fleet("down", *POOL)
+
+
 @pytest.fixture
-def pool(playbook: AnsiblePlaybook, tmp_path: Path) -> Iterator[Pool]:
-    """All members as new, with version 3.0.0."""
-    reset_hosts(*POOL)
+def pool(playbook: AnsiblePlaybook, hosts: None, tmp_path: Path) -> Iterator[Pool]:
+    """All members as new, with version 3.0.0, in service."""
+    fleet("reset", *POOL)
     fleet("authorize", "--all", f"exchange={ACCOUNT}")
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text(THIRD, encoding="utf-8")
-    three = AnsiblePlaybook(playbook.bin_folder, [*INVENTORIES, inventory])
+    three = AnsiblePlaybook(playbook.bin_folder, HOSTS)
+    for host in POOL:
+        fleet("share", host, SHARE, str(PACKAGES))
+    setup = {"name": "setup", "ansible.windows.win_powershell": {"script": INSTALL}}
     where = {"name": "where", "ansible.builtin.debug": {"msg": "{{ ansible_host }}"}}
-    run = three.run([{"name": "where", "hosts": POOL, "gather_facts": False, "tasks": [where]}])
+    run = three.run([{"name": "pool", "hosts": POOL, "gather_facts": False, "tasks": [setup, where]}])
     servers = {host: (str(run.task("where", host)["msg"]), 80) for host in POOL}
     with Balancer(tmp_path / "haproxy", servers) as balancer:
-        members = Pool(three, balancer)
-        members.run("3.0.0")
-        yield members
+        yield Pool(three, balancer)
     fleet("authorize", "--all", "--remove", f"exchange={ACCOUNT}")
-    reset_hosts(*POOL)
 
 
 def taken(run: Run) -> list[str]:
     """The members that were taken out, in order."""
-    return [host for task, host, result in run.results if task == DRAIN and result.get("changed")]
+    return [host for task, host, result in run.results if task.endswith(DRAIN) and result.get("changed")]
 
 
 def restored(run: Run) -> list[str]:
     """The members that were put back, in order."""
-    return [host for task, host, result in run.results if task == RESTORE and result.get("changed")]
+    return [host for task, host, result in run.results if task.endswith(RESTORE) and result.get("changed")]
 
 
 def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool) -> None:
@@ -160,29 +178,29 @@ def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool) -> None:
 
 def test_nobody_is_taken_out_when_another_one_is_gone(pool: Pool) -> None:
     """Not even with --limit, and not by a job that does not see all of them."""
-    fleet("fault", "connector-2", "lost_host")
+    fleet("fault", "pool-2", "lost_host")
     try:
-        run = pool.run("3.1.0", "--limit=connector-1", expect=2)
+        run = pool.run("3.1.0", "--limit=pool-1", expect=2)
     finally:
-        fleet("fault", "connector-2", "clear")
-    said = run.task(STOP, "connector-1")["msg"]
-    assert "without connector-1, 1 of 3 members would be in service (connector-2 not answering); at least 2" in said
-    hidden = pool.run("3.1.0", rms_connector_pool=[{"members": [*POOL, "connector-9"]}], expect=2)
-    assert "the inventory does not have connector-9" in hidden.stdout
+        fleet("fault", "pool-2", "clear")
+    said = run.task(STOP, "pool-1")["msg"]
+    assert "without pool-1, 1 of 3 members would be in service (pool-2 not answering); at least 2" in said
+    hidden = pool.run("3.1.0", rms_connector_pool=[{"members": [*POOL, *OTHERS, "pool-9"]}], expect=2)
+    assert "the inventory does not have pool-9" in hidden.stdout
     assert taken(run) == taken(hidden) == []
     assert pool.versions(*POOL) == {"3.0.0.0"}
 
 
 def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) -> None:
     """The failed member stays out of the load balancer until a run has brought it to its end."""
-    fleet("fault", "connector-1", "installer", "argument=any", "exit_codes=1603")
+    fleet("fault", "pool-1", "installer", "argument=any", "exit_codes=1603")
     with Clients(pool.balancer.url) as clients:
         failed = pool.run("3.1.0", expect=2)
-        fleet("fault", "connector-1", "clear")
-        other = pool.run("3.1.0", "--limit=connector-2", expect=2)
+        fleet("fault", "pool-1", "clear")
+        other = pool.run("3.1.0", "--limit=pool-2", expect=2)
         rest = pool.run("3.1.0")
-    assert taken(failed) == ["connector-1"]
-    assert "connector-1 taken out of the load balancer" in other.task(STOP, "connector-2")["msg"]
+    assert taken(failed) == ["pool-1"]
+    assert "pool-1 taken out of the load balancer" in other.task(STOP, "pool-2")["msg"]
     assert restored(rest) == POOL
     assert pool.versions(*POOL) == {"3.1.0.0"}
     assert clients.lost == []
