@@ -75,7 +75,8 @@ def test_the_wizard_waits_for_an_operator_who_has_something_to_start(fleet: Flee
         $process.WaitForExit(3000)
         $process.Kill()
         (Start-Process -FilePath $setup -ArgumentList '/quiet' -PassThru -Wait).ExitCode
-        try { Get-WinEvent -FilterHashtable @{ LogName = 'Application'; ProviderName = 'Microsoft RMS connector' } -ErrorAction Stop }
+        $filter = @{ LogName = 'Application'; ProviderName = 'Microsoft RMS connector' }
+        try { Get-WinEvent -FilterHashtable $filter -ErrorAction Stop }
         catch { $_.FullyQualifiedErrorId.Split(',')[0] }
         [IO.File]::Exists('C:\Windows\System32\iisreset.exe')
     """
@@ -184,7 +185,8 @@ def test_https_with_an_imported_certificate(fleet: Fleet, tmp_path: Path) -> Non
         $import = @{{ FilePath = 'C:\c.pfx'; CertStoreLocation = 'Cert:\LocalMachine\My' }}
         foreach ($word in 'wrong', 'Pfx!secret') {{
             $password = ConvertTo-SecureString -String $word -AsPlainText -Force
-            try {{ (Import-PfxCertificate @import -Password $password).Thumbprint }} catch {{ $_.Exception.NativeErrorCode }}
+            try {{ (Import-PfxCertificate @import -Password $password).Thumbprint }}
+            catch {{ $_.Exception.NativeErrorCode }}
         }}
         $store = [Security.Cryptography.X509Certificates.X509Store]::new('My', 'LocalMachine')
         $store.Open('ReadOnly')
@@ -205,7 +207,7 @@ def test_https_with_an_imported_certificate(fleet: Fleet, tmp_path: Path) -> Non
         check=False,
     ).stdout
     assert b"connector.contoso.test" in der
-    requests.packages.urllib3.disable_warnings()  # type: ignore[attr-defined]
+    requests.packages.urllib3.disable_warnings()
     assert request(fleet, user=EXCHANGE, scheme="https", verify=False).status_code == 200
     assert 1002 in events(fleet)[:2]
 
