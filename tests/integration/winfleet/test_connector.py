@@ -178,7 +178,7 @@ def test_https_with_an_imported_certificate(fleet: Fleet, tmp_path: Path) -> Non
     )
     thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()
     bind = "netsh.exe http add sslcert ipport=0.0.0.0:443 certhash=" + thumbprint
-    bind += " '{0}' certstorename=MY | Out-Null; $LASTEXITCODE".format("appid={4dc3e181-e14b-4a21-b022-59fc669b0914}")
+    bind += " '{}' certstorename=MY | Out-Null; $LASTEXITCODE".format("appid={4dc3e181-e14b-4a21-b022-59fc669b0914}")
     script = rf"""
         [IO.File]::WriteAllBytes('C:\c.pfx', [Convert]::FromBase64String('{base64.b64encode(pfx).decode()}'))
         {bind}
