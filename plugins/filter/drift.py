@@ -38,11 +38,14 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
     if finding := _why_unknown(result):
         return finding
     domains = sorted(result["domains"].items())
-    counts = {domain: len(state["changes"]) for domain, state in domains if state["changes"]}
+    # what somebody has to do at the host is done by nobody else
+    own = {domain: [change for change in state["changes"] if not change.get("attended")] for domain, state in domains}
+    counts = {domain: len(changes) for domain, changes in own.items() if changes}
+    waiting = [domain for domain, state in domains if len(state["changes"]) > len(own[domain])]
     unreadable = sum(len(state.get("unreadable", [])) for _domain, state in domains)
     parts = []
     if counts:
-        changes = [change for _domain, state in domains for change in state["changes"]]
+        changes = [change for domain in own.values() for change in domain]
         software = sum("action" in change for change in changes)
         kinds = {"value": len(changes) - software, "installation": software}
         what = " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items() if count)
@@ -52,11 +55,16 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
         parts.append(f"cannot read {unreadable}")
     refused = [f"{domain} refused: {'; '.join(state['refused'])}" for domain, state in domains if state.get("refused")]
     parts += refused
+    if waiting:
+        parts.append(f"waits for somebody at the host ({', '.join(waiting)})")
+    connector = (result.get("host") or {}).get("connector") or {}
+    if connector.get("status") in ("starting", "stopped"):
+        parts.append(f"connector {connector['status']}")
     if restarted:
         parts.append("restarted")
     elif result["reboot_required"]:
         parts.append("needs a restart")
-    return ", ".join(parts if counts or unreadable or refused else ["complies", *parts])
+    return ", ".join(parts if counts or unreadable or refused or waiting else ["complies", *parts])
 
 
 def _why_unknown(result: Result) -> str | None:
@@ -73,7 +81,8 @@ def _why_unknown(result: Result) -> str | None:
 
 
 def _software(step: Mapping[str, Any]) -> str:
-    return f"{step['action']} {step['product']}: {step['before'] or '(absent)'} -> {step['after'] or '(absent)'}"
+    who = ", by somebody at the host" if step.get("attended") else ""
+    return f"{step['action']} {step['product']}: {step['before'] or '(absent)'} -> {step['after'] or '(absent)'}{who}"
 
 
 def _name(change: Mapping[str, Any]) -> str:

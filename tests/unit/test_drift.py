@@ -81,3 +81,17 @@ def test_a_domain_that_the_host_cannot_have_is_named() -> None:
     result = look(irm_server={"changes": [], "unreadable": [], "refused": ["no Exchange", "the connector"]})
     assert drift(result) == ["irm_server: refused: no Exchange", "irm_server: refused: the connector"]
     assert drift_summary(result) == "irm_server refused: no Exchange; the connector"
+
+
+def test_what_somebody_has_to_do_and_how_the_connector_is() -> None:
+    step = {"action": "install", "product": "connector", "before": None, "after": "3.1.0 or later"}
+    stage = step | {"action": "stage", "product": "connector setup"}
+    result = look(connector={"changes": [stage, step | {"attended": True}]})
+    assert drift(result)[1] == "connector: install connector: (absent) -> 3.1.0 or later, by somebody at the host"
+    waits = "waits for somebody at the host (connector)"
+    assert drift_summary(result, verb="set") == f"set 1 installation (connector 1), {waits}"
+    assert drift_summary(look(connector={"changes": [step | {"attended": True}]})) == waits
+    runs = look(connector={"changes": []}) | {"host": {"connector": {"installed": True, "status": "stopped"}}}
+    assert drift_summary(runs) == "complies, connector stopped"
+    runs["host"]["connector"]["status"] = "running"
+    assert drift_summary(runs) == "complies"

@@ -13,8 +13,13 @@ from ..installed_clients import prepare_task, share_packages
 from ..registry_export import export_task, exported
 
 HOST = "connector-2"
-# One whose own .NET Framework is old enough to get the one of the example, an admin host, and an Exchange server.
-HOSTS = {"dotnet_framework": "client-2016", "irm_server": "exchange-1", "tenant_administrator": "admin-2019"}
+# Those that have what a module is for; the .NET Framework of client-2016 is older than the one of the example.
+HOSTS = {
+    "connector_settings": "connector-3",
+    "dotnet_framework": "client-2016",
+    "irm_server": "exchange-1",
+    "tenant_administrator": "admin-2019",
+}
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
@@ -22,6 +27,7 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
 INSTALLERS = {
     "AzInfoProtection_UL.exe": "AzInfoProtection_UL-2.18.26.exe",
     "PurviewInfoProtection.exe": "PurviewInfoProtection-3.1.310.exe",
+    "RMSConnectorSetup.exe": "RMSConnectorSetup-3.0.0.exe",
     "NDP472-KB4054530-x86-x64-AllOS-ENU.exe": "NDP472-KB4054530-x86-x64-AllOS-ENU.exe",
 }
 KEYS = [
@@ -30,6 +36,7 @@ KEYS = [
     r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP",
     r"HKLM\SOFTWARE\Microsoft\MSIPC",
     r"HKLM\SOFTWARE\Microsoft\MSDRM",
+    r"HKLM\SOFTWARE\Microsoft\AADRM\Connector",
     r"HKLM\SOFTWARE\Microsoft\ExchangeServer\v15\IRM",
     r"HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols",
 ]
