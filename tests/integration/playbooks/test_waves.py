@@ -115,10 +115,10 @@ def test_of_twenty_hosts_in_rings_only_those_that_differ_are_touched(twenty: Ans
     only = "--tags=tls", f"--limit={','.join(MEMBERS)}"
 
     def receipts() -> dict[str, list[str]]:
-        find = {"paths": ["C:\\ProgramData\\infoprotect\\receipts"], "patterns": ["*.json"]}
-        task = {"name": "receipts", "ansible.windows.win_find": find}
+        script = r"(Get-ChildItem -LiteralPath C:\ProgramData\infoprotect\receipts -Filter *.json).Name"
+        task = {"name": "receipts", "ansible.windows.win_powershell": {"script": script}}
         run = twenty.run([{"name": "look", "hosts": MEMBERS, "gather_facts": False, "tasks": [task]}])
-        return {host: sorted(file["filename"] for file in run.task("receipts", host)["files"]) for host in MEMBERS}
+        return {host: run.task("receipts", host)["output"] for host in MEMBERS}
 
     twenty.run(CLIENTS, *only)
     absent = {"name": "absent", "infoprotect.aip.tls": {"state": "absent"}}
