@@ -5,18 +5,16 @@ from __future__ import annotations
 import copy
 import datetime
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.filter.assess import FilterModule
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / ".cache/collections"))  # leads to this checkout
-from ansible_collections.infoprotect.aip.plugins.filter.assess import FilterModule  # noqa: E402
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements  # noqa: E402
 
 DOCUMENTS = ROOT.parent / "shared/documents"
 FILTERS = FilterModule().filters()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / ".cache/collections"))  # leads to this checkout
-from ansible_collections.infoprotect.aip.plugins.filter.authorization import FilterModule  # noqa: E402
+from ansible_collections.infoprotect.aip.plugins.filter.authorization import FilterModule
 
 FILTERS = FilterModule().filters()
 search, plan, verify = (FILTERS[f"authorization_{name}"] for name in ("search", "plan", "verify"))

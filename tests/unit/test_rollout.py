@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from hypothesis import given
-from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".cache/collections"))  # leads to this checkout
 from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_pool, rollout_step
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, next_step
+from hypothesis import given
+from hypothesis import strategies as st
 
 THREE = ["a", "b", "c"]
 
