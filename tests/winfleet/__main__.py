@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     fault = command(
         "fault",
         "switch a fault on, or all off (clear): drop_connection, hang, http_500, kill_process, deny_key, installer, "
-        "lost_host",
+        "tls_inspection, lost_host",
     )
     fault.add_argument("host", metavar="HOST")
     fault.add_argument("name", metavar="FAULT|clear")
@@ -62,6 +62,20 @@ def parser() -> argparse.ArgumentParser:
     share.add_argument("--password", default="")
     built = command("packages", "build the stand-ins of Microsoft's installers; print their folder and SHA-256")
     built.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="put them there")
+    sign_in = command("sign-in", "go through the wizard of the connector's setup, as a host's operator would")
+    sign_in.add_argument("host", metavar="HOST")
+    sign_in.add_argument("--account", default="admin@contoso.onmicrosoft.com", help="of the tenant's administrator")
+    sign_in.add_argument("--cloud", default="AzureCloud", help="the wizard's choice (default: AzureCloud)")
+    sign_in.add_argument("--remove", action="store_true", help="remove the connector")
+    authorize = command("authorize", "add accounts to those that may use the tenant's connectors")
+    authorize.add_argument("--all", action="store_true", help="instead of HOST: any host with a connector")
+    authorize.add_argument("--remove", action="store_true", help="take them away")
+    authorize.add_argument(
+        "arguments",
+        nargs="+",
+        metavar="HOST ROLE=ACCOUNT",
+        help="whose administration tool is used; role: exchange, sharepoint, fci",
+    )
     wire = command("wire", "record a host's requests in a file, one line of JSON each; without a file: stop that")
     wire.add_argument("host", metavar="HOST")
     wire.add_argument("file", nargs="?", type=Path, metavar="FILE")
@@ -89,6 +103,14 @@ def main() -> int:
                 Share(str(arguments.folder.resolve()), arguments.user, arguments.password) if arguments.folder else None
             )
             fleet.share(arguments.host, arguments.name, what)
+        elif arguments.command == "sign-in":
+            fleet.sign_in(arguments.host, arguments.account, arguments.cloud, remove=arguments.remove)
+        elif arguments.command == "authorize":
+            host = "" if arguments.all else arguments.arguments.pop(0)
+            accounts = [tuple(text.partition("=")[::2]) for text in arguments.arguments]
+            if "=" in host or not accounts:
+                raise FleetError("expected HOST or --all, and then ROLE=ACCOUNT")
+            fleet.authorize(host, accounts, remove=arguments.remove)
         elif arguments.command == "packages":
             return show_packages(arguments.folder)
         elif arguments.command == "wire":
@@ -128,6 +150,9 @@ def show(fleet: Fleet, hosts: list[str], *, as_json: bool) -> int:
         memory = (
             f"{state['memory_mb']} MB, {state['counters'].get('requests', 0)} requests" if "memory_mb" in state else ""
         )
+        if connector := state.get("connector"):
+            ports = ", ".join(map(str, connector["ports"]))
+            memory += f", connector {connector['phase']}" + (f" on {ports}" if ports else "")
         print(f"{state['name']:<16}{state['phase']:<11}{details}  {memory}".rstrip())
     return code
 

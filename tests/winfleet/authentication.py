@@ -87,6 +87,11 @@ class Accounts:
         os.write(self._store, ("\n".join(lines) + "\n").encode())
 
     @property
+    def passwords(self) -> dict[str, str]:
+        """User name as it is shown -> password."""
+        return {name: self._passwords[user] for user, name in self._names.items()}
+
+    @property
     def credential_file(self) -> str:
         """The path under which pyspnego reads the accounts' hashes."""
         return f"/proc/self/fd/{self._store}"

@@ -1,15 +1,20 @@
-"""The self-signed certificate of an emulated host's TLS listener."""
+"""Certificates of an emulated host: the self-signed one of its WinRM listener, and those whose keys it was given."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime
 import ipaddress
 import os
+import re
+import ssl
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
@@ -54,3 +59,63 @@ def create_certificate(directory: Path, hostname: str, address: str, *, days: in
             )
         )
     return certificate_path, key_path
+
+
+BAD_PASSWORD = 86  # ERROR_INVALID_PASSWORD
+BAD_DATA = 13  # ERROR_INVALID_DATA
+
+
+class Store:
+    """The certificates with keys that were imported on a host: Wine cannot keep keys, nor serve TLS.
+
+    Args:
+        folder: of the host's state; a file (PEM) for each, named by its thumbprint.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _file(self, thumbprint: str) -> Path:
+        return self._folder / f"{thumbprint.upper()}.pem"
+
+    def has_key(self, thumbprint: str) -> bool:
+        return re.fullmatch("[0-9A-Fa-f]{40}", thumbprint) is not None and self._file(thumbprint).exists()
+
+    def import_pfx(self, content: str, password: str) -> tuple[int, str]:
+        """Keep what is in a PFX file (base64).
+
+        Returns:
+            0 and the certificate (DER in base64), or an error code of Windows and why.
+        """
+        try:
+            data = base64.b64decode(content, validate=True)
+            key, certificate, chain = pkcs12.load_key_and_certificates(data, password.encode() or None)
+        except binascii.Error:
+            return BAD_DATA, "The data is invalid."
+        except ValueError as error:
+            if "password" in str(error).lower():
+                return BAD_PASSWORD, "The specified network password is not correct."
+            return BAD_DATA, "Cannot find the requested object: this is no PFX file."
+        if certificate is None or key is None:
+            return BAD_DATA, "The PFX file has no certificate with a key."
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        file = self._file(certificate.fingerprint(hashes.SHA1()).hex())
+        file.touch(mode=0o600)
+        file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + b"".join(item.public_bytes(serialization.Encoding.PEM) for item in (certificate, *chain))
+        )
+        return 0, base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
+
+    def context(self, thumbprint: str) -> ssl.SSLContext:
+        """Return what a TLS server needs.
+
+        Raises:
+            OSError: there is no key for this certificate, or it is of no use.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._file(thumbprint))
+        return context

@@ -121,6 +121,23 @@ class Fleet:
         (folder,) = self._running([name])
         control.ask(folder, {"do": "share", "name": share, "share": asdict(what) if what else None})
 
+    def sign_in(self, name: str, account: str, cloud: str, *, remove: bool) -> None:
+        """Go through the wizard of the connector's setup on a host, as its operator would."""
+        (folder,) = self._running([name])
+        control.ask(folder, {"do": "sign_in", "account": account, "cloud": cloud, "remove": remove}, timeout=300)
+        self.say(f"{name}: {'removed' if remove else 'signed in'}")
+
+    def authorize(self, name: str, accounts: Sequence[tuple[str, str]], *, remove: bool) -> None:
+        """Add accounts (role and name) to the tenant's list by the administration tool of a host, or of any ("")."""
+        if name:
+            (folder,) = self._running([name])
+        else:
+            tools = [state["name"] for state in self.status() if state.get("connector")]
+            if not tools:
+                raise FleetError("no host that is up has a connector, and so none has the administration tool")
+            folder = self._folder(tools[0])
+        control.ask(folder, {"do": "authorize", "accounts": list(accounts), "remove": remove})
+
     def wire(self, name: str, path: Path | None) -> None:
         """Record a host's requests in a file, one line of JSON each; None: stop that."""
         (folder,) = self._running([name])

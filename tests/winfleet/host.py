@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -23,9 +24,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from winfleet import control, namespaces, prefix, registry
+from winfleet import control, iis, namespaces, prefix, registry
 from winfleet.agent import CLIXML, AgentProcess
-from winfleet.certificates import create_certificate
+from winfleet.certificates import Store, create_certificate
+from winfleet.connector import AuthorizationList, Connector, Site
 from winfleet.execution import Command, Execution, ExecutionError
 from winfleet.executor import HostExecutor
 from winfleet.faults import Fault, Faults
@@ -33,6 +35,8 @@ from winfleet.identity import NT, Identity
 from winfleet.listener import ListenerOptions, WinRMListener
 from winfleet.programs import Programs
 from winfleet.shares import Share, Shares
+from winfleet.vendor.packages import CONNECTOR_KEY, CONNECTOR_TITLE, CONNECTORS, connector_setup, packages
+from winfleet.wine import Wine
 from winfleet.wusa import quoted
 
 log = logging.getLogger("winfleet")
@@ -40,11 +44,14 @@ log = logging.getLogger("winfleet")
 HOST_FAULTS = {
     "kill_process": "the next command is started, and its process killed after `seconds`",
     "deny_key": "nobody can write the registry key `argument` (HKLM:\\...), until the fault is cleared",
+    "tls_inspection": "somebody opens the connector's TLS connections to the tenant, until the fault is cleared",
     "lost_host": "the host is gone: connections are refused and its commands die, until the fault is cleared",
 }
 #: What an installer can be told: values of the registry that it reads; see doubles/programs/installer.nsh.
 INSTALLERS = r"HKLM:\SOFTWARE\winfleet\installers"
 INSTALLER_FAULTS = {"exit_codes", "exit_code", "hang", "die"}
+STAGED_SETUP = r"C:\ProgramData\infoprotect\connector\RMSConnectorSetup.exe"
+CLOUDS = ("AzureCloud", "AzureChinaCloud", "AzureUSGovernment", "AzureUSGovernment2", "AzureUSGovernment3")
 
 
 class Host:
@@ -71,7 +78,12 @@ class Host:
         self.faults = Faults(HOST_FAULTS)
         self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
         self.shares = Shares(self.prefix, folder / "shares.json")
-        self.programs = Programs(self.prefix, folder / "tasks.json", self, self.shares)
+        self.wine = Wine(self.prefix)
+        certificates = Store(folder / "certificates")
+        self.authorization = AuthorizationList(folder.parents[1] / "connector.json")
+        self.connector = Connector(self.wine, self._site(), self.authorization, certificates, self._inspected)
+        web_server = iis.Commands(self.wine, self.connector.service, self.connector.follow, certificates)
+        self.programs = Programs(self.prefix, folder / "tasks.json", self, self.shares, web_server)
         self._certificate = create_certificate(folder, self.identity.computer_name.lower(), self.identity.address)
         self.listener = WinRMListener(
             self.identity.address,
@@ -96,6 +108,8 @@ class Host:
                 registry.append(self.prefix / "system.reg", self.identity.registry())
                 # Wine would take this machine's name otherwise
                 registry.append(self.prefix / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
+                if "connector" in self.identity.roles:
+                    self._place_connector()
             if self._next_boot.exists():
                 registry.append(self.prefix / "system.reg", json.loads(self._next_boot.read_text()))
                 self._next_boot.unlink()
@@ -110,12 +124,14 @@ class Host:
             for path in self._denied:
                 self._deny(path, deny=True)
             self.listener.start()
+            self.connector.begin()
             self.phase = "up"
 
     def power_off(self) -> None:
         with self._lock:
             self.phase = "down"
             self.listener.stop()
+            self.connector.end()
             self.executor.end()
             self.programs.stop()
             prefix.stop(self.prefix)
@@ -250,6 +266,82 @@ class Host:
         text = "\n".join(string.text or "" for string in strings)
         return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
 
+    # -- connector ---------------------------------------------------------------------------------------------------
+
+    def _site(self) -> Site:
+        who = self.identity
+        netbios = who.domain.split(".")[0].upper()
+        return Site(
+            address=who.address,
+            domain=netbios or who.computer_name,
+            domains=(who.domain, netbios) if netbios else (),
+            computer=who.computer_name,
+            passwords=who.accounts,
+            password=who.accounts["Administrator"],
+            computers=self._computers,
+        )
+
+    def _computers(self) -> list[str]:
+        """The fleet's computer accounts."""
+        names = (self.folder.parents[1] / "names").read_text().splitlines()
+        return [f"{line.split()[-1].upper()}$" for line in names if not line.endswith("localhost")]
+
+    def _inspected(self) -> bool:
+        return any(fault["name"] == "tls_inspection" for fault in self.faults.active())
+
+    def _place_connector(self) -> None:
+        """What the connector's setup leaves on a disk; the registry has the rest (identity.py)."""
+        drive = self.prefix / "drive_c"
+        service = drive / "Program Files" / CONNECTOR_TITLE / "Web Service"
+        service.mkdir(parents=True)
+        (service / "web.config").write_text("<configuration />\n")
+        cache = drive / "ProgramData/Package Cache" / CONNECTOR_KEY
+        cache.mkdir(parents=True)
+        shutil.copy2(packages()[connector_setup(CONNECTORS[-1])], cache / "RMSConnectorSetup.exe")
+        iis.place(self.prefix)
+        for path in ("/_wmcs", "/_wmcs/certification", "/_wmcs/licensing"):
+            folder = f"C:\\Program Files\\{CONNECTOR_TITLE}\\Web Service"
+            iis.Configuration(self.prefix).add_application(iis.SITE, path, folder)
+
+    def sign_in(self, account: str, cloud: str, *, remove: bool) -> None:
+        """Go through the wizard of the connector's setup, as an operator at the screen.
+
+        Raises:
+            ValueError: there is no setup, or it fails.
+        """
+        cached = f"C:\\ProgramData\\Package Cache\\{CONNECTOR_KEY}\\RMSConnectorSetup.exe"
+        program = cached if remove else STAGED_SETUP
+        if not (self.prefix / "drive_c" / program[3:].replace("\\", "/")).exists():
+            raise ValueError(f"there is no {program}: " + ("no connector" if remove else "it has to be staged before"))
+        if cloud not in CLOUDS or "@" not in account:
+            raise ValueError(f"{account} ({cloud}): expected name@domain, and one of {', '.join(CLOUDS)}")
+        variables = {
+            **self._variables("Administrator"),
+            "WINFLEET_LOGON": "interactive",
+            "WINFLEET_WIZARD": "remove" if remove else "install",
+            "WINFLEET_ACCOUNT": account,
+            "WINFLEET_CLOUD": cloud,
+        }
+        code, _ = self.wine.run(program, variables=variables)
+        # A process of Linux ends with the last eight bits of it
+        known = {number & 0xFF: number for number in (1067, 1602, 1603, 1618, 1641, 3010)}
+        if known.get(code, code) not in (0, 1641, 3010):
+            raise ValueError(f"the setup ended with {known.get(code, code)}")
+        self.connector.follow()
+
+    def authorize(self, accounts: list[tuple[str, str]], *, remove: bool) -> None:
+        """Use the connector's administration tool, which comes with it.
+
+        Raises:
+            ValueError: there is no connector, or the accounts are not as expected.
+        """
+        if self.connector.status() is None:
+            raise ValueError("no connector is installed, and so no administration tool")
+        domain = self._site().domain
+        full = [(role, name if "\\" in name else f"{domain}\\{name}") for role, name in accounts]
+        self.authorization.change(full, remove=remove)
+        self.connector.refresh()
+
     # -- faults ------------------------------------------------------------------------------------------------------
 
     def set_fault(self, name: str, arguments: Mapping[str, Any]) -> None:
@@ -275,6 +367,7 @@ class Host:
         elif name == "lost_host":
             self.phase = "lost"
             self.listener.stop()
+            self.connector.end(gracefully=False)
             self.executor.kill()
 
     def _tell_installer(self, arguments: Mapping[str, Any]) -> None:
@@ -297,6 +390,7 @@ class Host:
         self._denied.clear()
         if self.phase == "lost":
             self.listener.start()
+            self.connector.begin()
             self.phase = "up"
 
     def _deny(self, path: str, *, deny: bool) -> None:
@@ -319,6 +413,7 @@ class Host:
                 "shells": self.listener.shell_count,
                 "counters": dict(self.listener.counters),
                 "faults": self.faults.active(),
+                "connector": self.connector.status(),
                 **self.executor.status(),
             }
         if what == "reboot":
@@ -329,6 +424,11 @@ class Host:
             self.clear_faults()
         elif what == "share":
             self.shares.set(str(request["name"]), Share(**request["share"]) if request["share"] else None)
+        elif what == "sign_in":
+            self.sign_in(str(request["account"]), str(request["cloud"]), remove=bool(request["remove"]))
+        elif what == "authorize":
+            accounts = [(str(role), str(account)) for role, account in request["accounts"]]
+            self.authorize(accounts, remove=bool(request["remove"]))
         elif what == "wire":
             path = request.get("path")
             self.listener.options = replace(self.listener.options, wire_log=Path(path) if path else None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from winfleet.registry import Data, Expand, Qword
+from winfleet.vendor.packages import CONNECTOR_KEY, CONNECTOR_TITLE, CONNECTORS
 
 Keys = dict[str, dict[str, Data | Expand | Qword]]
 
@@ -334,15 +335,21 @@ def _domain_controller() -> Keys:
 
 
 def _connector() -> Keys:
+    folder = f"C:\\Program Files\\{CONNECTOR_TITLE}\\"
     return {
         r"Software\Microsoft\AADRM\Connector": {},
-        r"Software\Microsoft\Windows\CurrentVersion\Uninstall\{41E5EF5C-3B2A-4B9B-AE22-6C4C4A1A3A5B}": {
-            "DisplayName": "Microsoft Rights Management connector",
-            "DisplayVersion": "3.2.0.69",
+        r"Software\Microsoft\Windows\CurrentVersion\Uninstall" + f"\\{CONNECTOR_KEY}": {
+            "DisplayName": CONNECTOR_TITLE,
+            "DisplayVersion": CONNECTORS[-1],
             "Publisher": "Microsoft Corporation",
-            "InstallLocation": "C:\\Program Files\\Microsoft Rights Management connector\\",
-            "WindowsInstaller": 1,
+            "InstallLocation": folder,
+            "UninstallString": f'"C:\\ProgramData\\Package Cache\\{CONNECTOR_KEY}\\RMSConnectorSetup.exe" /uninstall',
         },
+        SERVICES + r"\EventLog\Application\Microsoft RMS connector": {
+            "EventMessageFile": folder + r"Web Service\bin\Events.dll",
+            "TypesSupported": 7,
+        },
+        SERVICES + r"\W3SVC": _service("World Wide Web Publishing Service", _STAND_IN + " -k iissvcs"),
     }
 
 

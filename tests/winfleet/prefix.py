@@ -150,7 +150,7 @@ def _boot_template(prefix: Path, engine: Path) -> None:
             # Crash dialogs would wait for somebody to click
             r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
             # Wine prefers its own program of a name
-            r"Software\Wine\DllOverrides": dict.fromkeys(programs.PROGRAMS, "native"),
+            r"Software\Wine\DllOverrides": dict.fromkeys((Path(name).name for name in programs.PROGRAMS), "native"),
         },
     )
     _run(
@@ -192,6 +192,7 @@ def _place_programs(prefix: Path) -> None:
     (system / "msiexec.exe").rename(prefix / "drive_c/windows/winfleet/installer.exe")
     for name, double in programs.PROGRAMS.items():
         (system / name).unlink(missing_ok=True)
+        (system / name).parent.mkdir(exist_ok=True)
         programs.build(double, system / name)
 
 

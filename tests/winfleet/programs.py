@@ -1,4 +1,4 @@
-"""Programs of Windows that Wine lacks, played by a host's supervisor: shutdown.exe, schtasks.exe and wusa.exe.
+"""Programs of Windows that Wine lacks, played by a host's supervisor: shutdown.exe, schtasks.exe, wusa.exe, IIS's.
 
 In the prefix each is the same small program (doubles/programs/call.nsi): it leaves a file with its command line in
 C:\\windows\\winfleet\\calls and waits for the answer. msiexec.exe stands before Wine's own.
@@ -44,6 +44,8 @@ PROGRAMS = {
     "shutdown.exe": Double("call.nsi", console=True),
     "schtasks.exe": Double("call.nsi", console=True),
     "wusa.exe": Double("call.nsi", console=False),
+    "netsh.exe": Double("call.nsi", console=True),
+    "inetsrv/iissetup.exe": Double("call.nsi", console=True),
     "msiexec.exe": Double("msiexec.nsi", console=False),
 }
 CALLS = Path("drive_c/windows/winfleet/calls")
@@ -82,6 +84,19 @@ class Machine(Protocol):
         """The next boot will bring something."""
 
 
+class WebServer(Protocol):
+    """The programs of IIS, and the keys of certificates that it serves with."""
+
+    def __contains__(self, program: str) -> bool:
+        """Whether a program is one of these."""
+
+    def __call__(self, program: str, arguments: list[str]) -> tuple[int, str]:
+        """Run one; returns its exit code and what it prints."""
+
+    def import_pfx(self, content: str, password: str) -> tuple[int, str]:
+        """Keep the key in a PFX file (base64); returns an error code and the certificate, or why it is refused."""
+
+
 class Programs:
     """Answers the calls from one host.
 
@@ -90,10 +105,11 @@ class Programs:
         state: a file that keeps the scheduled tasks across restarts.
     """
 
-    def __init__(self, prefix: Path, state: Path, machine: Machine, shares: Shares) -> None:
+    def __init__(self, prefix: Path, state: Path, machine: Machine, shares: Shares, web_server: WebServer) -> None:
         self._calls = prefix / CALLS
         self._shares = shares
         self._machine = machine
+        self._web_server = web_server
         self._tasks = Tasks(state, machine.run_as_system)
         self._wusa = Wusa(
             machine.run_script,
@@ -127,11 +143,16 @@ class Programs:
             connection = self._shares.connect if name == "connect" else self._shares.disconnect
             self._reply(call, Answer(connection(*json.loads(line))))
             return
+        if name == "import-pfx":  # doubles/modules/PKI
+            self._reply(call, Answer(*self._web_server.import_pfx(*json.loads(line))))
+            return
         arguments = commandline.split(line)[1:]
         log.info("%s %s", name, " ".join(arguments))
         try:
             if name == "shutdown.exe":
                 answer = self.shutdown(arguments)
+            elif name in self._web_server:
+                answer = Answer(*self._web_server(name, arguments))
             elif name == "wusa.exe":
                 answer = Answer(self._wusa(arguments, logon))
             else:

@@ -128,11 +128,20 @@ FRAMEWORKS = (
         (9200, 9600, 14393, 17763),
     ),
 )
+#: The Rights Management connector: versions, and the key below Uninstall that they all have.
+CONNECTORS = ("3.0.0.0", "3.1.0.0")
+CONNECTOR_TITLE = "Microsoft Rights Management connector"
+CONNECTOR_KEY = "{41E5EF5C-3B2A-4B9B-AE22-6C4C4A1A3A5B}"
 #: Windows Management Framework 5.1: file, knowledge base article, the Windows build it is for.
 UPDATES = (
     ("W2K12-KB3191565-x64.msu", "KB3191565", 9200),
     ("Win8.1AndW2K12R2-KB3191564-x64.msu", "KB3191564", 9600),
 )
+
+
+def connector_setup(version: str) -> str:
+    """Return the file name of a connector's setup."""
+    return f"RMSConnectorSetup-{version.removesuffix('.0')}.exe"
 
 
 class Packages(Mapping[str, Path]):
@@ -229,6 +238,10 @@ class Builder:
         for framework in FRAMEWORKS:
             file = self._framework(framework)
             microsoft.sign(file, framework.title)
+        for version in CONNECTORS:
+            file = self._folder / connector_setup(version)
+            _nsis("connector.nsi", file, VERSION=version, KEY=CONNECTOR_KEY)
+            microsoft.sign(file, CONNECTOR_TITLE)
         for name, article, build in UPDATES:
             (self._folder / name).write_bytes(wusa.package(article, build))
 

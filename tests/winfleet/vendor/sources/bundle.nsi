@@ -82,48 +82,7 @@ Function InstalledVersion
   ${EndIf}
 FunctionEnd
 
-; Versions $0 and $1 of four numbers: -> $0, -1, 0 or 1
-Function CompareVersions
-  StrCpy $2 4
-  ${Do}
-    Push $0
-    Call Split
-    Pop $3
-    Pop $0
-    Push $1
-    Call Split
-    Pop $4
-    Pop $1
-    ${If} $3 > $4
-      StrCpy $0 1
-      Return
-    ${ElseIf} $3 < $4
-      StrCpy $0 -1
-      Return
-    ${EndIf}
-    IntOp $2 $2 - 1
-  ${LoopUntil} $2 == 0
-  StrCpy $0 0
-FunctionEnd
-
-; A version on the stack -> its first number, and below it the rest
-Function Split
-  Exch $5
-  StrCpy $6 0
-  ${Do}
-    StrCpy $7 $5 1 $6
-    ${If} $7 == "."
-    ${OrIf} $7 == ""
-      ${ExitDo}
-    ${EndIf}
-    IntOp $6 $6 + 1
-  ${Loop}
-  StrCpy $7 $5 $6
-  IntOp $6 $6 + 1
-  StrCpy $5 $5 "" $6
-  Exch $5
-  Push $7
-FunctionEnd
+!include versions.nsh
 
 ; The next bundle of this line, other than this: from number $R0 on -> $Key, "" after the last; $Found: -1 older, 1 newer
 Function NextRelated
@@ -263,25 +222,7 @@ Function Install
   Call End
 FunctionEnd
 
-; Files of a program that runs can be renamed, not deleted; and NSIS holds its own open
-Function RemoveCache
-  ${If} $EXEDIR == "${CACHE}\${BUNDLE}"
-    StrCpy $1 4
-    ${Do}
-      System::Call 'kernel32::GetFinalPathNameByHandleW(p r1, w .r2, i 1024, i 0) i .r3'
-      StrCpy $4 $2 "" 4
-      ${If} $3 != 0
-      ${AndIf} $4 == $EXEPATH
-        System::Call 'kernel32::CloseHandle(p r1)'
-      ${EndIf}
-      IntOp $1 $1 + 4
-    ${LoopUntil} $1 > 1024
-    System::Call 'kernel32::GetTickCount() i .r1'
-    Rename $EXEPATH "C:\windows\temp\$1.tmp"
-    Delete /REBOOTOK "C:\windows\temp\$1.tmp"
-  ${EndIf}
-  RMDir /r "${CACHE}\${BUNDLE}"
-FunctionEnd
+!include cache.nsh
 
 Function Remove
   Call InstalledVersion
