@@ -44,6 +44,7 @@ class Nested:
 
 
 NESTED = {
+    "Microsoft.PowerShell.Diagnostics": Nested(("Events.psm1",), ("Get-WinEvent",)),
     "Microsoft.PowerShell.Security": Nested(("Acl.psm1", "Signature.psm1"), ("Get-AuthenticodeSignature",)),
 }
 
