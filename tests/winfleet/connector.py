@@ -33,6 +33,7 @@ SETTINGS = r"SOFTWARE\Microsoft\AADRM\Connector"
 TENANT = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com"
 ROLES = ("exchange", "sharepoint", "fci")
 ROOT = "/_wmcs"
+LIST = "connector.json"  #: of the fleet's state: who may use the tenant's connectors
 REFRESH = 3.0  #: seconds; fifteen minutes on Windows
 REPEAT = 900.0  #: seconds after which an unchanged list is reported again
 MAX_BODY = 1 << 20

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from winfleet import control, directory, network, prefix
+from winfleet import connector, control, directory, network, prefix
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
 from winfleet.paths import CACHE, PACKAGE, ROOT, state_directory
@@ -98,6 +98,7 @@ class Fleet:
             self._each(folders, wipe)
             if not names:
                 directory.forget(self.state)
+                (self.state / connector.LIST).unlink(missing_ok=True)
         if running:
             self.up(running, mode or next(iter(modes)))
         self.say(f"{len(folders)} hosts reset")

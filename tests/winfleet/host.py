@@ -27,7 +27,7 @@ from xml.etree import ElementTree
 from winfleet import control, iis, namespaces, prefix, registry
 from winfleet.agent import CLIXML, AgentProcess
 from winfleet.certificates import Store, create_certificate
-from winfleet.connector import AuthorizationList, Connector, Site
+from winfleet.connector import LIST, AuthorizationList, Connector, Site
 from winfleet.execution import Command, Execution, ExecutionError
 from winfleet.executor import HostExecutor
 from winfleet.faults import Fault, Faults
@@ -80,7 +80,7 @@ class Host:
         self.shares = Shares(self.prefix, folder / "shares.json")
         self.wine = Wine(self.prefix)
         certificates = Store(folder / "certificates")
-        self.authorization = AuthorizationList(folder.parents[1] / "connector.json")
+        self.authorization = AuthorizationList(folder.parents[1] / LIST)
         self.connector = Connector(self.wine, self._site(), self.authorization, certificates, self._inspected)
         web_server = iis.Commands(self.wine, self.connector.service, self.connector.follow, certificates)
         self.programs = Programs(self.prefix, folder / "tasks.json", self, self.shares, web_server)
@@ -327,6 +327,7 @@ class Host:
         known = {number & 0xFF: number for number in (1067, 1602, 1603, 1618, 1641, 3010)}
         if known.get(code, code) not in (0, 1641, 3010):
             raise ValueError(f"the setup ended with {known.get(code, code)}")
+        self.connector.follow()
 
     def authorize(self, accounts: list[tuple[str, str]], *, remove: bool) -> None:
         """Use the connector's administration tool, which comes with it.

@@ -1,47 +1,17 @@
-# Wine has no event log, and ends the process that asks for one. The supervisor (eventlog.py) writes a file of JSON lines instead.
-$folder = 'C:\windows\winfleet\events'
-$sources = 'HKLM:\SYSTEM\CurrentControlSet\Services\EventLog'
-$levels = @{ 1 = 'Critical'; 2 = 'Error'; 3 = 'Warning'; 4 = 'Information' }
+# Wine has no event log. The supervisor writes events of the Application log into a file (eventlog.py), a line of JSON each, oldest first.
 
-function Get-Failure {
-    param ([string] $Message, [string] $Id, $Target)
-
-    [System.Management.Automation.ErrorRecord]::new(
-        [Exception]::new($Message), "$Id,Microsoft.PowerShell.Commands.GetWinEventCommand", 'ObjectNotFound', $Target)
-}
-
-function ConvertTo-EventRecord {
-    param ([Parameter(ValueFromPipeline)] $Line, [string] $LogName)
-
-    process {
-        $data = ConvertFrom-Json -InputObject $Line
-        $event = [pscustomobject] @{
-            Message          = $data.Message
-            Id               = [int] $data.Id
-            Level            = [byte] $data.Level
-            ProviderName     = $data.ProviderName
-            LogName          = $LogName
-            RecordId         = [long] 0
-            MachineName      = $data.MachineName
-            TimeCreated      = [DateTime]::UnixEpoch.AddTicks($data.Ticks).ToLocalTime()
-            LevelDisplayName = $levels[[int] $data.Level]
-        }
-        $event.PSObject.TypeNames.Insert(0, 'System.Diagnostics.Eventing.Reader.EventLogRecord')
-        $event
-    }
-}
+$script:file = 'C:\windows\winfleet\events\Application.jsonl'
+$script:sources = 'HKLM:\SYSTEM\CurrentControlSet\Services\EventLog\Application'
+$script:levels = @{ 1 = 'Critical'; 2 = 'Error'; 3 = 'Warning'; 4 = 'Information'; 5 = 'Verbose' }
 
 function Get-WinEvent {
-    [CmdletBinding(DefaultParameterSetName = 'HashQuerySet')]
+    [CmdletBinding()]
     param (
-        [Parameter(Mandatory, Position = 0, ParameterSetName = 'HashQuerySet')]
-        [hashtable]
+        [Parameter(Mandatory, Position = 0)]
+        [hashtable[]]
         $FilterHashtable,
 
-        [Parameter(Mandatory, Position = 0, ParameterSetName = 'GetLogSet')]
-        [string]
-        $LogName,
-
+        [ValidateRange(1, [long]::MaxValue)]
         [long]
         $MaxEvents = [long]::MaxValue,
 
@@ -49,53 +19,68 @@ function Get-WinEvent {
         $Oldest
     )
 
-    $filter = if ($FilterHashtable) { $FilterHashtable } else { @{ LogName = $LogName } }
-    $unknown = @($filter.Keys) -notmatch '^(LogName|ProviderName|Id|Level|StartTime|EndTime)$'
-    if ($unknown -or -not $filter.LogName) {
-        throw "The emulated Get-WinEvent needs LogName, and knows ProviderName, Id, Level, StartTime and EndTime: $unknown"
-    }
-    $log = "$($filter.LogName)"
-    if ($log -notin 'Application', 'System', 'Security') {
-        $message = "There is not an event log on the localhost computer that matches ""$log""."
-        $PSCmdlet.WriteError((Get-Failure -Message $message -Id 'NoMatchingLogsFound' -Target $log))
-        return
-    }
-    foreach ($provider in $filter.ProviderName) {
-        if (-not (Microsoft.PowerShell.Management\Test-Path -LiteralPath "$sources\$log\$provider")) {
-            $message = "There is not an event provider on the localhost computer that matches ""$provider""."
-            $PSCmdlet.WriteError((Get-Failure -Message $message -Id 'NoMatchingProvidersFound' -Target $provider))
+    $found = @()
+    foreach ($filter in $FilterHashtable) {
+        $unknown = @($filter.Keys | Where-Object -FilterScript { $_ -notin 'LogName', 'ProviderName', 'Id', 'Level', 'StartTime', 'EndTime' })
+        if ($unknown) {
+            throw [NotSupportedException]::new("The emulated host's event log has no filter $($unknown -join ', ').")
+        }
+        if ($filter.LogName -and @($filter.LogName) -notcontains 'Application') {
+            $PSCmdlet.WriteError([Management.Automation.ErrorRecord]::new(
+                    [Exception]::new("There is not an event log on the localhost computer that matches `"$($filter.LogName)`"."),
+                    'NoMatchingLogsFound', 'ObjectNotFound', $filter.LogName))
             return
         }
-    }
-    $file = "$folder\$log.jsonl"
-    $lines = @(if ([IO.File]::Exists($file)) { [IO.File]::ReadAllLines($file) })
-    if (-not $Oldest) {
-        [Array]::Reverse($lines)
-    }
-    $number = if ($Oldest) { 0 } else { $lines.Count + 1 }
-    $left = $MaxEvents
-    foreach ($line in $lines) {
-        $number += if ($Oldest) { 1 } else { -1 }
-        if ($left -le 0) {
-            break
+        $providers = @($filter.ProviderName | Where-Object -FilterScript { $_ -and (Test-Path -Path "$script:sources\$_") })
+        if ($filter.ProviderName -and -not $providers) {
+            $PSCmdlet.WriteError([Management.Automation.ErrorRecord]::new(
+                    [Exception]::new("There is not an event provider on the localhost computer that matches `"$($filter.ProviderName)`"."),
+                    'NoMatchingProvidersFound', 'ObjectNotFound', $filter.ProviderName))
+            return
         }
-        $event = ConvertTo-EventRecord -Line $line -LogName $log
-        $event.RecordId = [long] $number
-        if (
-            ($filter.ProviderName -and $event.ProviderName -notin $filter.ProviderName) -or
-            ($filter.Id -and $event.Id -notin $filter.Id) -or
-            ($filter.Level -and $event.Level -notin $filter.Level) -or
-            ($filter.StartTime -and $event.TimeCreated -lt ([DateTime] $filter.StartTime).ToLocalTime()) -or
-            ($filter.EndTime -and $event.TimeCreated -gt ([DateTime] $filter.EndTime).ToLocalTime())
-        ) {
-            continue
-        }
-        $left--
-        $event
+        $found += @(Get-LogEntry | Where-Object -FilterScript {
+                (-not $providers -or $providers -contains $_.ProviderName) -and
+                (-not $filter.Id -or @($filter.Id) -contains $_.Id) -and
+                (-not $filter.Level -or @($filter.Level) -contains $_.Level) -and
+                (-not $filter.StartTime -or $_.TimeCreated -ge $filter.StartTime) -and
+                (-not $filter.EndTime -or $_.TimeCreated -le $filter.EndTime)
+            })
     }
-    if ($left -eq $MaxEvents) {
-        $message = 'No events were found that match the specified selection criteria.'
-        $PSCmdlet.WriteError((Get-Failure -Message $message -Id 'NoMatchingEventsFound' -Target $null))
+    if (-not $found) {
+        $PSCmdlet.WriteError([Management.Automation.ErrorRecord]::new(
+                [Exception]::new('No events were found that match the specified selection criteria.'),
+                'NoMatchingEventsFound', 'ObjectNotFound', $null))
+        return
+    }
+    $found | Sort-Object -Property RecordId -Descending:(-not $Oldest) -Unique | Select-Object -First ([Math]::Min($MaxEvents, [int]::MaxValue))
+}
+
+function Get-LogEntry {
+    if (-not [IO.File]::Exists($script:file)) {
+        return
+    }
+    $number = 0
+    # The supervisor may be writing
+    $stream = [IO.StreamReader]::new([IO.FileStream]::new($script:file, 'Open', 'Read', 'ReadWrite, Delete'))
+    try {
+        while ($null -ne ($line = $stream.ReadLine())) {
+            $number++
+            $event = ConvertFrom-Json -InputObject $line
+            [pscustomobject] @{
+                PSTypeName = 'System.Diagnostics.Eventing.Reader.EventLogRecord'
+                Id = [int] $event.Id
+                RecordId = [long] $number
+                LogName = 'Application'
+                ProviderName = $event.ProviderName
+                Level = [byte] $event.Level
+                LevelDisplayName = $script:levels[[int] $event.Level]
+                TimeCreated = ([DateTime]::UnixEpoch.AddTicks($event.Ticks)).ToLocalTime()
+                MachineName = $event.MachineName
+                Message = $event.Message
+            }
+        }
+    } finally {
+        $stream.Dispose()
     }
 }
 

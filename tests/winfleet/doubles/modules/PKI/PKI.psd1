@@ -1,9 +1,9 @@
 @{
     ModuleVersion        = '1.0.0.0'
-    GUID                 = 'd2a5c9f1-6d0c-4f4b-9b5e-7a1f4c1d2e30'
-    CompatiblePSEditions = 'Core', 'Desktop'
+    GUID                 = 'f6cb8e4c-2b1a-4b6b-8f3c-6c1d6f6a1b57'
+    CompatiblePSEditions = @('Core', 'Desktop')
     RootModule           = 'PKI.psm1'
-    FunctionsToExport    = 'Import-PfxCertificate'
+    FunctionsToExport    = @('Import-PfxCertificate')
     CmdletsToExport      = @()
     AliasesToExport      = @()
 }

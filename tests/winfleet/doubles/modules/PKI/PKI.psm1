@@ -1,8 +1,12 @@
-# Import-PfxCertificate: Wine can keep no private keys. The supervisor keeps it (certificates.py), the certificate goes to the store.
-$calls = 'C:\windows\winfleet\calls'
+# Import-PfxCertificate, into Cert:\LocalMachine\My only. The supervisor keeps the key (certificates.py), the host's store the certificate.
+
+Set-StrictMode -Version 2.0
+
+$script:calls = 'C:\windows\winfleet\calls'
 
 function Import-PfxCertificate {
     [CmdletBinding(SupportsShouldProcess)]
+    [OutputType([Security.Cryptography.X509Certificates.X509Certificate2])]
     param (
         [Parameter(Mandatory, Position = 0)]
         [string]
@@ -12,48 +16,49 @@ function Import-PfxCertificate {
         [string]
         $CertStoreLocation = 'Cert:\LocalMachine\My',
 
-        [SecureString]
+        [securestring]
         $Password,
 
         [switch]
         $Exportable
     )
 
-    if ($CertStoreLocation -notmatch '^Cert:\\LocalMachine\\My\\?$') {
-        throw "The emulated Import-PfxCertificate knows Cert:\LocalMachine\My only, not $CertStoreLocation"
+    if ($CertStoreLocation.TrimEnd('\') -ne 'Cert:\LocalMachine\My') {
+        throw [NotSupportedException]::new("The emulated host imports into Cert:\LocalMachine\My only, not into $CertStoreLocation.")
     }
-    $path = $PSCmdlet.GetUnresolvedProviderPathFromPSPath($FilePath)
-    if (-not [IO.File]::Exists($path)) {
-        $PSCmdlet.ThrowTerminatingError([System.Management.Automation.ErrorRecord]::new(
-                [IO.FileNotFoundException]::new('The PFX file could not be found.'),
-                'System.IO.FileNotFoundException,Microsoft.CertificateServices.Commands.ImportPfxCertificate', 'ObjectNotFound', $path))
-    }
-    if (-not $PSCmdlet.ShouldProcess($path, 'Import')) {
+    $path = Convert-Path -LiteralPath $FilePath -ErrorAction Stop
+    if (-not $PSCmdlet.ShouldProcess($path, 'Import certificate')) {
         return
     }
     $plain = if ($Password) { [Net.NetworkCredential]::new('', $Password).Password } else { '' }
-    $call = "$calls\pfx-$PID-$([guid]::NewGuid())"
-    $request = "import-pfx`n`n" + (ConvertTo-Json -InputObject @([Convert]::ToBase64String([IO.File]::ReadAllBytes($path)), $plain) -Compress)
-    [IO.File]::WriteAllText("$call.new", $request, [Text.UnicodeEncoding]::new($false, $false))
-    [IO.File]::Move("$call.new", "$call.call")
-    while (-not [IO.File]::Exists("$call.answer")) {
-        [Threading.Thread]::Sleep(50)
+    $answer = Send-ImportCall -Content ([Convert]::ToBase64String([IO.File]::ReadAllBytes($path))) -Plain $plain
+    if ($answer.Code) {
+        $exception = [ComponentModel.Win32Exception]::new([int] $answer.Code, $answer.Text)
+        $PSCmdlet.ThrowTerminatingError([Management.Automation.ErrorRecord]::new($exception, 'ImportPfxCertificate', 'InvalidData', $path))
     }
-    $answer = [IO.File]::ReadAllBytes("$call.answer")
-    [IO.File]::Delete("$call.answer")
-    $code = [BitConverter]::ToInt32($answer, 0)
-    $text = [Text.Encoding]::ASCII.GetString($answer, 4, $answer.Length - 4)
-    if ($code) {
-        $exception = [ComponentModel.Win32Exception]::new($code, $text)
-        $PSCmdlet.ThrowTerminatingError([System.Management.Automation.ErrorRecord]::new(
-                $exception, 'System.ComponentModel.Win32Exception,Microsoft.CertificateServices.Commands.ImportPfxCertificate', 'NotSpecified', $path))
-    }
-    $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($text))
+    $certificate = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($answer.Text))
     $store = [Security.Cryptography.X509Certificates.X509Store]::new('My', 'LocalMachine')
     $store.Open('ReadWrite')
-    $store.Add($certificate)
-    $store.Close()
+    try {
+        $store.Add($certificate)
+    } finally {
+        $store.Dispose()
+    }
     $certificate
+}
+
+function Send-ImportCall {
+    param ([string] $Content, [string] $Plain)
+    $call = "$script:calls\pfx-$([guid]::NewGuid())"
+    $text = "import-pfx`n`n$(ConvertTo-Json -InputObject @($Content, $Plain) -Compress)"
+    [IO.File]::WriteAllText("$call.new", $text, [Text.UnicodeEncoding]::new($false, $false))
+    [IO.File]::Move("$call.new", "$call.call")
+    for ($i = 0; $i -lt 200 -and -not [IO.File]::Exists("$call.answer"); $i++) {
+        Start-Sleep -Milliseconds 50
+    }
+    $bytes = [IO.File]::ReadAllBytes("$call.answer")
+    [IO.File]::Delete("$call.answer")
+    @{ Code = [BitConverter]::ToInt32($bytes, 0); Text = [Text.Encoding]::ASCII.GetString($bytes, 4, $bytes.Length - 4) }
 }
 
 Export-ModuleMember -Function Import-PfxCertificate
