@@ -206,7 +206,7 @@ def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) 
     assert clients.lost == []
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(2, 50))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 50))])
 def test_a_member_that_dies_ends_the_rollout(pool: Pool, seed: int) -> None:
     """Which one, and when, is left to chance. No request is lost beyond those that were under way."""
     chance = random.Random(seed)
