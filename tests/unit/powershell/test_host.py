@@ -302,7 +302,7 @@ def test_products_and_connector(powershell: PowerShellHost) -> None:
     ]
     connector = facts["connector"]
     found = [connector[name] for name in ("installed", "version", "status", "proxy_address", "url_bindings", "https")]
-    assert found == [True, "3.2.0.69", "starting", "http://proxy:8080", [], None], "installed, and no sign of life"
+    assert found == [True, "3.2.0.69", "stopped", "http://proxy:8080", [], None], "installed, and no IIS"
 
 
 def test_roles(powershell: PowerShellHost) -> None:
@@ -457,7 +457,7 @@ $plan = Get-RegistryPlan -Value @(
                 key = Get-MachineValue -SubKey SOFTWARE\Unit\No -Name x
                 value = Get-MachineValue -SubKey SOFTWARE\Unit -Name x
                 winhttp = Get-WinHttpProxy
-                connector = Get-Connector -Product @()
+                connector = Get-ConnectorState -Product @() -Unreadable ([System.Collections.Generic.List[object]]::new())
             } 'host'
         } $find)
 )"""
