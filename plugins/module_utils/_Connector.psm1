@@ -257,20 +257,6 @@ function Set-ConnectorWritten {
     }
 }
 
-function Get-LocalValue {
-    # A value below HKEY_LOCAL_MACHINE in the 64-bit view, or $null when there is none.
-    param ([string]$SubKey, [string]$Name)
-
-    $value = $null
-    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = 64 }
-    if ($key) {
-        $value = $key.GetValue($Name)
-        $key.Dispose()
-    }
-    # Whole, or binary data would be taken apart.
-    , $value
-}
-
 function Format-UniversalTime {
     param ([datetime]$Time)
 
@@ -301,13 +287,13 @@ function Get-ConnectorState {
     if (-not $found -and -not $staged) {
         return $null
     }
-    $proxy = Get-LocalValue -SubKey ($connectorKey -replace '^HKLM:\\') -Name ProxyAddress
+    $proxy = Get-MachineValue -SubKey ($connectorKey -replace '^HKLM:\\') -Name ProxyAddress
     $state = [ordered]@{
         installed = [bool]$found
         version = if ($found) { $found.version } else { $null }
         status = 'awaiting_sign_in'
         staged_version = $staged
-        taken_out = Get-LocalValue -SubKey $poolKey -Name TakenOutOfService
+        taken_out = Get-MachineValue -SubKey $poolKey -Name TakenOutOfService
         url_bindings = [string[]]@()
         https = $null
         proxy_address = if ($proxy) { "$proxy" } else { $null }
@@ -342,11 +328,11 @@ function Get-ConnectorState {
         $state.authorized = $log.Authorized
         $state.events = $log.Findings
     }
-    $web = & $part 'service W3SVC' { if (Get-LocalValue -SubKey 'SYSTEM\CurrentControlSet\Services\W3SVC' -Name Start) { "$((Get-Service -Name W3SVC -ErrorAction Stop).Status)" } else { 'none' } }
+    $web = & $part 'service W3SVC' { if (Get-MachineValue -SubKey 'SYSTEM\CurrentControlSet\Services\W3SVC' -Name Start) { "$((Get-Service -Name W3SVC -ErrorAction Stop).Status)" } else { 'none' } }
     if ($web -and $web -ne 'Running') {
         $state.status = 'stopped'
     }
-    $written = Get-LocalValue -SubKey $writtenKey -Name Written
+    $written = Get-MachineValue -SubKey $writtenKey -Name Written
     # Events that old are not read.
     $recent = $written -and [datetime]::FromFileTimeUtc($written) -gt [datetime]::UtcNow.AddHours(-$eventHours)
     $state.restart_due = [bool]($recent -and (-not $log -or $null -eq $log.Started -or $log.Started.ToFileTimeUtc() -lt $written))
@@ -514,12 +500,12 @@ function Get-BoundCertificate {
     # The certificate that Windows shows at an address, or nothing.
     param ([string]$EndPoint)
 
-    $hash = Get-LocalValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertHash
+    $hash = Get-MachineValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertHash
     if (-not $hash) {
         return
     }
     $thumbprint = [BitConverter]::ToString($hash) -replace '-'
-    $store = Get-LocalValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertStoreName
+    $store = Get-MachineValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertStoreName
     $certificates = [X509Store]::new($(if ($store) { "$store" } else { 'My' }), 'LocalMachine')
     try {
         $certificates.Open('ReadOnly, OpenExistingOnly')

@@ -18,6 +18,7 @@ using namespace System.Text.RegularExpressions
 
 #AnsibleRequires -CSharpUtil ..module_utils._Handshake
 #AnsibleRequires -PowerShell ..module_utils._Host
+#AnsibleRequires -PowerShell ..module_utils._Registry
 
 # The fixed names of the service; a tenant has another one of its own, its licensing URL.
 $serviceEndpoints = @{

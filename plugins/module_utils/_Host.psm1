@@ -45,23 +45,6 @@ $dotnetReleases = [ordered]@{
 # The programs of Office and of the client, as the documents name them where they speak of Citrix.
 $labelingPrograms = 'winword.exe', 'excel.exe', 'outlook.exe', 'powerpnt.exe', 'msip.app.exe', 'msip.viewer.exe'
 
-function Get-MachineValue {
-    <#
-    .SYNOPSIS
-    One value below HKEY_LOCAL_MACHINE, or $null when there is none.
-    #>
-    param ([string]$SubKey, [string]$Name, [int]$View = 64)
-
-    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = $View }
-    $value = $null
-    if ($key) {
-        $value = $key.GetValue($Name)
-        $key.Dispose()
-    }
-    # Whole, or binary data would be taken apart. (Write-Output -NoEnumerate of 5.1 does take it apart.)
-    , $value
-}
-
 function Test-MachineKey {
     param ([string]$SubKey)
 
@@ -503,4 +486,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-HostFact, Get-MachineValue, Get-OperatingSystem, Get-ServerRole, Get-WinHttpProxy
+Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-HostFact, Get-OperatingSystem, Get-ServerRole, Get-WinHttpProxy

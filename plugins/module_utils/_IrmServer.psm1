@@ -151,11 +151,7 @@ function Get-RightsManagementClient {
         $number = $file.FileMajorPart, $file.FileMinorPart, $file.FileBuildPart, $file.FilePrivatePart -join '.'
         $version = if ($number -ne '0.0.0.0') { $number } else { $null }
     }
-    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = 'SOFTWARE\Microsoft\MSIPC\CurrentVersion'; View = 64 }
-    $installed = if ($key) {
-        "$($key.GetValue(''))"
-        $key.Dispose()
-    }
+    $installed = "$(Get-MachineValue -SubKey 'SOFTWARE\Microsoft\MSIPC\CurrentVersion' -Name '')"
     [ordered]@{
         msdrm = [ordered]@{ found = $found; version = $version }
         msipc = [ordered]@{ found = [bool]$installed; version = if ($installed) { $installed } else { $null } }

@@ -156,6 +156,36 @@ function Read-RegistryValue {
     }
 }
 
+function Get-MachineValue {
+    <#
+    .SYNOPSIS
+    One value below HKEY_LOCAL_MACHINE as .NET gives it, or $null when there is none. Throws when the key is denied.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $SubKey,
+
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyString()]
+        [string]
+        $Name,
+
+        [int]
+        $View = 64
+    )
+
+    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $SubKey; View = $View }
+    $value = $null
+    if ($key) {
+        $value = $key.GetValue($Name)
+        $key.Dispose()
+    }
+    # Whole, or binary data would be taken apart. (Write-Output -NoEnumerate of 5.1 does take it apart.)
+    , $value
+}
+
 function Get-KeyId {
     param ($Key)
 
@@ -734,6 +764,7 @@ $export = @{
     Function = @(
         'ConvertTo-ChangeResult'
         'Get-InnerMessage'
+        'Get-MachineValue'
         'Get-RegistryDiff'
         'Get-RegistryPlan'
         'Get-RestorePlan'

@@ -107,8 +107,6 @@ def _pool(members: Sequence[str], minimum: Any) -> Pool:
         number = int(str(minimum))
     except ValueError:
         number = -1
-    if len(set(members)) != len(members):
-        raise PoolError(f"rms_connector_pool: a member stands twice in {', '.join(members)}")
     if not 0 <= number <= most:
         raise PoolError(
             f"rms_connector_pool: minimum_in_service is {minimum!r}: expected a number from 0 to {most},"

@@ -457,7 +457,7 @@ $plan = Get-RegistryPlan -Value @(
                 key = Get-MachineValue -SubKey SOFTWARE\Unit\No -Name x
                 value = Get-MachineValue -SubKey SOFTWARE\Unit -Name x
                 winhttp = Get-WinHttpProxy
-                connector = Get-ConnectorState -Product @() -Unreadable ([System.Collections.Generic.List[object]]::new())
+                connector = Get-ConnectorState -Product @() -Unreadable ([Collections.Generic.List[object]]::new())
             } 'host'
         } $find)
 )"""
