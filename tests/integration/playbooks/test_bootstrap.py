@@ -135,8 +135,8 @@ def test_what_is_refused_and_what_fails(
         "http": ["aip_bootstrap_dotnet, aip_bootstrap_wmf_2012, aip_bootstrap_wmf_2012r2", "aip_bootstrap_allow_http"],
         "host": [
             "aip_bootstrap_wmf_2012r2_url is not defined",
-            "Windows PackageServer 2012 R2, PowerShell 4.0",
-            "Exchange PackageServer is installed",
+            "Windows Server 2012 R2, PowerShell 4.0",
+            "Exchange Server is installed",
             "MB free",
             "99999999",
             "Nothing was changed",
