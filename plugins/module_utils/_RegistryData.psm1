@@ -240,42 +240,46 @@ function ConvertTo-RegistryData {
     if ($null -eq $Data -and $Type -ne 'none') {
         throw 'expected data'
     }
-    [byte[]]$bytes = switch ($Type) {
-        { $_ -in 'string', 'expandstring' } {
-            , [RawValue]::FromText((ConvertTo-Text -Data $Data -Expected 'text') + "`0")
+    # Most values are such numbers, and a switch with script blocks takes longer than all the rest.
+    [byte[]]$bytes = if ($Type -eq 'dword') {
+        if ($Data -is [int]) {
+            , [BitConverter]::GetBytes($Data)
         }
-        'multistring' {
-            $list = $Data
-            if ($Data -isnot [System.Collections.IList]) {
-                $list = , $Data
-            }
-            $text = [System.Text.StringBuilder]::new()
-            foreach ($item in $list) {
-                $item = ConvertTo-Text -Data $item -Expected 'a list of texts'
-                if (-not $item) {
-                    # An empty text ends the list for every program that reads it.
-                    throw 'expected a list of texts, none of them empty'
-                }
-                $null = $text.Append($item).Append([char]0)
-            }
-            , [RawValue]::FromText($text.Append([char]0).ToString())
-        }
-        'dword' {
+        else {
             $number = ConvertTo-WholeNumber -Data $Data -Bits 32
             $number = if ($number -lt 0) { $number + 4294967296 } else { $number }
             , [BitConverter]::GetBytes([uint32]$number)
         }
-        'qword' {
-            $number = ConvertTo-WholeNumber -Data $Data -Bits 64
-            $number = if ($number -lt 0) { $number + 18446744073709551616 } else { $number }
-            , [BitConverter]::GetBytes([uint64]$number)
+    }
+    elseif ($Type -in 'string', 'expandstring') {
+        , [RawValue]::FromText((ConvertTo-Text -Data $Data -Expected 'text') + "`0")
+    }
+    elseif ($Type -eq 'multistring') {
+        $list = $Data
+        if ($Data -isnot [System.Collections.IList]) {
+            $list = , $Data
         }
-        { $_ -in 'binary', 'none' } {
-            if ($null -eq $Data) {
-                $Data = ''
+        $text = [System.Text.StringBuilder]::new()
+        foreach ($item in $list) {
+            $item = ConvertTo-Text -Data $item -Expected 'a list of texts'
+            if (-not $item) {
+                # An empty text ends the list for every program that reads it.
+                throw 'expected a list of texts, none of them empty'
             }
-            , (ConvertTo-ByteArray -Data $Data)
+            $null = $text.Append($item).Append([char]0)
         }
+        , [RawValue]::FromText($text.Append([char]0).ToString())
+    }
+    elseif ($Type -eq 'qword') {
+        $number = ConvertTo-WholeNumber -Data $Data -Bits 64
+        $number = if ($number -lt 0) { $number + 18446744073709551616 } else { $number }
+        , [BitConverter]::GetBytes([uint64]$number)
+    }
+    else {
+        if ($null -eq $Data) {
+            $Data = ''
+        }
+        , (ConvertTo-ByteArray -Data $Data)
     }
     [RawValue]::new($kinds[$Type], $bytes)
 }
