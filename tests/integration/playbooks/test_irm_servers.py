@@ -135,6 +135,53 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     assert registry(playbook) == {host: {} for host in HOSTS}
 
 
+@pytest.mark.usefixtures("new_hosts")
+def test_a_connector_that_is_not_up_yet_keeps_its_servers_waiting_and_nobody_else(
+    playbook: AnsiblePlaybook, groups: str, url: str
+) -> None:
+    """The rest of the host is done. The next run, or the same one after it has set up the connector, goes on."""
+    account = {"irm_server_discovery_username": "CONTOSO\\reader", "irm_server_discovery_password": "Secret!1"}
+    play = {"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "roles": ["infoprotect.aip.aip_settings"]}
+    say = "infoprotect.aip.aip_settings : Say what was done"
+
+    def run(connector: str, *plays: dict[str, Any]) -> Run:
+        return playbook.run(list(plays), groups, extra_vars={**account, "irm_server_connector_url": connector})
+
+    dead = run("http://127.0.0.1:9", play)
+    said = dead.task(say, SHAREPOINT)["msg"]
+    assert said.startswith("set ") and "tls" in said
+    assert "irm_server refused: the connector at http://127.0.0.1:9 does not tell the URL of the tenant yet" in said
+    assert "Secret!1" not in dead.stdout + dead.stderr
+    audit = playbook.run(
+        ROOT / "playbooks/audit.yml",
+        groups,
+        f"--limit={SHAREPOINT}",
+        extra_vars={**account, "irm_server_connector_url": "http://127.0.0.1:9"},
+    )
+    assert "does not tell the URL of the tenant yet" in audit.stdout
+    assert registry(playbook)[SHAREPOINT] == {}
+
+    # as in site.yml: looked at before the connector is up, done after that
+    look = {**play, "name": "look", "roles": ["infoprotect.aip.aip_inspect"]}
+    up = [{"name": "up", "ansible.builtin.set_fact": {"irm_server_connector_url": url}}]
+    later = playbook.run(
+        [{**look, "vars": {"irm_server_connector_url": "http://127.0.0.1:9"}}, {**play, "pre_tasks": up}],
+        groups,
+        extra_vars=account,
+    )
+    assert later.task(say, SHAREPOINT)["msg"].startswith("set ") and "refused" not in later.task(say, SHAREPOINT)["msg"]
+    assert registry(playbook)[SHAREPOINT] == expected(url)[SHAREPOINT]
+    assert run(url, play).stats[SHAREPOINT]["changed"] == 0
+    alone = playbook.run(
+        PLAYBOOK,
+        groups,
+        f"--limit={SHAREPOINT}",
+        extra_vars={**account, "irm_server_connector_url": "http://127.0.0.1:9"},
+        expect=2,
+    )
+    assert "expected a connector that serves, or irm_server_tenant_url" in alone.stdout
+
+
 def test_files(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     """One file for each product and version, in UTF-16 with its mark, and no change the second time."""
     include = {"name": "infoprotect.aip.irm_server", "tasks_from": "files"}
