@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import random
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -105,13 +108,13 @@ def hosts() -> Iterator[None]:
 def pool(playbook: AnsiblePlaybook, hosts: None, tmp_path: Path) -> Iterator[Pool]:
     """All members as new, with version 3.0.0, in service."""
     fleet("reset", *POOL)
-    fleet("authorize", "--all", f"exchange={ACCOUNT}")
     three = AnsiblePlaybook(playbook.bin_folder, HOSTS)
     for host in POOL:
         fleet("share", host, SHARE, str(PACKAGES))
     setup = {"name": "setup", "ansible.windows.win_powershell": {"script": INSTALL}}
     where = {"name": "where", "ansible.builtin.debug": {"msg": "{{ ansible_host }}"}}
     run = three.run([{"name": "pool", "hosts": POOL, "gather_facts": False, "tasks": [setup, where]}])
+    fleet("authorize", "--all", f"exchange={ACCOUNT}")
     servers = {host: (str(run.task("where", host)["msg"]), 80) for host in POOL}
     with Balancer(tmp_path / "haproxy", servers) as balancer:
         yield Pool(three, balancer)
@@ -126,6 +129,16 @@ def taken(run: Run) -> list[str]:
 def restored(run: Run) -> list[str]:
     """The members that were put back, in order."""
     return [host for task, host, result in run.results if task.endswith(RESTORE) and result.get("changed")]
+
+
+def in_service(balancer: Balancer) -> list[str]:
+    """The members that HAProxy sends connections to, as it says itself."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(balancer.socket)
+        connection.sendall(b"show stat\n")
+        text = connection.makefile(encoding="utf-8").read()
+    rows = csv.DictReader(text.removeprefix("# ").splitlines())
+    return [row["svname"] for row in rows if row["svname"] in POOL and row["status"].startswith("UP")]
 
 
 def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool) -> None:
@@ -201,3 +214,23 @@ def test_a_member_that_dies_ends_the_rollout(pool: Pool, seed: int) -> None:
     # the next run brings all of them to their end
     pool.run("3.1.0")
     assert pool.versions(*POOL) == {"3.1.0.0"}, when
+
+
+def test_two_runs_at_once_never_take_out_two_members(pool: Pool) -> None:
+    """Each is given another member. One of them, or both, may stop; none drains a member while another one is out."""
+    with ThreadPoolExecutor() as both, Clients(partial(ask, pool.balancer.url)) as clients:
+        upgrade = partial(pool.run, "3.1.0", expect=None, rms_pool_drain_seconds=5)
+        started = [both.submit(upgrade, f"--limit={host}") for host in POOL[:2]]
+        least = len(POOL)
+        while not all(run.done() for run in started):
+            least = min(least, len(in_service(pool.balancer)))
+            time.sleep(0.2)
+    assert least >= len(POOL) - 1
+    assert clients.lost == []
+    for host, run in zip(POOL, (run.result() for run in started), strict=False):
+        stopped = [task for task, _host, result in run.results if result.get("failed") and "Stop the rollout" in task]
+        assert run.rc == (2 if stopped else 0), run.stdout
+        assert taken(run) == restored(run) == ([] if stopped else [host])
+    for host in POOL[:2]:
+        pool.run("3.1.0", f"--limit={host}")
+    assert pool.versions(*POOL[:2]) == {"3.1.0.0"}
