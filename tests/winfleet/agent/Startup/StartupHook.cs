@@ -21,6 +21,7 @@ internal static class StartupHook
         {
             UseCodePage();
             ReportVersion();
+            PreferDoubles();
             WritePlainly();
             Services.Complete();
             Domain.Complete();
@@ -61,6 +62,19 @@ internal static class StartupHook
         table["CLRVersion"] = new Version(4, 0, 30319, 42000);
         if (version.Major >= 5) { table["PSEdition"] = "Desktop"; }
         else { table.Remove("PSEdition"); }
+    }
+
+    // A runspace that [PowerShell]::Create() makes, as ansible-core before 2.20 does, has the engine's own cmdlets of these built in.
+    // Without them the modules are loaded when they are needed, and with these the doubles of prefix.py (NESTED).
+    static void PreferDoubles()
+    {
+        var reader = typeof(PSObject).Assembly.GetType("System.Management.Automation.PSSnapInReader");
+        var snapIns = (IList)reader.GetProperty("DefaultMshSnapins", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public).GetValue(null);
+        for (int i = snapIns.Count - 1; i >= 0; i--)
+        {
+            var name = (string)snapIns[i].GetType().GetField("PSSnapInName", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public).GetValue(snapIns[i]);
+            if (name == "Microsoft.PowerShell.Diagnostics" || name == "Microsoft.PowerShell.Security") { snapIns.RemoveAt(i); }
+        }
     }
 
     // Windows PowerShell knows neither colours in its output nor the short form of errors.
