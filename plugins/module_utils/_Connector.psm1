@@ -8,8 +8,8 @@
 # nobody can do for the operator), its settings, and what a host says of it.
 
 using namespace System.IO
-using namespace System.Security.Cryptography.X509Certificates
 
+#AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
@@ -315,7 +315,7 @@ function Get-ConnectorState {
         }
     }
     & $part 'web site' {
-        $bindings = @(Get-WebBinding -Path ([Path]::Combine([Environment]::SystemDirectory, 'inetsrv\config\applicationHost.config')))
+        $bindings = @(Get-WebBinding)
         $state.url_bindings = [string[]]@($bindings | ForEach-Object -Process { $_.Url })
         $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -EndPoint $_.EndPoint } |
             Select-Object -First 1
@@ -449,122 +449,6 @@ function Get-AccountName {
         }
     }
     $names | Select-Object -Unique
-}
-
-function Get-WebBinding {
-    <#
-    .SYNOPSIS
-    By which addresses the connector's web site is reached: objects with Url, EndPoint (address:port) and Secure.
-
-    .DESCRIPTION
-    Read from IIS' own file: the module WebAdministration takes seconds to load.
-
-    .PARAMETER Path
-    Of applicationHost.config.
-    #>
-    [CmdletBinding()]
-    param (
-        [Parameter(Mandatory = $true)]
-        [string]
-        $Path
-    )
-
-    if (-not [Directory]::Exists([Path]::GetDirectoryName($Path))) {
-        # No IIS.
-        return
-    }
-    $xml = [xml]::new()
-    # Nothing outside of the file is read.
-    $xml.XmlResolver = $null
-    $xml.Load([MemoryStream]::new([File]::ReadAllBytes($Path)))
-    $sites = @($xml.SelectNodes('/configuration/system.applicationHost/sites/site'))
-    $site = $sites | Where-Object -FilterScript { $_.SelectSingleNode('application[starts-with(@path, "/_wmcs")]') } | Select-Object -First 1
-    if (-not $site) {
-        $site = $sites | Where-Object -FilterScript { $_.GetAttribute('name') -eq 'Default Web Site' } | Select-Object -First 1
-    }
-    foreach ($node in $(if ($site) { $site.SelectNodes('bindings/binding') })) {
-        # address:port:host, where the address can be * or [IPv6]
-        if ($node.GetAttribute('protocol') -in 'http', 'https' -and $node.GetAttribute('bindingInformation') -match '^(.*):([0-9]+):([^:]*)$') {
-            $address, $port, $name = $Matches[1], $Matches[2], $Matches[3]
-            $protocol = $node.GetAttribute('protocol')
-            [pscustomobject]@{
-                Url = "$($protocol)://$(if ($name) { $name } elseif ($address) { $address } else { '*' }):$port"
-                EndPoint = "$(if ($address -in '', '*') { '0.0.0.0' } else { $address }):$port"
-                Secure = $protocol -eq 'https'
-            }
-        }
-    }
-}
-
-function Get-BoundCertificate {
-    # The certificate that Windows shows at an address, or nothing.
-    param ([string]$EndPoint)
-
-    $hash = Get-MachineValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertHash
-    if (-not $hash) {
-        return
-    }
-    $thumbprint = [BitConverter]::ToString($hash) -replace '-'
-    $store = Get-MachineValue -SubKey "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint" -Name SslCertStoreName
-    $certificates = [X509Store]::new($(if ($store) { "$store" } else { 'My' }), 'LocalMachine')
-    try {
-        $certificates.Open('ReadOnly, OpenExistingOnly')
-        $certificate = @($certificates.Certificates.Find('FindByThumbprint', $thumbprint, $false))[0]
-    }
-    finally {
-        $certificates.Close()
-    }
-    [ordered]@{
-        thumbprint = $thumbprint
-        subject = if ($certificate) { $certificate.Subject } else { $null }
-        names = [string[]]@(if ($certificate) { Get-CertificateName -Certificate $certificate })
-        expires = if ($certificate) { Format-UniversalTime -Time $certificate.NotAfter } else { $null }
-    }
-}
-
-function Get-CertificateName {
-    <#
-    .SYNOPSIS
-    The DNS names that a certificate is for: those of the extension, and the common name only where it has none, as clients do.
-    #>
-    [CmdletBinding()]
-    param (
-        [Parameter(Mandatory = $true)]
-        [X509Certificate2]
-        $Certificate
-    )
-
-    $extension = $Certificate.Extensions | Where-Object -FilterScript { $_.Oid.Value -eq '2.5.29.17' } | Select-Object -First 1
-    if (-not $extension) {
-        $Certificate.GetNameInfo('SimpleName', $false)
-        return
-    }
-    # SEQUENCE of tag, length, data; tag 0x82 is a DNS name. .NET Framework only has a text of it, in the language of Windows.
-    $data = $extension.RawData
-    $at = 0
-    $inside = $false
-    while ($at + 2 -le $data.Length) {
-        $tag, $length = $data[$at], [int]$data[$at + 1]
-        $at += 2
-        if ($length -gt 0x80) {
-            $digits = $length - 0x80
-            $length = 0
-            for ($i = 0; $i -lt $digits -and $at -lt $data.Length; $i++) {
-                $length = 256 * $length + $data[$at++]
-            }
-        }
-        if (-not $inside) {
-            $inside = $true
-            continue
-        }
-        if ($at + $length -gt $data.Length) {
-            break
-        }
-        if ($tag -eq 0x82) {
-            [Text.Encoding]::ASCII.GetString($data, $at, $length)
-        }
-        $at += $length
-    }
 }
 
 $export = @{

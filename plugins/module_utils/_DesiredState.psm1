@@ -21,7 +21,7 @@ function Invoke-DesiredState {
     By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts,
     Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode). Written: one that is run before
     values of the domain are written.
-    Or, for installed software: Plan, one that turns them into an object with Steps and Refused, and Needs, the facts without which it cannot.
+    Or, for installed software: Plan, one that turns them into an object with Steps, Refused and maybe Notes, and Needs, the facts without which it cannot.
     Restart: one that says of a plan, facts and what is wanted whether the host has to be restarted. Keep: that is kept until it was.
     #>
     [CmdletBinding()]
@@ -110,9 +110,9 @@ function Get-SoftwareResult {
     $unknown = @($Fact.unreadable | Where-Object -FilterScript { $Domain.Needs -contains ($_.what -replace ':.*') })
     $plan = if (-not $unknown.Count) { & $Domain.Plan $Option $Fact }
     $result = [ordered]@{
-        compliant = [bool]($plan -and -not $plan.Steps.Count)
+        compliant = [bool]($plan -and -not $plan.Steps.Count -and -not $plan.Refused.Count)
         changes = ConvertTo-StepResult -Step $plan.Steps
-        notes = [string[]]@(if ($plan) { $plan.Refused })
+        notes = [string[]]@(if ($plan) { $plan.Refused; $plan.Notes })
         reboot_required = [bool](& $Domain.Restart $plan $Fact)
         unreadable = $unknown
     }

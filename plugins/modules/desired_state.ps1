@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Client
 #AnsibleRequires -PowerShell ..module_utils._Connector
+#AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._DesiredState
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Tls
@@ -49,6 +50,18 @@ $spec = @{
                 administration_tool = @{ type = 'bool'; default = $false }
                 arguments = @{ type = 'list'; elements = 'str'; default = @() }
             }
+        }
+        connector_https = @{
+            type = 'dict'
+            options = @{
+                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+                thumbprint = @{ type = 'str' }
+                url = @{ type = 'str' }
+                src = @{ type = 'str' }
+                port = @{ type = 'int' }
+                expiry_warning_days = @{ type = 'int'; default = 30 }
+            }
+            required_if = @(, @('state', 'present', @('thumbprint')))
         }
         connector_settings = @{
             type = 'dict'
@@ -99,6 +112,12 @@ $domains = [ordered]@{
         Plan = { param ($option, $facts) Get-ConnectorPlan -Option $option -Fact $facts }
         Needs = 'os', 'dotnet', 'products', 'roles'
         Restart = { param ($plan, $facts) $facts.reboot.reasons -contains 'connector' }
+    }
+    # Left to the module of this name, once there is a connector.
+    connector_https = @{
+        Plan = { param ($option, $facts) Get-ConnectorHttpsPlan -Option $option -Installed ([bool]($facts.connector -and $facts.connector.installed)) }
+        Needs = 'products'
+        Restart = { $false }
     }
     connector_settings = @{
         Wanted = { param ($option) Get-ConnectorDesiredState -Option $option }

@@ -20,7 +20,15 @@ Result = dict[str, Any]
 
 
 class InstallerAction(ActionBase):
-    """Runs the module of the task's name, with `src` as `path` of the host when the installer is needed there."""
+    """Runs the module of the task's name, with `src` as `path` of the host when the installer is needed there.
+
+    Attributes:
+        needed: what the module returns as true when the file is.
+        path_option: of the module, the file's path on the host.
+    """
+
+    needed = "installer_needed"
+    path_option = "path"
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """See ActionBase."""
@@ -28,10 +36,12 @@ class InstallerAction(ActionBase):
         self._supports_check_mode = True
         result: Result = super().run(None, task_vars)
         if self._task.async_val:
-            raise AnsibleActionFail("async is not supported: timeout and busy_timeout limit the installer")
+            raise AnsibleActionFail(
+                "async is not supported: the file that the controller brings over has to stay until the end"
+            )
         arguments = self._task.args
         module = self._module(arguments, task_vars)
-        if not module.get("failed") and module.get("installer_needed") and arguments.get("src"):
+        if not module.get("failed") and module.get(self.needed) and arguments.get("src"):
             source = self._source(arguments)
             if not self._task.check_mode:
                 module = self._install(source, arguments, task_vars)
@@ -69,7 +79,7 @@ class InstallerAction(ActionBase):
             path = self._connection._shell.join_path(folder, source.name)
             self._transfer_file(str(source), path)
             options = {name: value for name, value in arguments.items() if name != "src"}
-            return self._module({**options, "path": path}, task_vars)
+            return self._module({**options, self.path_option: path}, task_vars)
         finally:
             self._remove_tmp_path(folder, force=True)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.yaml import yaml_load
@@ -253,6 +254,13 @@ def _own_functions() -> Any:
         @signature({"types": ["string"]}, {"types": ["string"]})
         def _func_at_least(self, version: str, minimum: str) -> bool:
             return _numbers(version) >= _numbers(minimum)
+
+        @signature({"types": ["array-string"]}, {"types": ["string"]})
+        def _func_is_for(self, names: list[str], url: str) -> bool:
+            host = (urlsplit(url).hostname or "").rstrip(".")
+            parent = host.partition(".")[2]
+            wanted = {host, f"*.{parent}"} if "." in parent else {host}
+            return any(name.lower().rstrip(".") in wanted for name in names)
 
         @signature({"types": ["array-string"]})
         def _func_unique(self, values: list[str]) -> list[str]:

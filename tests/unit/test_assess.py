@@ -133,6 +133,15 @@ def connector(**facts: Any) -> dict[str, Any]:
     return {"_": CONNECTOR, **facts}
 
 
+def https(certificate: dict[str, Any] | None, *, installed: bool = True, **wanted: Any) -> dict[str, Any]:
+    """A connector with this certificate, whose URL is an https one unless `wanted` says otherwise."""
+    url = wanted.pop("url", "https://rms.contoso.test")
+    return {
+        "_": {**CONNECTOR, "connector": {"url": url}, **wanted},
+        "connector": {"installed": installed, "https": certificate},
+    }
+
+
 def irm(group: str, **facts: Any) -> dict[str, Any]:
     return {"_": {**IRM, "groups": [group]}, **facts}
 
@@ -232,6 +241,15 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
     "connector_tls_inspection": [connector(), connector(**endpoint())],
     "connector_root_certificate": [connector(), connector(**endpoint(missing_root="CN=Root", inspected=True))],
     "connector_ntlm": [connector(), connector(ntlm={"restrict_receiving": 0, "restrict_sending": 2})],
+    "connector_https": [
+        https({"names": ["rms.contoso.test"], "days_left": 300}),
+        connector(),
+        https(None, installed=False),
+        https({"names": ["x.test", "*.CONTOSO.test"], "days_left": 300}),
+        https(None, url="http://rms.contoso.test"),
+        https(None, domains=["connector", "connector_https"]),
+    ],
+    "connector_certificate": [connector(), https(None), https({"names": ["rms.contoso.test"], "days_left": 30})],
     "connector_ad_rms": [connector()],
     "irm_connector_apart": [irm("exchange_servers")],
     "irm_ad_rms": [irm("exchange_servers"), irm("exchange_servers", redirections=[redirection(cloud=False)])],
@@ -409,6 +427,18 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
     "connector_ntlm": [
         (connector(ntlm={"restrict_receiving": value}), f"RestrictReceivingNTLMTraffic {value}") for value in (1, 2)
     ],
+    "connector_https": [
+        (https(None), "no https binding with a certificate"),
+        (https({"names": ["contoso.test", "*.test"], "days_left": 99}), "a certificate for contoso.test, *.test"),
+        (https({"names": ["*.rms.contoso.test"], "days_left": 99}), "a certificate for *.rms.contoso.test"),
+    ],
+    "connector_certificate": [
+        (
+            https({"names": [], "days_left": days, "expires": "2026-12-01T00:00:00Z"}, url="http://rms.contoso.test"),
+            "it expires 2026-12-01T00:00:00Z",
+        )
+        for days in (29, -3)
+    ],
     "connector_ad_rms": [(connector(**role("ad_rms")), "AD RMS")],
     "irm_connector_apart": [
         (irm("exchange_servers", connector={"version": "3.0.0.0"}), "the connector is installed"),
@@ -535,6 +565,7 @@ def test_of_a_connector_all_violations_together_are_named() -> None:
         "tls": {"protocols": [], "dotnet": []},
         "ntlm": {"restrict_receiving": 2, "restrict_sending": 2},
         "reboot": {"required": True, "reasons": ["windows_update"]},
+        "connector": {"installed": True, "https": {"names": [], "days_left": 1, "expires": "2026-12-01T00:00:00Z"}},
         "products": FAILS["classic_client"][0][0]["products"],
         "roles": {name: {"found": True, "version": "14.0"} for name in FACTS["roles"]},
         "endpoints": [
@@ -544,7 +575,8 @@ def test_of_a_connector_all_violations_together_are_named() -> None:
             {"host": "d", **REACHED, "error": "no root", "missing_root": "CN=Root"},
         ],
     }
-    found = findings(host, domains=["connector"], groups=["rms_connectors", "fci_servers"], connectors=["one"])
+    wanted = {"connectors": ["one"], "connector": {"url": "https://rms.contoso.test"}}
+    found = findings(host, domains=["connector"], groups=["rms_connectors", "fci_servers"], **wanted)
     stated = set(CONNECTOR_STATEMENTS)
     assert set(OF_CONNECTOR) | stated | {"pending_restart", "ad_rms", "classic_client"} <= set(found)
     assert {name for name in found if found[name]["status"] == "not_stated"} == stated

@@ -9,11 +9,13 @@ import ipaddress
 import os
 import re
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -81,11 +83,12 @@ class Store:
     def has_key(self, thumbprint: str) -> bool:
         return re.fullmatch("[0-9A-Fa-f]{40}", thumbprint) is not None and self._file(thumbprint).exists()
 
-    def import_pfx(self, content: str, password: str) -> tuple[int, str]:
-        """Keep what is in a PFX file (base64).
+    def import_pfx(self, content: str, password: str, *, keep: bool = True) -> tuple[int, str]:
+        """Keep what is in a PFX file (base64), or only look at it.
 
         Returns:
-            0 and the certificate (DER in base64), or an error code of Windows and why.
+            0 and the certificates (DER in base64, a line each, the one with the key first), or an error code of Windows
+            and why.
         """
         try:
             data = base64.b64decode(content, validate=True)
@@ -98,6 +101,12 @@ class Store:
             return BAD_DATA, "Cannot find the requested object: this is no PFX file."
         if certificate is None or key is None:
             return BAD_DATA, "The PFX file has no certificate with a key."
+        if keep:
+            self._keep(key, certificate, chain)
+        found = (certificate, *chain)
+        return 0, "\n".join(base64.b64encode(item.public_bytes(serialization.Encoding.DER)).decode() for item in found)
+
+    def _keep(self, key: PrivateKeyTypes, certificate: x509.Certificate, chain: Sequence[x509.Certificate]) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         file = self._file(certificate.fingerprint(hashes.SHA1()).hex())
         file.touch(mode=0o600)
@@ -107,7 +116,6 @@ class Store:
             )
             + b"".join(item.public_bytes(serialization.Encoding.PEM) for item in (certificate, *chain))
         )
-        return 0, base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
 
     def context(self, thumbprint: str) -> ssl.SSLContext:
         """Return what a TLS server needs.

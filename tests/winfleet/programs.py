@@ -93,8 +93,8 @@ class WebServer(Protocol):
     def __call__(self, program: str, arguments: list[str]) -> tuple[int, str]:
         """Run one; returns its exit code and what it prints."""
 
-    def import_pfx(self, content: str, password: str) -> tuple[int, str]:
-        """Keep the key in a PFX file (base64); returns an error code and the certificate, or why it is refused."""
+    def import_pfx(self, content: str, password: str, *, keep: bool = True) -> tuple[int, str]:
+        """Keep the key in a PFX file (base64); returns an error code and the certificates, or why it is refused."""
 
 
 class Programs:
@@ -143,8 +143,8 @@ class Programs:
             connection = self._shares.connect if name == "connect" else self._shares.disconnect
             self._reply(call, Answer(connection(*json.loads(line))))
             return
-        if name == "import-pfx":  # doubles/modules/PKI
-            self._reply(call, Answer(*self._web_server.import_pfx(*json.loads(line))))
+        if name in ("import-pfx", "read-pfx"):  # doubles/modules/PKI
+            self._reply(call, Answer(*self._web_server.import_pfx(*json.loads(line), keep=name == "import-pfx")))
             return
         arguments = commandline.split(line)[1:]
         log.info("%s %s", name, " ".join(arguments))

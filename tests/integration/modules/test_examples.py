@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from winfleet import vendor
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, reset_hosts
+from ..certificates import PASSWORD, Certificate, make_certificate
 from ..installed_clients import prepare_task, share_packages
 from ..registry_export import export_task, exported
 
 HOST = "connector-2"
 # Those that have what a module is for; the .NET Framework of client-2016 is older than the one of the example.
 HOSTS = {
+    "connector_https": "connector-3",
     "connector_settings": "connector-3",
     "dotnet_framework": "client-2016",
     "irm_server": "exchange-1",
@@ -22,6 +25,7 @@ HOSTS = {
 }
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
+VARIABLES |= {"vault_connector_pfx_password": PASSWORD}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
 # The files that the examples name, beside the playbook and on a share -> stand-ins of them
 INSTALLERS = {
@@ -56,8 +60,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def certificate(files: Path) -> Certificate:
+    """rmsconnector.pfx among the files."""
+    return make_certificate(files, "rmsconnector")
+
+
 @pytest.mark.parametrize("module", [on_its_host(module) for module in MODULES])
-def test_examples(playbook: AnsiblePlaybook, files: Path, module: str) -> None:
+def test_examples(playbook: AnsiblePlaybook, files: Path, certificate: Certificate, module: str) -> None:
     host = HOSTS.get(module, HOST)
     share_packages([host], files)
     documentation = yaml.safe_load(Path(ROOT, f"plugins/modules/{module}.yml").read_text(encoding="utf-8"))
@@ -67,7 +77,10 @@ def test_examples(playbook: AnsiblePlaybook, files: Path, module: str) -> None:
     examples = [example for example in examples if "ansible.windows.win_reboot" not in example]
     for example in examples:
         (example.get(f"infoprotect.aip.{module}") or {}).pop("reboot", None)
-    first = {"name": "first", "infoprotect.aip.registry_values": {"values": [{"path": r"HKLM:\SOFTWARE\Contoso\Base"}]}}
+    first: dict[str, Any] = {
+        "name": "first",
+        "infoprotect.aip.registry_values": {"values": [{"path": r"HKLM:\SOFTWARE\Contoso\Base"}]},
+    }
     first["infoprotect.aip.registry_values"]["values"][0]["data"] = "base"
     absent = {"tls": {"state": "absent"}, "client_settings": {"state": "absent"}}
     tasks = [
@@ -91,7 +104,8 @@ def test_examples(playbook: AnsiblePlaybook, files: Path, module: str) -> None:
         export_task("after", *KEYS),
     ]
     file = files.parent / f"{module}.yml"
-    play = {"name": module, "hosts": host, "gather_facts": False, "vars": VARIABLES, "tasks": tasks}
+    variables = VARIABLES | {"connector_thumbprint": certificate.thumbprint}
+    play = {"name": module, "hosts": host, "gather_facts": False, "vars": variables, "tasks": tasks}
     file.write_text(yaml.safe_dump([play], allow_unicode=True, sort_keys=False), encoding="utf-8")
     run = playbook.run(file)
     ran = [name for name, _host, result in run.results if not result.get("skipped")]

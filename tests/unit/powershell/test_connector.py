@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from powershell_host import PowerShellError, PowerShellHost
 
 SETUP = r"C:\ProgramData\infoprotect\connector\RMSConnectorSetup.exe"
@@ -294,89 +287,6 @@ NAMES = "& (Get-Module _Connector) { , [string[]]@(Get-AccountName -Message $arg
 )
 def test_accounts_that_an_event_names(powershell: PowerShellHost, message: str, accounts: list[str]) -> None:
     assert powershell.run(NAMES, message) == accounts
-
-
-CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
-<configuration><system.applicationHost><sites>
-  <site name="Other" id="2">
-    <application path="/"/><bindings><binding protocol="http" bindingInformation="*:81:"/></bindings>
-  </site>
-  <site name="{site}" id="1">
-    <application path="/"/>{application}
-    <bindings>
-      <binding protocol="http" bindingInformation="*:80:" />
-      <binding protocol="https" bindingInformation="*:443:" sslFlags="0" />
-      <binding protocol="https" bindingInformation="[::1]:8443:rms.contoso.test" />
-      <binding protocol="net.tcp" bindingInformation="808:*" />
-    </bindings>
-  </site>
-</sites></system.applicationHost></configuration>
-"""
-BINDINGS = """& (Get-Module _Connector) {
-    , [string[]]@(Get-WebBinding -Path $args[0] | ForEach-Object { "$($_.Url) $($_.EndPoint) $($_.Secure)" })
-} $case"""
-
-
-@pytest.mark.parametrize(
-    ("site", "application", "found"),
-    [
-        ("Default Web Site", "", True),
-        ("Somewhere", '<application path="/_wmcs/licensing" />', True),
-        ("Somewhere", "", False),
-    ],
-)
-def test_bindings(powershell: PowerShellHost, site: str, application: str, found: bool) -> None:
-    file = powershell.disk / "unit" / "applicationHost.config"
-    file.write_text(CONFIGURATION.format(site=site, application=application), encoding="utf-8")
-    expected = [
-        "http://*:80 0.0.0.0:80 False",
-        "https://*:443 0.0.0.0:443 True",
-        "https://rms.contoso.test:8443 [::1]:8443 True",
-    ]
-    assert powershell.run(BINDINGS, r"C:\unit\applicationHost.config") == (expected if found else [])
-
-
-def test_host_without_iis_has_no_bindings(powershell: PowerShellHost) -> None:
-    assert powershell.run(BINDINGS, r"C:\unit\none\applicationHost.config") == []
-
-
-def certificate(names: list[x509.GeneralName]) -> bytes:
-    """A certificate with CN=common.test and these names."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "common.test")])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=30))
-    )
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
-
-
-CERTIFICATE = """
-$certificate = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($case))
-& (Get-Module _Connector) { , [string[]]@(Get-CertificateName -Certificate $args[0]) } $certificate
-"""
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        ([], ["common.test"]),
-        (["rms.contoso.test"], ["rms.contoso.test"]),
-        (["rms.contoso.test", "*.contoso.test"], ["rms.contoso.test", "*.contoso.test"]),
-        # lengths of two bytes
-        ([f"{'x' * 60}.{number:03}.contoso.test" for number in range(9)], None),
-    ],
-)
-def test_names_of_a_certificate(powershell: PowerShellHost, names: list[str], expected: list[str] | None) -> None:
-    others = (
-        [x509.RFC822Name("a@contoso.test"), x509.UniformResourceIdentifier("http://contoso.test/")] if names else []
-    )
-    data = certificate([*others, *(x509.DNSName(name) for name in names)])
-    assert powershell.run(CERTIFICATE, base64.b64encode(data).decode()) == (names if expected is None else expected)
 
 
 STATE = """

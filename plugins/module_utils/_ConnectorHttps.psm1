@@ -1,0 +1,744 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Internal to infoprotect.aip, may change in any release.
+#
+# HTTPS of the connector: which certificate its web site shows, what has to be done to have it show another one, and the doing. http.sys has
+# the certificate of an address (netsh), IIS the binding of the site (appcmd); the two are kept together here.
+
+using namespace System.IO
+using namespace System.Security.Cryptography.X509Certificates
+
+#AnsibleRequires -PowerShell ..module_utils._Product
+#AnsibleRequires -PowerShell ..module_utils._Program
+#AnsibleRequires -PowerShell ..module_utils._Registry
+
+$configuration = [Path]::Combine([Environment]::SystemDirectory, 'inetsrv\config\applicationHost.config')
+# By which entries of ours are known, and those of IIS Manager.
+$ownApplication = [guid]'6f0bd2a5-5f3a-4d0c-9a68-2f0c3c8f4b71'
+$ownEntries = $ownApplication, [guid]'4dc3e181-e14b-4a21-b022-59fc669b0914'
+# Server authentication, and any use.
+$serverUsages = '1.3.6.1.5.5.7.3.1', '2.5.29.37.0'
+$programTimeout = 60
+
+function ConvertTo-HttpsWish {
+    <#
+    .SYNOPSIS
+    The options of the module connector_https, checked. Throws and says what was expected.
+
+    .OUTPUTS
+    An object with State, Thumbprint, HostName, Port, HasPfx and WarningDays.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Option
+    )
+
+    $thumbprint = "$($Option.thumbprint)" -replace '[\s:\u200e]'
+    if ($Option.state -ne 'absent' -and $thumbprint -notmatch '^[0-9A-Fa-f]{40}$') {
+        throw "connector_https: thumbprint is '$($Option.thumbprint)': expected the SHA-1 thumbprint of a certificate, 40 hexadecimal digits"
+    }
+    $uri = $null
+    if ($Option.url) {
+        $isUri = [uri]::TryCreate($Option.url, [UriKind]::Absolute, [ref]$uri)
+        if (-not $isUri -or $uri.Scheme -ne 'https' -or -not $uri.Host -or $uri.UserInfo -or $uri.PathAndQuery -ne '/') {
+            # A URL can hold a password.
+            $shown = if ($Option.url -match '@') { 'something else' } else { "'$($Option.url)'" }
+            throw "connector_https: url is $($shown): expected https://HOST or https://HOST:PORT"
+        }
+    }
+    if ($null -ne $Option.port -and $Option.port -notin 1..65535) {
+        throw "connector_https: port is $($Option.port): expected 1 to 65535"
+    }
+    if ($uri -and $Option.port -and $Option.port -ne $uri.Port) {
+        throw "connector_https: port is $($Option.port), and url has port $($uri.Port): expected the same, or one of them"
+    }
+    if ($Option.expiry_warning_days -lt 0) {
+        throw "connector_https: expiry_warning_days is $($Option.expiry_warning_days): expected 0 or more"
+    }
+    [pscustomobject]@{
+        State = $Option.state
+        Thumbprint = $thumbprint.ToUpperInvariant()
+        HostName = if ($uri) { $uri.IdnHost } else { $null }
+        Port = if ($uri) { $uri.Port } elseif ($Option.port) { $Option.port } else { 443 }
+        HasPfx = [bool]($Option.pfx -or $Option.src)
+        WarningDays = $Option.expiry_warning_days
+    }
+}
+
+function Get-HttpsState {
+    <#
+    .SYNOPSIS
+    What the host has of what Get-HttpsPlan looks at.
+
+    .PARAMETER Wish
+    Of ConvertTo-HttpsWish.
+
+    .PARAMETER Installed
+    Whether the connector is.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Wish,
+
+        [Parameter(Mandatory = $true)]
+        [bool]
+        $Installed
+    )
+
+    $bindings = @(Get-WebBinding -All)
+    [pscustomobject]@{
+        Now = [datetime]::UtcNow
+        Installed = $Installed
+        Site = ($bindings | Where-Object -FilterScript { $_.Own } | Select-Object -First 1).Site
+        Bindings = @($bindings | Where-Object -FilterScript { $_.Secure -and $_.EndPoint -match ":$($Wish.Port)$" })
+        Entry = Get-SslEntry -EndPoint "0.0.0.0:$($Wish.Port)"
+        Stored = if ($Wish.Thumbprint) { Get-StoredCertificate -Thumbprint $Wish.Thumbprint }
+        # Certificates, or why it cannot be opened: once it was.
+        Pfx = $null
+        PfxError = $null
+    }
+}
+
+function Get-HttpsPlan {
+    <#
+    .SYNOPSIS
+    Compares what is wanted with what the host has.
+
+    .OUTPUTS
+    An object with Steps (Action import, bind, rebind or unbind, Product, Before, After), Refused: why they cannot be carried out or what is there
+    is of no use, Notes, and Certificate, where it is known.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Wish,
+
+        [Parameter(Mandatory = $true)]
+        $State
+    )
+
+    $steps = [System.Collections.Generic.List[object]]::new()
+    $add = {
+        param ($action, $product, $before, $after)
+        $steps.Add([pscustomobject]@{ Action = $action; Product = $product; Before = $before; After = $after })
+    }
+    $product = "https binding *:$($Wish.Port):"
+    $entry = $State.Entry
+    $shown = if ($entry) { $entry.Thumbprint }
+    $binding = Get-OwnBinding -Wish $Wish -State $State
+    if ($Wish.State -eq 'absent') {
+        if ($binding -or ($entry -and $entry.Application -eq $ownApplication)) {
+            & $add 'unbind' $product $(if ($shown) { $shown } else { 'no certificate' }) $null
+        }
+        return [pscustomobject]@{
+            Steps = $steps
+            Refused = [string[]]@(if ($steps.Count) { Get-OtherSite -Wish $Wish -State $State })
+            Notes = [string[]]@()
+            Certificate = $null
+        }
+    }
+
+    $certificate = $State.Stored
+    if (-not $certificate -or -not $certificate.HasKey) {
+        & $add 'import' 'certificate' $null $Wish.Thumbprint
+        # Of one without its key it is known that it has to be replaced.
+        $certificate = $State.Pfx | Where-Object -FilterScript { $_.Thumbprint -eq $Wish.Thumbprint } | Select-Object -First 1
+    }
+    if (-not $binding -or $shown -ne $Wish.Thumbprint -or $entry.Store -ne 'MY') {
+        & $add $(if ($shown) { 'rebind' } else { 'bind' }) $product $shown $Wish.Thumbprint
+    }
+    [pscustomobject]@{
+        Steps = $steps
+        Refused = [string[]]@(
+            Get-SourceObstacle -Wish $Wish -State $State -Found ([bool]$certificate)
+            if ($certificate) {
+                Get-CertificateObstacle -Wish $Wish -Certificate $certificate -Now $State.Now
+            }
+            if ($steps.Count) {
+                Get-SiteObstacle -Wish $Wish -State $State -Binding $binding
+            }
+        )
+        Notes = [string[]]@(if ($certificate) { Get-ExpiryNote -Wish $Wish -Certificate $certificate -Now $State.Now })
+        Certificate = $certificate
+    }
+}
+
+function Get-OwnBinding {
+    # The binding of the connector's site that shows the certificate of all addresses, or nothing.
+    param ($Wish, $State)
+
+    $State.Bindings | Where-Object -FilterScript {
+        $_.Own -and $_.EndPoint -like '0.0.0.0:*' -and -not $_.Flags -and $_.HostName -in '', $Wish.HostName
+    } | Select-Object -First 1
+}
+
+function Get-OtherSite {
+    # Who else shows the certificate of the address: texts.
+    param ($Wish, $State)
+
+    foreach ($other in $State.Bindings | Where-Object -FilterScript { -not $_.Own -and $_.EndPoint -like '0.0.0.0:*' -and -not $_.Flags }) {
+        "the site '$($other.Site)' has the https binding $($other.Information), which shows the same certificate: give it another port"
+    }
+}
+
+function Get-SourceObstacle {
+    # Why the certificate cannot be had: texts.
+    param ($Wish, $State, [bool]$Found)
+
+    if ($State.Stored -and $State.Stored.HasKey) {
+        return
+    }
+    if (-not $Wish.HasPfx) {
+        if ($State.Stored) {
+            "the certificate $($Wish.Thumbprint) in the store LocalMachine\My has no private key, and no PFX is given"
+        }
+        else {
+            "there is no certificate $($Wish.Thumbprint) in the store LocalMachine\My, and no PFX is given"
+        }
+    }
+    elseif ($State.PfxError) {
+        $State.PfxError
+    }
+    elseif ($null -ne $State.Pfx -and -not $Found) {
+        $has = @($State.Pfx | ForEach-Object -Process { "$($_.Thumbprint) ($($_.Subject))" })
+        "the PFX has $(if ($has.Count) { $has -join ', ' } else { 'no certificate' }): expected $($Wish.Thumbprint)"
+    }
+    elseif ($Found -and -not ($State.Pfx | Where-Object -FilterScript { $_.Thumbprint -eq $Wish.Thumbprint }).HasKey) {
+        "the PFX has no private key of the certificate $($Wish.Thumbprint)"
+    }
+}
+
+function Get-CertificateObstacle {
+    # Why a certificate is of no use for the connector: texts.
+    param ($Wish, $Certificate, [datetime]$Now)
+
+    if ($Certificate.NotAfter -le $Now) {
+        "the certificate $($Wish.Thumbprint) expired at $(Format-Day -Time $Certificate.NotAfter)"
+    }
+    if ($Certificate.NotBefore -gt $Now) {
+        "the certificate $($Wish.Thumbprint) is valid from $(Format-Day -Time $Certificate.NotBefore) on only"
+    }
+    if (-not $Certificate.Server) {
+        "the certificate $($Wish.Thumbprint) is not for server authentication (enhanced key usage)"
+    }
+    if ($Wish.HostName -and -not (Test-CertificateName -HostName $Wish.HostName -Name $Certificate.Names)) {
+        $names = if ($Certificate.Names.Count) { $Certificate.Names -join ', ' } else { 'nothing' }
+        "the certificate $($Wish.Thumbprint) is for $($names): expected $($Wish.HostName), the name in url"
+    }
+}
+
+function Get-SiteObstacle {
+    # Why the site cannot have the binding: texts.
+    param ($Wish, $State, $Binding)
+
+    if (-not $State.Installed) {
+        'the connector is not installed'
+    }
+    elseif (-not $State.Site) {
+        'IIS has no site of the connector'
+    }
+    foreach ($other in $State.Bindings | Where-Object -FilterScript { $_.Own -and ($_.Flags -or $_.EndPoint -notlike '0.0.0.0:*') }) {
+        "the site has the https binding $($other.Information), which has a certificate of its own: remove it, or do without this module"
+    }
+    Get-OtherSite -Wish $Wish -State $State
+    $entry = $State.Entry
+    if ($entry -and -not $Binding -and $entry.Application -notin $ownEntries) {
+        "another application ($($entry.Application.ToString('B'))) has the certificate $($entry.Thumbprint) at 0.0.0.0:$($Wish.Port) (netsh http show sslcert)"
+    }
+}
+
+function Get-ExpiryNote {
+    param ($Wish, $Certificate, [datetime]$Now)
+
+    $days = Get-DayCount -Until $Certificate.NotAfter -Now $Now
+    if ($Certificate.NotAfter -gt $Now -and $days -lt $Wish.WarningDays) {
+        "The certificate $($Wish.Thumbprint) of the connector expires in $days days, at $(Format-Day -Time $Certificate.NotAfter): renew it"
+    }
+}
+
+function Test-CertificateName {
+    <#
+    .SYNOPSIS
+    Whether a certificate with these names is for a host. A * stands for one whole label, the first, and not for one right below a top-level domain.
+    #>
+    [CmdletBinding()]
+    [OutputType([bool])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $HostName,
+
+        [AllowNull()]
+        [AllowEmptyCollection()]
+        [AllowEmptyString()]
+        [string[]]
+        $Name
+    )
+
+    $wanted = $HostName.TrimEnd('.')
+    $parent = $wanted -replace '^[^.]+\.'
+    foreach ($one in $Name | ForEach-Object -Process { "$_".TrimEnd('.') }) {
+        if ($one -eq $wanted -or ($one -eq "*.$parent" -and $parent -ne $wanted -and $parent.Contains('.'))) {
+            return $true
+        }
+    }
+    $false
+}
+
+function Get-ConnectorHttpsPlan {
+    <#
+    .SYNOPSIS
+    What the module connector_https would do, for desired_state. A PFX is not opened.
+
+    .PARAMETER Option
+    state, thumbprint, url, src (whether a PFX is at hand), port and expiry_warning_days of the module.
+
+    .PARAMETER Installed
+    Whether the connector is.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Option,
+
+        [Parameter(Mandatory = $true)]
+        [bool]
+        $Installed
+    )
+
+    $wish = ConvertTo-HttpsWish -Option $Option
+    try {
+        $state = Get-HttpsState -Wish $wish -Installed $Installed
+    }
+    catch {
+        # To others than administrators. What cannot be compared is not taken for what is wanted.
+        return [pscustomobject]@{ Steps = @(); Refused = [string[]]@("the web site cannot be compared: $(Get-InnerMessage -ErrorRecord $_)"); Notes = [string[]]@() }
+    }
+    Get-HttpsPlan -Wish $wish -State $state
+}
+
+function Invoke-ConnectorHttps {
+    <#
+    .SYNOPSIS
+    Has the connector's web site show the certificate that the options of the module connector_https name, and fills the module's result.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Module
+    )
+
+    $option = $Module.Params
+    $result = $Module.Result
+    $wish = ConvertTo-HttpsWish -Option $option
+    $look = { Get-HttpsState -Wish $wish -Installed ([bool]@(Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' }).Count) }
+    $state = & $look
+    $plan = Get-HttpsPlan -Wish $wish -State $state
+    $needed = @($plan.Steps).Where({ $_.Action -eq 'import' }).Count -gt 0
+    if ($needed -and $option.pfx) {
+        try {
+            $state.Pfx = @(Read-Pfx -Path $option.pfx -Password $option.pfx_password)
+        }
+        catch {
+            $state.PfxError = "the PFX $($option.pfx) cannot be opened: $(Get-InnerMessage -ErrorRecord $_)"
+        }
+        $plan = Get-HttpsPlan -Wish $wish -State $state
+    }
+    $result.actions = ConvertTo-StepResult -Step $plan.Steps
+    $result.pfx_needed = $needed
+    $result.notes = $plan.Notes
+    $result.certificate = ConvertTo-CertificateResult -Certificate $plan.Certificate -Now $state.Now
+    if ($Module.DiffMode) {
+        $binding = @($plan.Steps).Where({ $_.Action -ne 'import' })
+        $Module.Diff.before = -join ($binding.Where({ $_.Before }) | ForEach-Object -Process { "$($_.Product) $($_.Before)`n" })
+        $Module.Diff.after = -join ($binding.Where({ $_.After }) | ForEach-Object -Process { "$($_.Product) $($_.After)`n" })
+    }
+    if ($plan.Refused.Count) {
+        throw "HTTPS of the connector is left as it is: $($plan.Refused -join '; ')"
+    }
+    if (-not $plan.Steps.Count -or $Module.CheckMode) {
+        $result.changed = [bool]$plan.Steps.Count
+    }
+    elseif ($needed -and -not $option.pfx) {
+        # The action plugin brings it over and comes again, with pfx.
+        return
+    }
+    else {
+        Invoke-HttpsPlan -Module $Module -Plan $plan -Wish $wish -State $state -Look $look
+    }
+    foreach ($note in $plan.Notes) {
+        $Module.Warn($note)
+    }
+}
+
+function ConvertTo-CertificateResult {
+    param ($Certificate, [datetime]$Now)
+
+    if (-not $Certificate) {
+        return $null
+    }
+    [ordered]@{
+        thumbprint = $Certificate.Thumbprint
+        subject = $Certificate.Subject
+        names = $Certificate.Names
+        expires = Format-Day -Time $Certificate.NotAfter
+        days_left = Get-DayCount -Until $Certificate.NotAfter -Now $Now
+    }
+}
+
+function Read-Pfx {
+    # The certificates in a PFX as Get-CertificateState returns them. Nothing is kept of it.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
+    param ([string]$Path, [string]$Password)
+
+    $file = Get-PfxOption -Path $Path -Password $Password
+    $data = Get-PfxData @file
+    foreach ($certificate in @($data.EndEntityCertificates) + @($data.OtherCertificates) | Where-Object -FilterScript { $_ }) {
+        $state = Get-CertificateState -Certificate $certificate
+        # Those are the ones with keys.
+        $state.HasKey = $certificate -in $data.EndEntityCertificates
+        $state
+    }
+}
+
+function Invoke-HttpsPlan {
+    # Carries the steps out; when one fails, undoes those of the binding, the last first.
+    param ($Module, $Plan, $Wish, $State, [scriptblock]$Look)
+
+    $undo = [System.Collections.Generic.Stack[object]]::new()
+    $option = $Module.Params
+    $imported = $false
+    $Module.Result.changed = $true
+    try {
+        foreach ($step in $Plan.Steps) {
+            switch ($step.Action) {
+                'import' {
+                    Import-Pfx -Path $option.pfx -Password $option.pfx_password
+                    $imported = $true
+                }
+                'unbind' { Remove-HttpsBinding -Wish $Wish -State $State -Undo $undo }
+                default { Set-HttpsBinding -Wish $Wish -State $State -Undo $undo }
+            }
+        }
+        $left = Get-HttpsPlan -Wish $Wish -State (& $Look)
+        if ($left.Steps.Count) {
+            throw "IIS and http.sys took it without an error and do not have it. Still to do: $(($left.Steps | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', ')"
+        }
+    }
+    catch {
+        $failure = $_
+        $text = @($failure.Exception.Message)
+        $undone = $true
+        while ($undo.Count) {
+            $command, $with = $undo.Pop()
+            try {
+                & $command @with
+            }
+            catch {
+                $undone = $false
+                $text += "It could not be undone: $($_.Exception.Message)"
+            }
+        }
+        if ($undone) {
+            $text += 'The binding is as it was before.'
+        }
+        if ($imported) {
+            $text += 'The certificate stays in the store, for the next run.'
+        }
+        $Module.Result.changed = $imported -or -not $undone
+        throw [InvalidOperationException]::new($text -join "`n", $failure.Exception)
+    }
+}
+
+function Import-Pfx {
+    # Certificate and key for the computer; the key cannot be exported again.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
+    param ([string]$Path, [string]$Password)
+
+    $file = Get-PfxOption -Path $Path -Password $Password
+    $null = Import-PfxCertificate @file -CertStoreLocation Cert:\LocalMachine\My
+}
+
+function Get-PfxOption {
+    # The file, for the cmdlets of the module PKI.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
+    param ([string]$Path, [string]$Password)
+
+    $option = @{ FilePath = $Path; ErrorAction = 'Stop' }
+    if ($Password) {
+        $option.Password = [Net.NetworkCredential]::new('', $Password).SecurePassword
+    }
+    $option
+}
+
+function Set-HttpsBinding {
+    # First the certificate of the address, then the binding of the site: it never stands without one.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ($Wish, $State, $Undo)
+
+    $entry = $State.Entry
+    if ($entry) {
+        Set-SslEntry -Port $Wish.Port
+        $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port; Entry = $entry }))
+    }
+    $new = [pscustomobject]@{ Thumbprint = $Wish.Thumbprint; Application = $ownApplication; Store = 'MY' }
+    Set-SslEntry -Port $Wish.Port -Entry $new
+    $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port }))
+    if (-not (Get-OwnBinding -Wish $Wish -State $State)) {
+        $with = @{ Site = $State.Site; Information = "*:$($Wish.Port):" }
+        Set-SiteBinding @with -Sign '+'
+        $Undo.Push(@('Set-SiteBinding', ($with + @{ Sign = '-' })))
+    }
+}
+
+function Remove-HttpsBinding {
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ($Wish, $State, $Undo)
+
+    $binding = Get-OwnBinding -Wish $Wish -State $State
+    if ($binding) {
+        $with = @{ Site = $State.Site; Information = $binding.Information }
+        Set-SiteBinding @with -Sign '-'
+        $Undo.Push(@('Set-SiteBinding', ($with + @{ Sign = '+' })))
+    }
+    if ($State.Entry) {
+        Set-SslEntry -Port $Wish.Port
+    }
+}
+
+function Set-SslEntry {
+    # Gives an address its certificate, or with no entry takes it away.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ([int]$Port, $Entry)
+
+    $argument = if ($Entry) {
+        "http add sslcert ipport=0.0.0.0:$Port certhash=$($Entry.Thumbprint) appid=$($Entry.Application.ToString('B')) certstorename=$($Entry.Store)"
+    }
+    else {
+        "http delete sslcert ipport=0.0.0.0:$Port"
+    }
+    Invoke-Tool -Name netsh.exe -Argument $argument
+}
+
+function Set-SiteBinding {
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ([string]$Site, [string]$Sign, [string]$Information)
+
+    Invoke-Tool -Name inetsrv\appcmd.exe -Argument "set site `"/site.name:$Site`" `"/$($Sign)bindings.[protocol='https',bindingInformation='$Information']`""
+}
+
+function Invoke-Tool {
+    # Throws unless the program ends with success.
+    param ([string]$Name, [string]$Argument)
+
+    $code = Invoke-Program -Path ([Path]::Combine([Environment]::SystemDirectory, $Name)) -Argument $Argument -Timeout $programTimeout
+    if ($code) {
+        throw "$Name ended with exit code $($code): $Name $Argument"
+    }
+}
+
+function Get-WebBinding {
+    <#
+    .SYNOPSIS
+    By which addresses the connector's web site is reached: objects with Url, EndPoint (address:port) and Secure.
+
+    .DESCRIPTION
+    Read from IIS' own file: the module WebAdministration takes seconds to load.
+
+    .PARAMETER Path
+    Of applicationHost.config.
+
+    .PARAMETER All
+    Also those of the other sites.
+    #>
+    [CmdletBinding()]
+    param (
+        [string]
+        $Path = $configuration,
+
+        [switch]
+        $All
+    )
+
+    if (-not [Directory]::Exists([Path]::GetDirectoryName($Path))) {
+        # No IIS.
+        return
+    }
+    $xml = [xml]::new()
+    # Nothing outside of the file is read.
+    $xml.XmlResolver = $null
+    $xml.Load([MemoryStream]::new([File]::ReadAllBytes($Path)))
+    $sites = @($xml.SelectNodes('/configuration/system.applicationHost/sites/site'))
+    $own = $sites | Where-Object -FilterScript { $_.SelectSingleNode('application[starts-with(@path, "/_wmcs")]') } | Select-Object -First 1
+    if (-not $own) {
+        $own = $sites | Where-Object -FilterScript { $_.GetAttribute('name') -eq 'Default Web Site' } | Select-Object -First 1
+    }
+    foreach ($node in $sites | Where-Object -FilterScript { $All -or $_ -eq $own } | ForEach-Object -Process { $_.SelectNodes('bindings/binding') }) {
+        # address:port:host, where the address can be * or [IPv6]
+        if ($node.GetAttribute('protocol') -in 'http', 'https' -and $node.GetAttribute('bindingInformation') -match '^(.*):([0-9]+):([^:]*)$') {
+            $address, $port, $name = $Matches[1], $Matches[2], $Matches[3]
+            $protocol = $node.GetAttribute('protocol')
+            $flags = 0
+            $null = [int]::TryParse($node.GetAttribute('sslFlags'), [ref]$flags)
+            [pscustomobject]@{
+                Site = $node.ParentNode.ParentNode.GetAttribute('name')
+                Own = $node.ParentNode.ParentNode -eq $own
+                Information = $node.GetAttribute('bindingInformation')
+                HostName = $name
+                Flags = $flags
+                Url = "$($protocol)://$(if ($name) { $name } elseif ($address) { $address } else { '*' }):$port"
+                EndPoint = "$(if ($address -in '', '*') { '0.0.0.0' } else { $address }):$port"
+                Secure = $protocol -eq 'https'
+            }
+        }
+    }
+}
+
+function Get-BoundCertificate {
+    <#
+    .SYNOPSIS
+    The certificate that Windows shows at an address, as the fact has it, or nothing.
+
+    .PARAMETER EndPoint
+    address:port
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $EndPoint
+    )
+
+    $entry = Get-SslEntry -EndPoint $EndPoint
+    if (-not $entry) {
+        return
+    }
+    $certificate = Get-StoredCertificate -Thumbprint $entry.Thumbprint -Store $entry.Store
+    [ordered]@{
+        thumbprint = $entry.Thumbprint
+        subject = if ($certificate) { $certificate.Subject } else { $null }
+        names = [string[]]@(if ($certificate) { $certificate.Names })
+        expires = if ($certificate) { Format-Day -Time $certificate.NotAfter } else { $null }
+        days_left = if ($certificate) { Get-DayCount -Until $certificate.NotAfter -Now ([datetime]::UtcNow) } else { $null }
+    }
+}
+
+function Get-SslEntry {
+    # What http.sys has for an address, or nothing. netsh shows it in the language of Windows, so that its values are read.
+    param ([string]$EndPoint)
+
+    $key = "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint"
+    $hash = Get-MachineValue -SubKey $key -Name SslCertHash
+    if ($hash) {
+        $application = [byte[]](Get-MachineValue -SubKey $key -Name AppId)
+        $store = Get-MachineValue -SubKey $key -Name SslCertStoreName
+        [pscustomobject]@{
+            Thumbprint = [BitConverter]::ToString($hash) -replace '-'
+            Application = if ($application.Count -eq 16) { [guid]::new($application) } else { [guid]::Empty }
+            Store = if ($store) { "$store" } else { 'MY' }
+        }
+    }
+}
+
+function Get-StoredCertificate {
+    # A certificate of the computer as Get-CertificateState returns it, or nothing.
+    param ([string]$Thumbprint, [string]$Store = 'MY')
+
+    $certificates = [X509Store]::new($Store, 'LocalMachine')
+    try {
+        $certificates.Open('ReadOnly, OpenExistingOnly')
+        $certificates.Certificates.Find('FindByThumbprint', $Thumbprint, $false) | Select-Object -First 1 | ForEach-Object -Process { Get-CertificateState -Certificate $_ }
+    }
+    catch [System.Security.Cryptography.CryptographicException] {
+        # There is no such store.
+        if ($_.Exception.GetBaseException().HResult -ne 0x80070002) {
+            throw
+        }
+    }
+    finally {
+        $certificates.Close()
+    }
+}
+
+function Get-CertificateState {
+    # What matters of a certificate.
+    param ([X509Certificate2]$Certificate)
+
+    $usage = $Certificate.Extensions | Where-Object -FilterScript { $_ -is [X509EnhancedKeyUsageExtension] } | Select-Object -First 1
+    [pscustomobject]@{
+        Thumbprint = $Certificate.Thumbprint
+        Subject = $Certificate.Subject
+        Names = [string[]]@(Get-CertificateName -Certificate $Certificate)
+        NotBefore = $Certificate.NotBefore.ToUniversalTime()
+        NotAfter = $Certificate.NotAfter.ToUniversalTime()
+        HasKey = $Certificate.HasPrivateKey
+        # Without the extension it is good for everything.
+        Server = -not $usage -or [bool]@($usage.EnhancedKeyUsages | Where-Object -FilterScript { $_.Value -in $serverUsages }).Count
+    }
+}
+
+function Get-DayCount {
+    # Whole days, negative when it is over.
+    param ([datetime]$Until, [datetime]$Now)
+
+    [int][Math]::Floor(($Until - $Now).TotalDays)
+}
+
+function Format-Day {
+    param ([datetime]$Time)
+
+    $Time.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
+}
+
+function Get-CertificateName {
+    <#
+    .SYNOPSIS
+    The DNS names that a certificate is for: those of the extension, and the common name only where it has none, as clients do.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [X509Certificate2]
+        $Certificate
+    )
+
+    $extension = $Certificate.Extensions | Where-Object -FilterScript { $_.Oid.Value -eq '2.5.29.17' } | Select-Object -First 1
+    if (-not $extension) {
+        $Certificate.GetNameInfo('SimpleName', $false)
+        return
+    }
+    # SEQUENCE of tag, length, data; tag 0x82 is a DNS name. .NET Framework only has a text of it, in the language of Windows.
+    $data = $extension.RawData
+    $at = 0
+    $inside = $false
+    while ($at + 2 -le $data.Length) {
+        $tag, $length = $data[$at], [int]$data[$at + 1]
+        $at += 2
+        if ($length -gt 0x80) {
+            $digits = $length - 0x80
+            $length = 0
+            for ($i = 0; $i -lt $digits -and $at -lt $data.Length; $i++) {
+                $length = 256 * $length + $data[$at++]
+            }
+        }
+        if (-not $inside) {
+            $inside = $true
+            continue
+        }
+        if ($at + $length -gt $data.Length) {
+            break
+        }
+        if ($tag -eq 0x82) {
+            [Text.Encoding]::ASCII.GetString($data, $at, $length)
+        }
+        $at += $length
+    }
+}
+
+Export-ModuleMember -Function Get-BoundCertificate, Get-ConnectorHttpsPlan, Get-WebBinding, Invoke-ConnectorHttps

@@ -1,0 +1,38 @@
+#!powershell
+
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+#Requires -Version 5.1
+#AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
+
+$spec = @{
+    options = @{
+        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+        thumbprint = @{ type = 'str' }
+        url = @{ type = 'str' }
+        pfx = @{ type = 'str' }
+        src = @{ type = 'str' }
+        pfx_password = @{ type = 'str'; no_log = $true }
+        port = @{ type = 'int' }
+        expiry_warning_days = @{ type = 'int'; default = 30 }
+    }
+    required_if = @(, @('state', 'present', @('thumbprint')))
+    mutually_exclusive = @(, @('pfx', 'src'))
+    supports_check_mode = $true
+}
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+
+$failure = $null
+try {
+    Invoke-ConnectorHttps -Module $module
+}
+catch {
+    $failure = $_
+}
+if ($failure) {
+    $module.FailJson($failure.Exception.Message, $failure)
+}
+$module.ExitJson()
