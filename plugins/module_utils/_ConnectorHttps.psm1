@@ -4,14 +4,13 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# HTTPS of the connector: which certificate its web site shows, what has to be done to have it show another one, and the doing. http.sys has
-# the certificate of an address (netsh), IIS the binding of the site (appcmd); the two are kept together here.
+# HTTPS of the connector: which certificate its web site shows, and what has to be done to have it show another one. http.sys has the
+# certificate of an address, IIS the binding of the site; the two are kept together here.
 
 using namespace System.IO
 using namespace System.Security.Cryptography.X509Certificates
 
 #AnsibleRequires -PowerShell ..module_utils._Product
-#AnsibleRequires -PowerShell ..module_utils._Program
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
 $configuration = [Path]::Combine([Environment]::SystemDirectory, 'inetsrv\config\applicationHost.config')
@@ -20,7 +19,6 @@ $ownApplication = [guid]'6f0bd2a5-5f3a-4d0c-9a68-2f0c3c8f4b71'
 $ownEntries = $ownApplication, [guid]'4dc3e181-e14b-4a21-b022-59fc669b0914'
 # Server authentication, and any use.
 $serverUsages = '1.3.6.1.5.5.7.3.1', '2.5.29.37.0'
-$programTimeout = 60
 
 function ConvertTo-HttpsWish {
     <#
@@ -323,226 +321,6 @@ function Get-ConnectorHttpsPlan {
     Get-HttpsPlan -Wish $wish -State $state
 }
 
-function Invoke-ConnectorHttps {
-    <#
-    .SYNOPSIS
-    Has the connector's web site show the certificate that the options of the module connector_https name, and fills the module's result.
-    #>
-    [CmdletBinding()]
-    param (
-        [Parameter(Mandatory = $true)]
-        $Module
-    )
-
-    $option = $Module.Params
-    $result = $Module.Result
-    $wish = ConvertTo-HttpsWish -Option $option
-    $look = { Get-HttpsState -Wish $wish -Installed ([bool]@(Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' }).Count) }
-    $state = & $look
-    $plan = Get-HttpsPlan -Wish $wish -State $state
-    $needed = @($plan.Steps).Where({ $_.Action -eq 'import' }).Count -gt 0
-    if ($needed -and $option.pfx) {
-        try {
-            $state.Pfx = @(Read-Pfx -Path $option.pfx -Password $option.pfx_password)
-        }
-        catch {
-            $state.PfxError = "the PFX $($option.pfx) cannot be opened: $(Get-InnerMessage -ErrorRecord $_)"
-        }
-        $plan = Get-HttpsPlan -Wish $wish -State $state
-    }
-    $result.actions = ConvertTo-StepResult -Step $plan.Steps
-    $result.pfx_needed = $needed
-    $result.notes = $plan.Notes
-    $result.certificate = ConvertTo-CertificateResult -Certificate $plan.Certificate -Now $state.Now
-    if ($Module.DiffMode) {
-        $binding = @($plan.Steps).Where({ $_.Action -ne 'import' })
-        $Module.Diff.before = -join ($binding.Where({ $_.Before }) | ForEach-Object -Process { "$($_.Product) $($_.Before)`n" })
-        $Module.Diff.after = -join ($binding.Where({ $_.After }) | ForEach-Object -Process { "$($_.Product) $($_.After)`n" })
-    }
-    if ($plan.Refused.Count) {
-        throw "HTTPS of the connector is left as it is: $($plan.Refused -join '; ')"
-    }
-    if (-not $plan.Steps.Count -or $Module.CheckMode) {
-        $result.changed = [bool]$plan.Steps.Count
-    }
-    elseif ($needed -and -not $option.pfx) {
-        # The action plugin brings it over and comes again, with pfx.
-        return
-    }
-    else {
-        Invoke-HttpsPlan -Module $Module -Plan $plan -Wish $wish -State $state -Look $look
-    }
-    foreach ($note in $plan.Notes) {
-        $Module.Warn($note)
-    }
-}
-
-function ConvertTo-CertificateResult {
-    param ($Certificate, [datetime]$Now)
-
-    if (-not $Certificate) {
-        return $null
-    }
-    [ordered]@{
-        thumbprint = $Certificate.Thumbprint
-        subject = $Certificate.Subject
-        names = $Certificate.Names
-        expires = Format-Day -Time $Certificate.NotAfter
-        days_left = Get-DayCount -Until $Certificate.NotAfter -Now $Now
-    }
-}
-
-function Read-Pfx {
-    # The certificates in a PFX as Get-CertificateState returns them. Nothing is kept of it.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
-    param ([string]$Path, [string]$Password)
-
-    $file = Get-PfxOption -Path $Path -Password $Password
-    $data = Get-PfxData @file
-    foreach ($certificate in @($data.EndEntityCertificates) + @($data.OtherCertificates) | Where-Object -FilterScript { $_ }) {
-        $state = Get-CertificateState -Certificate $certificate
-        # Those are the ones with keys.
-        $state.HasKey = $certificate -in $data.EndEntityCertificates
-        $state
-    }
-}
-
-function Invoke-HttpsPlan {
-    # Carries the steps out; when one fails, undoes those of the binding, the last first.
-    param ($Module, $Plan, $Wish, $State, [scriptblock]$Look)
-
-    $undo = [System.Collections.Generic.Stack[object]]::new()
-    $option = $Module.Params
-    $imported = $false
-    $Module.Result.changed = $true
-    try {
-        foreach ($step in $Plan.Steps) {
-            switch ($step.Action) {
-                'import' {
-                    Import-Pfx -Path $option.pfx -Password $option.pfx_password
-                    $imported = $true
-                }
-                'unbind' { Remove-HttpsBinding -Wish $Wish -State $State -Undo $undo }
-                default { Set-HttpsBinding -Wish $Wish -State $State -Undo $undo }
-            }
-        }
-        $left = Get-HttpsPlan -Wish $Wish -State (& $Look)
-        if ($left.Steps.Count) {
-            throw "IIS and http.sys took it without an error and do not have it. Still to do: $(($left.Steps | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', ')"
-        }
-    }
-    catch {
-        $failure = $_
-        $text = @($failure.Exception.Message)
-        $undone = $true
-        while ($undo.Count) {
-            $command, $with = $undo.Pop()
-            try {
-                & $command @with
-            }
-            catch {
-                $undone = $false
-                $text += "It could not be undone: $($_.Exception.Message)"
-            }
-        }
-        if ($undone) {
-            $text += 'The binding is as it was before.'
-        }
-        if ($imported) {
-            $text += 'The certificate stays in the store, for the next run.'
-        }
-        $Module.Result.changed = $imported -or -not $undone
-        throw [InvalidOperationException]::new($text -join "`n", $failure.Exception)
-    }
-}
-
-function Import-Pfx {
-    # Certificate and key for the computer; the key cannot be exported again.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
-    param ([string]$Path, [string]$Password)
-
-    $file = Get-PfxOption -Path $Path -Password $Password
-    $null = Import-PfxCertificate @file -CertStoreLocation Cert:\LocalMachine\My
-}
-
-function Get-PfxOption {
-    # The file, for the cmdlets of the module PKI.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
-    param ([string]$Path, [string]$Password)
-
-    $option = @{ FilePath = $Path; ErrorAction = 'Stop' }
-    if ($Password) {
-        $option.Password = [Net.NetworkCredential]::new('', $Password).SecurePassword
-    }
-    $option
-}
-
-function Set-HttpsBinding {
-    # First the certificate of the address, then the binding of the site: it never stands without one.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
-    param ($Wish, $State, $Undo)
-
-    $entry = $State.Entry
-    if ($entry) {
-        Set-SslEntry -Port $Wish.Port
-        $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port; Entry = $entry }))
-    }
-    $new = [pscustomobject]@{ Thumbprint = $Wish.Thumbprint; Application = $ownApplication; Store = 'MY' }
-    Set-SslEntry -Port $Wish.Port -Entry $new
-    $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port }))
-    if (-not (Get-OwnBinding -Wish $Wish -State $State)) {
-        $with = @{ Site = $State.Site; Information = "*:$($Wish.Port):" }
-        Set-SiteBinding @with -Sign '+'
-        $Undo.Push(@('Set-SiteBinding', ($with + @{ Sign = '-' })))
-    }
-}
-
-function Remove-HttpsBinding {
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
-    param ($Wish, $State, $Undo)
-
-    $binding = Get-OwnBinding -Wish $Wish -State $State
-    if ($binding) {
-        $with = @{ Site = $State.Site; Information = $binding.Information }
-        Set-SiteBinding @with -Sign '-'
-        $Undo.Push(@('Set-SiteBinding', ($with + @{ Sign = '+' })))
-    }
-    if ($State.Entry) {
-        Set-SslEntry -Port $Wish.Port
-    }
-}
-
-function Set-SslEntry {
-    # Gives an address its certificate, or with no entry takes it away.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
-    param ([int]$Port, $Entry)
-
-    $argument = if ($Entry) {
-        "http add sslcert ipport=0.0.0.0:$Port certhash=$($Entry.Thumbprint) appid=$($Entry.Application.ToString('B')) certstorename=$($Entry.Store)"
-    }
-    else {
-        "http delete sslcert ipport=0.0.0.0:$Port"
-    }
-    Invoke-Tool -Name netsh.exe -Argument $argument
-}
-
-function Set-SiteBinding {
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
-    param ([string]$Site, [string]$Sign, [string]$Information)
-
-    Invoke-Tool -Name inetsrv\appcmd.exe -Argument "set site `"/site.name:$Site`" `"/$($Sign)bindings.[protocol='https',bindingInformation='$Information']`""
-}
-
-function Invoke-Tool {
-    # Throws unless the program ends with success.
-    param ([string]$Name, [string]$Argument)
-
-    $code = Invoke-Program -Path ([Path]::Combine([Environment]::SystemDirectory, $Name)) -Argument $Argument -Timeout $programTimeout
-    if ($code) {
-        throw "$Name ended with exit code $($code): $Name $Argument"
-    }
-}
-
 function Get-WebBinding {
     <#
     .SYNOPSIS
@@ -741,4 +519,19 @@ function Get-CertificateName {
     }
 }
 
-Export-ModuleMember -Function Get-BoundCertificate, Get-ConnectorHttpsPlan, Get-WebBinding, Invoke-ConnectorHttps
+$export = @{
+    Function = @(
+        'ConvertTo-HttpsWish'
+        'Format-Day'
+        'Get-BoundCertificate'
+        'Get-CertificateState'
+        'Get-ConnectorHttpsPlan'
+        'Get-DayCount'
+        'Get-HttpsPlan'
+        'Get-HttpsState'
+        'Get-OwnBinding'
+        'Get-WebBinding'
+    )
+    Variable = 'ownApplication'
+}
+Export-ModuleMember @export

@@ -6,7 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
-#AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
+#AnsibleRequires -PowerShell ..module_utils._ConnectorHttpsSetup
 
 $spec = @{
     options = @{
