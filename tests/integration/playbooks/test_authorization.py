@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -246,3 +247,38 @@ def test_list_that_is_not_as_it_should_be(authorization: AnsiblePlaybook) -> Non
     waited = run_role(authorization, GROUPS | only | waiting, expect=2)
     assert waited.task(f"{ROLE} : Wait until the list is as it is wanted", ADMIN)["attempts"] == 2
     assert "there is no connector on this host" in waited.task(FAILED, ADMIN)["msg"]
+
+
+def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """By its look: a connector that complies costs no further module run, and what is not as wanted is said."""
+    connector = "connector-3"
+    inventory = tmp_path / "connectors.yml"
+    inventory.write_text(yaml.safe_dump({"rms_connectors": {"hosts": {connector: None}}}), encoding="utf-8")
+    connectors = AnsiblePlaybook(playbook.bin_folder, [*playbook.inventories, inventory])
+    variables: Json = {
+        "rms_connector_version": "3.0.0",
+        "rms_connector_pool": [{"members": ["connector-1", "connector-2"]}, {"members": [connector]}],
+        "aip_preflight_stop": "never",
+        "rms_authorization_domain": "CONTOSO",
+    }
+    fleet = [str(ROOT / "bin/fleet"), *(f"--inventory={one}" for one in playbook.inventories), "authorize", "--all"]
+    subprocess.run([*fleet, r"fci=CONTOSO\RMS FCI"], check=True)
+
+    def run(**more: str) -> Run:
+        limit = f"--limit={connector}", "--tags=connector"
+        return connectors.run(ROOT / "playbooks/connectors.yml", *limit, extra_vars=variables | more)
+
+    try:
+        runs = {group: run(rms_authorization_fci_group=group) for group in ("RMS FCI", "RMS Other")}
+        without = run()
+    finally:
+        subprocess.run([*fleet, "--remove", r"fci=CONTOSO\RMS FCI"], check=True)
+    compare, said = f"{ROLE} : Compare its list with what is wanted", f"{ROLE} : Say what the connector's events tell"
+    verdicts = {
+        group: run.task(compare, connector)["ansible_facts"]["rms_authorization_verdict"] for group, run in runs.items()
+    }
+    assert verdicts["RMS FCI"]["status"] == "verified"
+    assert verdicts["RMS Other"]["status"] == "differs"
+    assert r"CONTOSO\RMS Other is not on the connector's list" in runs["RMS Other"].task(said, connector)["msg"]
+    assert all(len(one.module_runs(connector)) == 1 for one in (*runs.values(), without))
+    assert compare not in [task for task, _host, _result in without.results]

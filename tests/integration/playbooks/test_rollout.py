@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import signal
 import socket
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -32,6 +34,23 @@ ACCOUNT = r"CONTOSO\EX-01$"
 STOP = "infoprotect.aip.rms_pool : Stop the rollout"
 DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
+MARK = {"path": r"HKLM:\SOFTWARE\infoprotect.aip", "name": "TakenOutOfService"}
+PROXY = {"path": r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector", "name": "ProxyAddress"}
+#: The steps of a connector's turn, by the task before which a run is cut off: whether it is marked, and out of HAProxy
+STEPS = {
+    "Mark it as taken out": (False, False),
+    DRAIN: (True, False),
+    "Wait for its connections to end": (True, True),
+    "Install or remove the connector": (True, True),
+    "Apply the settings": (True, True),
+    "Restart IIS": (True, True),
+    "Ask the connector, which also has it start when it was idle": (True, True),
+    RESTORE: (True, True),
+    "Take the mark away": (True, False),
+    "Note that it is brought to its end": (False, False),
+}
+#: The others with --full
+FEW = ("Restart IIS",)
 UNATTENDED = ["/quiet", "SIGNIN=1"]
 # NSIS does not unpack itself from a share
 INSTALL = rf"""
@@ -92,6 +111,19 @@ class Pool:
         find = {"name": "version", "ansible.windows.win_powershell": {"script": LIST_VERSIONS}}
         run = self.playbook.run([{"name": "version", "hosts": list(hosts), "gather_facts": False, "tasks": [find]}])
         return {version for host in hosts for version in run.task("version", host)["output"]}
+
+    def read(self, value: dict[str, str]) -> dict[str, str | None]:
+        """A value of the registry of each member, None where it is not, read by ansible.windows."""
+        look = {"name": "value", "ansible.windows.win_reg_stat": value}
+        run = self.playbook.run([{"name": "value", "hosts": POOL, "gather_facts": False, "tasks": [look]}])
+        return {host: run.task("value", host).get("value") for host in POOL}
+
+    def served_to(self) -> dict[str, str]:
+        """How HAProxy has each member: UP, or DRAIN."""
+        command = ["socat", "-", self.balancer.socket]
+        said = subprocess.run(command, input="show stat\n", capture_output=True, text=True, check=True).stdout
+        rows = csv.DictReader(said.removeprefix("# ").splitlines())
+        return {row["svname"]: row["status"] for row in rows if row["svname"] in POOL}
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +214,30 @@ def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) 
     assert restored(rest) == POOL
     assert pool.versions(*POOL) == {"3.1.0.0"}
     assert clients.lost == []
+
+
+@pytest.mark.parametrize("step", [pytest.param(step, marks=() if step in FEW else pytest.mark.full) for step in STEPS])
+def test_a_run_that_is_cut_off_is_gone_on_with(pool: Pool, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each step of the first member's turn; the next run brings all of them to their end, without a lost request."""
+    # the connector wants somebody to listen there
+    wanted: dict[str, Any] = {"rms_connector_proxy_address": pool.balancer.url}
+    with Clients(partial(ask, pool.balancer.url)) as clients:
+        with monkeypatch.context() as cut_off:
+            cut_off.setenv("ANSIBLE_CALLBACK_PLUGINS", str(ROOT / "tests/integration/callbacks"))
+            cut_off.setenv("ANSIBLE_CALLBACKS_ENABLED", "cut_off")
+            cut_off.setenv("CUT_OFF_BEFORE", step)
+            pool.run("3.1.0", expect=-signal.SIGKILL, **wanted)
+        marked, drained = STEPS[step]
+        assert [host for host, mark in pool.read(MARK).items() if mark] == (["pool-1"] if marked else [])
+        assert pool.served_to() == dict.fromkeys(POOL, "UP") | ({"pool-1": "DRAIN"} if drained else {})
+        pool.run("3.1.0", **wanted)
+    assert clients.lost == []
+    assert pool.read(MARK) == dict.fromkeys(POOL)
+    assert pool.read(PROXY) == dict.fromkeys(POOL, pool.balancer.url)
+    assert pool.versions(*POOL) == {"3.1.0.0"}
+    assert pool.served_to() == dict.fromkeys(POOL, "UP")
+    again = pool.run("3.1.0", **wanted)
+    assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 50))])
