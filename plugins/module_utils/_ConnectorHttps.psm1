@@ -17,6 +17,8 @@ $configuration = [Path]::Combine([Environment]::SystemDirectory, 'inetsrv\config
 # By which entries of ours are known, and those of IIS Manager.
 $ownApplication = [guid]'6f0bd2a5-5f3a-4d0c-9a68-2f0c3c8f4b71'
 $ownEntries = $ownApplication, [guid]'4dc3e181-e14b-4a21-b022-59fc669b0914'
+# Of sslFlags: a certificate by name (SNI), or from the central store; the others are about protocols.
+$ownSource = 1 -bor 2
 # Server authentication, and any use.
 $serverUsages = '1.3.6.1.5.5.7.3.1', '2.5.29.37.0'
 
@@ -60,7 +62,8 @@ function ConvertTo-HttpsWish {
     [pscustomobject]@{
         State = $Option.state
         Thumbprint = $thumbprint.ToUpperInvariant()
-        HostName = if ($uri) { $uri.IdnHost } else { $null }
+        # .NET Framework before 4.6 has no IdnHost.
+        HostName = if ($uri.IdnHost) { $uri.IdnHost } elseif ($uri) { $uri.DnsSafeHost } else { $null }
         Port = if ($uri) { $uri.Port } elseif ($Option.port) { $Option.port } else { 443 }
         HasPfx = [bool]($Option.pfx -or $Option.src)
         WarningDays = $Option.expiry_warning_days
@@ -171,7 +174,7 @@ function Get-OwnBinding {
     param ($Wish, $State)
 
     $State.Bindings | Where-Object -FilterScript {
-        $_.Own -and $_.EndPoint -like '0.0.0.0:*' -and -not $_.Flags -and $_.HostName -in '', $Wish.HostName
+        $_.Own -and $_.EndPoint -like '0.0.0.0:*' -and -not ($_.Flags -band $ownSource) -and $_.HostName -in '', $Wish.HostName
     } | Select-Object -First 1
 }
 
@@ -179,7 +182,7 @@ function Get-OtherSite {
     # Who else shows the certificate of the address: texts.
     param ($Wish, $State)
 
-    foreach ($other in $State.Bindings | Where-Object -FilterScript { -not $_.Own -and $_.EndPoint -like '0.0.0.0:*' -and -not $_.Flags }) {
+    foreach ($other in $State.Bindings | Where-Object -FilterScript { -not $_.Own -and $_.EndPoint -like '0.0.0.0:*' -and -not ($_.Flags -band $ownSource) }) {
         "the site '$($other.Site)' has the https binding $($other.Information), which shows the same certificate: give it another port"
     }
 }

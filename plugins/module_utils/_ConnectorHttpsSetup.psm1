@@ -201,6 +201,7 @@ function Remove-HttpsBinding {
     }
     if ($State.Entry) {
         Set-SslEntry -Port $Wish.Port
+        $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port; Entry = $State.Entry }))
     }
 }
 

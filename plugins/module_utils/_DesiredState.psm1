@@ -116,6 +116,11 @@ function Get-SoftwareResult {
         reboot_required = [bool](& $Domain.Restart $plan $Fact)
         unreadable = $unknown
     }
+    # With a step, that says already how the host differs.
+    if ($plan -and -not $plan.Steps.Count -and $plan.Refused.Count) {
+        $result.refused = [string[]]$plan.Refused
+        $result.notes = [string[]]@($plan.Notes)
+    }
     if ($plan.AttendedStep) {
         $result.attended_step = $plan.AttendedStep
     }

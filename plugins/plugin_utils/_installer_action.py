@@ -77,10 +77,12 @@ class InstallerAction(ActionBase):
         try:
             # As the module looks at the file's name, it stays.
             path = self._connection._shell.join_path(folder, source.name)
-            self._transfer_file(str(source), path)
+            # what ansible-vault has encrypted, such as a private key, is no use to the host
+            self._transfer_file(self._loader.get_real_file(str(source)), path)
             options = {name: value for name, value in arguments.items() if name != "src"}
             return self._module({**options, self.path_option: path}, task_vars)
         finally:
+            self._loader.cleanup_all_tmp_files()
             self._remove_tmp_path(folder, force=True)
 
     def _wants_restart(self, arguments: Result, module: Result) -> bool:

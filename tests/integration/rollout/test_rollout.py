@@ -80,6 +80,18 @@ def ask(url: str) -> None:
     answer.raise_for_status()
 
 
+def ask_until_served(url: str, patience: float = 60) -> None:
+    """A connector has a new list after a while only."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return ask(url)
+        except requests.RequestException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
 @dataclass(frozen=True)
 class Pool:
     """Three connectors behind HAProxy, and ansible-playbook with an inventory that has them."""
@@ -147,6 +159,8 @@ def pool(playbook: AnsiblePlaybook, hosts: None, tmp_path: Path) -> Iterator[Poo
     run = three.run([{"name": "pool", "hosts": POOL, "gather_facts": False, "tasks": [setup, where]}])
     fleet("authorize", "--all", f"exchange={ACCOUNT}")
     servers = {host: (str(run.task("where", host)["msg"]), 80) for host in POOL}
+    for address, port in servers.values():
+        ask_until_served(f"http://{address}:{port}")
     with Balancer(tmp_path / "haproxy", servers) as balancer:
         yield Pool(three, balancer)
     fleet("authorize", "--all", "--remove", f"exchange={ACCOUNT}")
