@@ -257,12 +257,6 @@ function Set-ConnectorWritten {
     }
 }
 
-function Format-UniversalTime {
-    param ([datetime]$Time)
-
-    $Time.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
-}
-
 function Get-ConnectorState {
     <#
     .SYNOPSIS

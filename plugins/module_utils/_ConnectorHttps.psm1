@@ -219,10 +219,10 @@ function Get-CertificateObstacle {
     param ($Wish, $Certificate, [datetime]$Now)
 
     if ($Certificate.NotAfter -le $Now) {
-        "the certificate $($Wish.Thumbprint) expired at $(Format-Day -Time $Certificate.NotAfter)"
+        "the certificate $($Wish.Thumbprint) expired at $(Format-UniversalTime -Time $Certificate.NotAfter)"
     }
     if ($Certificate.NotBefore -gt $Now) {
-        "the certificate $($Wish.Thumbprint) is valid from $(Format-Day -Time $Certificate.NotBefore) on only"
+        "the certificate $($Wish.Thumbprint) is valid from $(Format-UniversalTime -Time $Certificate.NotBefore) on only"
     }
     if (-not $Certificate.Server) {
         "the certificate $($Wish.Thumbprint) is not for server authentication (enhanced key usage)"
@@ -258,7 +258,7 @@ function Get-ExpiryNote {
 
     $days = Get-DayCount -Until $Certificate.NotAfter -Now $Now
     if ($Certificate.NotAfter -gt $Now -and $days -lt $Wish.WarningDays) {
-        "The certificate $($Wish.Thumbprint) of the connector expires in $days days, at $(Format-Day -Time $Certificate.NotAfter): renew it"
+        "The certificate $($Wish.Thumbprint) of the connector expires in $days days, at $(Format-UniversalTime -Time $Certificate.NotAfter): renew it"
     }
 }
 
@@ -401,12 +401,27 @@ function Get-BoundCertificate {
         return
     }
     $certificate = Get-StoredCertificate -Thumbprint $entry.Thumbprint -Store $entry.Store
+    if ($certificate) {
+        ConvertTo-CertificateResult -Certificate $certificate -Now ([datetime]::UtcNow)
+    }
+    else {
+        [ordered]@{ thumbprint = $entry.Thumbprint; subject = $null; names = [string[]]@(); expires = $null; days_left = $null }
+    }
+}
+
+function ConvertTo-CertificateResult {
+    # As facts and results have it; $null for none.
+    param ($Certificate, [datetime]$Now)
+
+    if (-not $Certificate) {
+        return $null
+    }
     [ordered]@{
-        thumbprint = $entry.Thumbprint
-        subject = if ($certificate) { $certificate.Subject } else { $null }
-        names = [string[]]@(if ($certificate) { $certificate.Names })
-        expires = if ($certificate) { Format-Day -Time $certificate.NotAfter } else { $null }
-        days_left = if ($certificate) { Get-DayCount -Until $certificate.NotAfter -Now ([datetime]::UtcNow) } else { $null }
+        thumbprint = $Certificate.Thumbprint
+        subject = $Certificate.Subject
+        names = $Certificate.Names
+        expires = Format-UniversalTime -Time $Certificate.NotAfter
+        days_left = Get-DayCount -Until $Certificate.NotAfter -Now $Now
     }
 }
 
@@ -471,7 +486,7 @@ function Get-DayCount {
     [int][Math]::Floor(($Until - $Now).TotalDays)
 }
 
-function Format-Day {
+function Format-UniversalTime {
     param ([datetime]$Time)
 
     $Time.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture)
@@ -524,12 +539,12 @@ function Get-CertificateName {
 
 $export = @{
     Function = @(
+        'ConvertTo-CertificateResult'
         'ConvertTo-HttpsWish'
-        'Format-Day'
+        'Format-UniversalTime'
         'Get-BoundCertificate'
         'Get-CertificateState'
         'Get-ConnectorHttpsPlan'
-        'Get-DayCount'
         'Get-HttpsPlan'
         'Get-HttpsState'
         'Get-OwnBinding'

@@ -69,21 +69,6 @@ function Invoke-ConnectorHttps {
     }
 }
 
-function ConvertTo-CertificateResult {
-    param ($Certificate, [datetime]$Now)
-
-    if (-not $Certificate) {
-        return $null
-    }
-    [ordered]@{
-        thumbprint = $Certificate.Thumbprint
-        subject = $Certificate.Subject
-        names = $Certificate.Names
-        expires = Format-Day -Time $Certificate.NotAfter
-        days_left = Get-DayCount -Until $Certificate.NotAfter -Now $Now
-    }
-}
-
 function Read-Pfx {
     # The certificates in a PFX as Get-CertificateState returns them. Nothing is kept of it.
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]

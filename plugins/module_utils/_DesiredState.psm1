@@ -109,17 +109,17 @@ function Get-SoftwareResult {
 
     $unknown = @($Fact.unreadable | Where-Object -FilterScript { $Domain.Needs -contains ($_.what -replace ':.*') })
     $plan = if (-not $unknown.Count) { & $Domain.Plan $Option $Fact }
+    # With a step, that says already how the host differs.
+    $refused = [string[]]@(if ($plan -and -not $plan.Steps.Count) { $plan.Refused })
     $result = [ordered]@{
-        compliant = [bool]($plan -and -not $plan.Steps.Count -and -not $plan.Refused.Count)
+        compliant = [bool]($plan -and -not $plan.Steps.Count -and -not $refused.Count)
         changes = ConvertTo-StepResult -Step $plan.Steps
-        notes = [string[]]@(if ($plan) { $plan.Refused; $plan.Notes })
+        notes = [string[]]@(if ($plan) { if (-not $refused.Count) { $plan.Refused }; $plan.Notes })
         reboot_required = [bool](& $Domain.Restart $plan $Fact)
         unreadable = $unknown
     }
-    # With a step, that says already how the host differs.
-    if ($plan -and -not $plan.Steps.Count -and $plan.Refused.Count) {
-        $result.refused = [string[]]$plan.Refused
-        $result.notes = [string[]]@($plan.Notes)
+    if ($refused.Count) {
+        $result.refused = $refused
     }
     if ($plan.AttendedStep) {
         $result.attended_step = $plan.AttendedStep
