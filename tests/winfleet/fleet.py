@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -76,16 +76,16 @@ class Fleet:
     def down(self, names: Sequence[str] = ()) -> None:
         """Stop hosts, whatever state they are in; their disks and registries stay."""
         with self._exclusive():
-            folders = self._folders(names)
+            folders = self._left_by(names)
             self._each(folders, self._stop)
             if not any(self._alive(folder) for folder in self._folders(())):
                 self._network_file.unlink(missing_ok=True)
-        self.say(f"{len(folders)} hosts down")
+        self.say(f"{len(names or folders)} hosts down")
 
     def reset(self, names: Sequence[str] = (), mode: str = "") -> None:
         """Give hosts back the state they had when they were new; those that ran run again."""
         with self._exclusive():
-            folders = self._folders(names)
+            folders = self._left_by(names)
             running = [folder.name for folder in folders if self._alive(folder)]
             modes = {
                 json.loads((folder / "host.json").read_text())["mode"] for folder in folders if folder.name in running
@@ -101,7 +101,7 @@ class Fleet:
                 (self.state / connector.LIST).unlink(missing_ok=True)
         if running:
             self.up(running, mode or next(iter(modes)))
-        self.say(f"{len(folders)} hosts reset")
+        self.say(f"{len(names or folders)} hosts reset")
 
     def reboot(self, names: Sequence[str]) -> None:
         """Restart hosts as a user of theirs would."""
@@ -178,7 +178,7 @@ class Fleet:
         return variables
 
     @staticmethod
-    def _choose(hosts: dict[str, Identity], names: Sequence[str]) -> list[str]:
+    def _choose(hosts: Collection[str], names: Sequence[str]) -> list[str]:
         if unknown := sorted(set(names) - set(hosts)):
             raise FleetError(f"no host {', '.join(unknown)} in the inventory; it has {', '.join(hosts)}")
         return list(names) or list(hosts)
@@ -186,8 +186,18 @@ class Fleet:
     def _folder(self, name: str) -> Path:
         return self.state / "hosts" / name
 
+    def _known(self) -> dict[str, Path]:
+        return {path.parent.name: path.parent for path in sorted(self.state.glob("hosts/*/host.json"))}
+
+    def _left_by(self, names: Sequence[str]) -> list[Path]:
+        """The folders of hosts, for what can be done twice: one of the inventory that has never been up has none."""
+        known = self._known()
+        if unknown := set(names) - set(known):
+            self._choose(self._variables(), sorted(unknown))
+        return [known[name] for name in (names or known) if name in known]
+
     def _folders(self, names: Sequence[str]) -> list[Path]:
-        known = {path.parent.name: path.parent for path in sorted(self.state.glob("hosts/*/host.json"))}
+        known = self._known()
         if unknown := sorted(set(names) - set(known)):
             raise FleetError(f"no host {', '.join(unknown)} has been up here; known are {', '.join(known) or 'none'}")
         return [known[name] for name in (names or known)]

@@ -140,6 +140,15 @@ def test_a_reset_host_is_new(fleet: Fleet) -> None:
     assert fleet.status("beta")["mode"] == fleet.mode
 
 
+def test_what_has_never_been_up_can_be_reset(fleet: Fleet) -> None:
+    fleet.run("down", "beta")
+    for command in ("reset", "reset", "down"):
+        assert "1 hosts" in fleet.run(command, "beta").out
+    refused = fleet.run("reset", "beta", "gamma", check=False)
+    assert (refused.code, "no host gamma in the inventory" in refused.err) == (1, True)
+    fleet.run("up", "beta")
+
+
 def test_down_keeps_a_host_s_disk(fleet: Fleet) -> None:
     fleet.powershell("beta", r"New-Item HKLM:\SOFTWARE\Mine | Out-Null")
     fleet.run("down", "beta")
