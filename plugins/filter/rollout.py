@@ -1,6 +1,6 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a member of a pool of connectors may be worked on."""
+"""The order of a rollout, and whether a member of a pool of connectors may be worked on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step, pool_of
+
+
+def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> list[str]:
+    """The hosts of groups, one group after the other; rollout_hosts.yml says more."""
+    inventory = plain(list(groups.get("all", ())))
+    hosts: dict[str, None] = {}
+    for name in names:
+        members = set(plain(list(groups.get(name, ()))))
+        hosts.update(dict.fromkeys(host for host in inventory if host in members))
+    return list(hosts)
 
 
 def rollout_pool(member: str, pools: Sequence[Mapping[str, Any]] | None, inventory: Iterable[str]) -> dict[str, Any]:
@@ -40,4 +50,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {"rollout_pool": rollout_pool, "rollout_step": rollout_step}
+        return {"rollout_hosts": rollout_hosts, "rollout_pool": rollout_pool, "rollout_step": rollout_step}

@@ -262,7 +262,8 @@ function Get-ClientState {
         }
         $names = $key.GetValueNames()
         $key.Dispose()
-        foreach ($name in $names | Sort-Object) {
+        [Array]::Sort($names, [StringComparer]::OrdinalIgnoreCase)
+        foreach ($name in $names) {
             $value = Read-RegistryValue -Path $clientKey.Path -View $view -Name $name
             $shown = ConvertTo-ValueResult -Value $value
             [ordered]@{ name = $name; type = $shown.type; data = $shown.data; view = $view }

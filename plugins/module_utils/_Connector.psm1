@@ -109,8 +109,10 @@ function Get-InstalledConnector {
     # The entry with the highest version in the list of installed programs, or nothing.
     param ($Product)
 
-    $Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' } | Sort-Object -Property { ConvertTo-ProductVersion -Text $_.version } -Descending |
-        Select-Object -First 1
+    $found = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' })
+    if ($found.Count) {
+        $found | Sort-Object -Property { ConvertTo-ProductVersion -Text $_.version } -Descending | Select-Object -First 1
+    }
 }
 
 function Get-ConnectorObstacle {

@@ -216,7 +216,9 @@ function Get-PendingRestart {
         }
         if (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\ServerManager\CurrentRebootAttempts') { 'server_manager' }
         if ($Tls -and $Tls.restart_due) { 'tls' }
-        @(Get-RestartDue) + @(if (Test-IrmServerRestartDue) { 'irm_server' }) | Sort-Object -Unique
+        $kept = @(Get-RestartDue)
+        $kept
+        if ('irm_server' -notin $kept -and (Test-IrmServerRestartDue)) { 'irm_server' }
     )
     [ordered]@{
         # Installers leave renames behind all the time; alone they are no reason to restart.

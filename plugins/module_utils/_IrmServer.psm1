@@ -32,7 +32,7 @@ sharepoint,2013 2016 2019,MSIPC\ServiceLocation\EnterprisePublishing,,{connector
 sharepoint,2013 2016 2019,MSIPC\ServiceLocation\LicensingRedirection,{tenant}/_wmcs/licensing,{connector}/_wmcs/licensing
 fci,2012 2012r2 2016,MSDRM\ServiceLocation\Activation,,{connector}/_wmcs/certification
 fci,2012 2012r2 2016,MSDRM\ServiceLocation\EnterprisePublishing,,{connector}/_wmcs/licensing
-'@ | ConvertFrom-Csv
+'@
 
 $products = @{
     exchange = @{
@@ -172,7 +172,7 @@ function Get-Obstacle {
         return
     }
     $what = if ($Name -eq 'fci') { $Fact.os.name } else { "$($product.Title) $($role.version)" }
-    $versions = @($table | Where-Object -FilterScript { $_.product -eq $Name } | ForEach-Object -Process { $_.versions.Split(' ') })
+    $versions = @($table | ConvertFrom-Csv | Where-Object -FilterScript { $_.product -eq $Name } | ForEach-Object -Process { $_.versions.Split(' ') })
     if ($role.line -notin $versions -or ($product.Minimum -and (ConvertTo-ProductVersion -Text $role.version) -lt $product.Minimum)) {
         "$what is not supported with the connector: expected $($product.Expected)"
     }
@@ -235,7 +235,7 @@ function Get-IrmServerDesiredState {
         return $wanted
     }
     $line = $Fact.roles[$name].line
-    $rows = @($table | Where-Object -FilterScript { $_.product -eq $name -and ($line -in $_.versions.Split(' ') -or -not ($present -or $line)) })
+    $rows = @($table | ConvertFrom-Csv | Where-Object -FilterScript { $_.product -eq $name -and ($line -in $_.versions.Split(' ') -or -not ($present -or $line)) })
     $keys = @($rows | ForEach-Object -Process { "HKLM:\SOFTWARE\Microsoft\$($_.key)" })
     $current = @($Fact.redirections | Where-Object -FilterScript { $_.view -eq 64 -and $_.path -in $keys })
     $others = @($current | Where-Object -FilterScript { -not $_.cloud -and (Get-AddressBase -Address $_.address) -ne $urls.connector } |

@@ -221,8 +221,10 @@ function Get-RestartDue {
 
     $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $restartKey; View = 64 }
     if ($key) {
-        $key.GetValueNames() | Sort-Object
+        $names = $key.GetValueNames()
         $key.Dispose()
+        [Array]::Sort($names, [StringComparer]::OrdinalIgnoreCase)
+        $names
     }
 }
 

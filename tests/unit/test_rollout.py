@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_pool, rollout_step
+from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_hosts, rollout_pool, rollout_step
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, next_step
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +123,10 @@ def test_pools_that_make_no_sense(pools: object, inventory: list[str], expected:
 def test_a_stranger() -> None:
     with pytest.raises(AnsibleFilterError, match="x is no member of the pool a, b, c"):
         rollout_step(rollout_pool("a", [], THREE), "x")
+
+
+def test_hosts_are_in_the_order_of_groups_and_then_of_the_inventory() -> None:
+    groups = {"all": THREE, "first": ["c", "b"], "second": ["b", "a", "somebody else"]}
+    assert rollout_hosts(groups, ["first", "second"]) == ["b", "c", "a"]
+    assert rollout_hosts(groups, ["second", "first"]) == ["a", "b", "c"]
+    assert rollout_hosts(groups, ["no such group"]) == rollout_hosts({}, ["first"]) == []
