@@ -283,12 +283,19 @@ function Get-ConnectorState {
     if (-not $found -and -not $staged) {
         return $null
     }
+    Read-ConnectorState -Found $found -Staged $staged -Unreadable $Unreadable
+}
+
+function Read-ConnectorState {
+    # Apart from Get-ConnectorState: most hosts have none, and PowerShell compiles a function whole before it runs any of it.
+    param ($Found, $Staged, $Unreadable)
+
     $proxy = Get-MachineValue -SubKey ($connectorKey -replace '^HKLM:\\') -Name ProxyAddress
     $state = [ordered]@{
-        installed = [bool]$found
-        version = if ($found) { $found.version } else { $null }
+        installed = [bool]$Found
+        version = if ($Found) { $Found.version } else { $null }
         status = 'awaiting_sign_in'
-        staged_version = $staged
+        staged_version = $Staged
         taken_out = Get-MachineValue -SubKey $poolKey -Name TakenOutOfService
         url_bindings = [string[]]@()
         https = $null
@@ -298,7 +305,7 @@ function Get-ConnectorState {
         authorized = [string[]]@()
         events = [object[]]@()
     }
-    if (-not $found) {
+    if (-not $Found) {
         return $state
     }
     $part = {

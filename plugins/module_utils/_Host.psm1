@@ -342,32 +342,31 @@ function Get-RemoteDesktop {
 function Get-Citrix {
     # The fact 'citrix': whether sessions of Citrix reach the host, and into which programs its hooks are not loaded.
     $found = Test-MachineKey -SubKey 'SOFTWARE\Citrix\VirtualDesktopAgent'
-    $excluded = @()
-    $version = $null
-    if ($found) {
-        # Since 7.9 one list for all hooks, apart by semicolons, of which the driver knows 14 characters of a name.
-        $one = "$(Get-MachineValue -SubKey "$services\CtxUvi" -Name 'UviProcessExcludes')".Split(';').Trim()
-        # Before, a list for each kind of hook, apart by commas; a program has to be in all that there are.
-        $places = @{ Name = 'CtxHook'; View = 64 }, @{ Name = 'CtxHook'; View = 32 }, @{ Name = 'CtxHook64'; View = 32 }
-        $lists = @(foreach ($place in $places) {
-                $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SOFTWARE\Citrix\$($place.Name)"; View = $place.View }
-                if ($key) {
-                    , "$($key.GetValue('ExcludedImageNames'))".Split(',').Trim()
-                    $key.Dispose()
-                }
-            })
-        $excluded = @($labelingPrograms | Where-Object -FilterScript {
-                $program = $_
-                $short = $program.Substring(0, [Math]::Min(14, $program.Length))
-                $program -in $one -or $short -in $one -or ($lists.Count -and -not @($lists | Where-Object -FilterScript { $program -notin $_ }).Count)
-            })
-        $version = Get-CitrixVersion
-    }
+    $excluded = @(if ($found) { Get-CitrixExclusion })
     [ordered]@{
         found = $found
-        version = $version
+        version = if ($found) { Get-CitrixVersion } else { $null }
         excluded_processes = [object[]]$excluded
         hooked_processes = [object[]]@(if ($found) { $labelingPrograms | Where-Object -FilterScript { $_ -notin $excluded } })
+    }
+}
+
+function Get-CitrixExclusion {
+    # Since 7.9 one list for all hooks, apart by semicolons, of which the driver knows 14 characters of a name.
+    $one = "$(Get-MachineValue -SubKey "$services\CtxUvi" -Name 'UviProcessExcludes')".Split(';').Trim()
+    # Before, a list for each kind of hook, apart by commas; a program has to be in all that there are.
+    $places = @{ Name = 'CtxHook'; View = 64 }, @{ Name = 'CtxHook'; View = 32 }, @{ Name = 'CtxHook64'; View = 32 }
+    $lists = @(foreach ($place in $places) {
+            $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SOFTWARE\Citrix\$($place.Name)"; View = $place.View }
+            if ($key) {
+                , "$($key.GetValue('ExcludedImageNames'))".Split(',').Trim()
+                $key.Dispose()
+            }
+        })
+    $labelingPrograms | Where-Object -FilterScript {
+        $program = $_
+        $short = $program.Substring(0, [Math]::Min(14, $program.Length))
+        $program -in $one -or $short -in $one -or ($lists.Count -and -not @($lists | Where-Object -FilterScript { $program -notin $_ }).Count)
     }
 }
 

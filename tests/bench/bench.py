@@ -105,7 +105,7 @@ class Bench:
         """Median seconds of the module run of win_ping and of the look, taken in turns in one play."""
         client = {"product": "unified_labeling", "version": "2.18.26"}
         look = {"client": client, "tls": {}, "client_settings": {"use_default_credentials_in_proxy": True}}
-        pairs = [
+        pairs: list[list[dict[str, Any]]] = [
             [
                 {"name": f"ping {number}", "ansible.windows.win_ping": {}},
                 {"name": f"look {number}", "infoprotect.aip.desired_state": look, "check_mode": True},
