@@ -46,13 +46,37 @@ function Invoke-ClientSetup {
                 products = @(Get-InstalledProduct)
                 reboot = @{ reasons = @(Get-RestartDue) }
             }
-            Get-ClientPlan -Option $option -Fact $fact
+            $plan = Get-ClientPlan -Option $option -Fact $fact
+            Add-BundleRemoval -Plan $plan -Option $option -Product $fact.products
+            $plan
         }
         Look = { Get-InstalledProduct | Where-Object -FilterScript { Test-Client -Product $_ } | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ } }
         Check = { param ($package, $option) Assert-ClientPackage -Package $package -Option $option }
         Carry = { param ($module, $plan, $package) Invoke-ClientPlan -Module $module -Plan $plan -Package $package }
     }
     Invoke-Setup -Module $Module -Setup $setup
+}
+
+function Add-BundleRemoval {
+    # An MSI would replace the one within a bundle and leave the bundle behind, which then belongs to nothing: the bundle goes first.
+    param ($Plan, $Option, $Product)
+
+    $install = $Plan.Steps | Where-Object -FilterScript { $_.Action -eq 'install' }
+    $source = if ($Option.path) { $Option.path } else { "$($Option.src)" }
+    if (-not $install -or (Get-InstallerType -Source $source) -ne 'msi') {
+        return
+    }
+    # Version 2 replaces version 1 in place, too.
+    foreach ($name in @(if ($install.Before) { $install.Product }) + @(if ($install.Product -eq 'unified_labeling') { 'classic' })) {
+        $kind = Get-ClientKind -Product $name
+        $bundle = @($Product | Where-Object -FilterScript { $_.Installer -eq 'bundle' -and $_.Kind -eq $kind })
+        if ($bundle.Count) {
+            $Plan.Steps.Insert($Plan.Steps.IndexOf($install), [pscustomobject]@{ Action = 'remove'; Product = $name; Before = $bundle[0].Version; After = $null })
+            if ($name -eq $install.Product) {
+                $install.Before = $null
+            }
+        }
+    }
 }
 
 function Assert-ClientPackage {
@@ -84,15 +108,7 @@ function Invoke-ClientPlan {
     # Removes and installs.
     param ($Module, $Plan, $Package)
 
-    $option = $Module.Params
-    if ($Package -and $Package.Type -eq 'msi') {
-        # The package would replace the MSI within a bundle and leave the bundle behind, which then belongs to nothing.
-        $replaced = @($Plan.Steps | Where-Object -FilterScript { $_.Action -eq 'install' -and $_.Before } | ForEach-Object -Process { Get-ClientKind -Product $_.Product })
-        $replaced += @(if ($option.product -eq 'unified_labeling') { Get-ClientKind -Product classic })
-        Remove-Client -Module $Module -Bundle @(Get-InstalledProduct | Where-Object -FilterScript { $_.Installer -eq 'bundle' -and $replaced -contains $_.Kind })
-    }
-    for ($i = 0; $i -lt $Plan.Steps.Count; $i++) {
-        $step = $Plan.Steps[$i]
+    foreach ($step in $Plan.Steps) {
         if ($step.Action -eq 'remove') {
             $kind = Get-ClientKind -Product $step.Product
             # The bundle takes its MSI along; only then is there an MSI left that was installed by itself.

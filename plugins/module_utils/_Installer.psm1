@@ -125,7 +125,7 @@ function Get-Package {
     # What is shown of it: a query may hold a signature that opens the place.
     $shown = if ($uri) { $uri.GetLeftPart([UriPartial]::Path) } else { $source }
     $name = if ($uri) { [Path]::GetFileName([uri]::UnescapeDataString($uri.AbsolutePath)) } else { [Path]::GetFileName($source) }
-    $type = [Path]::GetExtension($name).TrimStart('.').ToLowerInvariant()
+    $type = Get-InstallerType -Source $source
     if ($type -notin 'msi', 'exe') {
         throw "path is $($shown): expected a file whose name ends with .msi or .exe"
     }
@@ -153,6 +153,24 @@ function Get-Package {
         Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
         throw
     }
+}
+
+function Get-InstallerType {
+    <#
+    .SYNOPSIS
+    How the name of an installer ends: msi, exe or something else. For a path, or a URL with or without a query.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyString()]
+        [string]
+        $Source
+    )
+
+    $name = if ($Source -match '^[A-Za-z][A-Za-z0-9+.-]+://') { [uri]::UnescapeDataString(([uri]$Source).AbsolutePath) } else { $Source }
+    if ($name -match '\.(\w+)$') { $Matches[1].ToLowerInvariant() } else { '' }
 }
 
 function Clear-Package {
@@ -612,6 +630,7 @@ $export = @{
         'Assert-FreeSpace'
         'Clear-Package'
         'Get-InstallerSpec'
+        'Get-InstallerType'
         'Get-LogPath'
         'Get-LogTail'
         'Get-MsiArgument'

@@ -47,6 +47,14 @@ class Cell:
         path = rf"{SHARE}\{self.target}.{self.target_type}"
         return {"product": PRODUCTS[self.target], "version": version, "path": path}
 
+    def actions(self, host: str) -> list[str]:
+        """In this order."""
+        if self.outcome(host) == expected(self.installer):
+            return []
+        # 3.x does not go beside older ones, and an MSI must not leave a bundle behind
+        gone = self.start and (self.target in (None, PURVIEW) or (self.start_type, self.target_type) == ("exe", "msi"))
+        return (["remove"] if gone else []) + (["install"] if self.target else [])
+
     def refused(self, host: str) -> str | None:
         """Why it is refused on the host, if it is."""
         if self.target == PURVIEW and host in WITHOUT_PURVIEW:
@@ -135,6 +143,7 @@ def check_cells(run: Run, host: str, cells: Sequence[Cell]) -> None:
             continue
         assert applied["changed"] == check["changed"] == (start != outcome), f"{cell}: {check} {applied}"
         assert applied["actions"] == check["actions"]
+        assert [action["action"] for action in applied["actions"]] == cell.actions(host)
         assert not again["changed"] and again["actions"] == [], f"{cell}: {again}"
         assert {item["product_code"].upper(): item["version"] for item in applied["after"]} == outcome
         assert not applied["reboot_required"]

@@ -14,6 +14,7 @@ import pytest
 from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
 from ..installed_clients import SHARE, expected, list_task, listed, prepare_task, share_packages
 from ..package_server import PackageServer, serve
+from ..secrets_watch import no_secret_shows
 
 HOST = "client-2019"
 CURRENT, OLD = "AzInfoProtection_UL-2.18.26", "AzInfoProtection_UL-2.16.73"
@@ -128,20 +129,21 @@ def test_from_a_url_and_from_the_controller(playbook: AnsiblePlaybook, packages:
     account = {"share_username": r"CONTOSO\me", "share_password": SECRET}
     wrong = account | {"share_password": "x"}
     stand_in = r"HKLM:\SOFTWARE\WOW6432Node\winfleet\client"
-    done = run(
-        playbook,
-        prepare_task("nothing", None),
-        client("url", path=server.url(f"{OLD}.exe"), telemetry=False, powershell_only=True),
-        list_task("after url"),
-        {"name": "choices", "ansible.windows.win_reg_stat": {"path": stand_in}},
-        client("src", src=str(packages / f"{CURRENT}.msi"), version="2.18.26", telemetry=True),
-        list_task("after src"),
-        client("wrong password", product="purview", path=rf"\\secure\packages\{PURVIEW}.msi", **wrong),
-        client("share", product="purview", path=rf"\\secure\packages\{PURVIEW}.msi", **account),
-        list_task("after share"),
-        leftovers_task(),
-        prepare_task("nothing again", None),
-    )
+    with no_secret_shows(HOST, SECRET):
+        done = run(
+            playbook,
+            prepare_task("nothing", None),
+            client("url", path=server.url(f"{OLD}.exe"), telemetry=False, powershell_only=True),
+            list_task("after url"),
+            {"name": "choices", "ansible.windows.win_reg_stat": {"path": stand_in}},
+            client("src", src=str(packages / f"{CURRENT}.msi"), version="2.18.26", telemetry=True),
+            list_task("after src"),
+            client("wrong password", product="purview", path=rf"\\secure\packages\{PURVIEW}.msi", **wrong),
+            client("share", product="purview", path=rf"\\secure\packages\{PURVIEW}.msi", **account),
+            list_task("after share"),
+            leftovers_task(),
+            prepare_task("nothing again", None),
+        )
     assert done.task("url", HOST)["changed"] and done.task("src", HOST)["changed"]
     assert r"the share \\secure\packages cannot be opened as CONTOSO\me" in done.task("wrong password", HOST)["msg"]
     assert listed(done.task("after share", HOST)) == expected(f"{PURVIEW}.msi")

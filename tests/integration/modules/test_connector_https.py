@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
 from ..certificates import NAME, PASSWORD, Certificate, make_certificate, served
+from ..secrets_watch import no_secret_shows
 
 HOST = "connector-3"
 URL = f"https://{NAME}"
@@ -204,14 +205,15 @@ def test_refusals(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
         "no thumbprint": (refused("no thumbprint"), "missing: thumbprint"),
         "bad url": (refused("bad url", thumbprint=sound.thumbprint, url="http://x"), "expected https://HOST"),
     }
-    plain = run(
-        playbook,
-        *(copy(one) for one in files),
-        look("before"),
-        *(task for task, *_messages in cases.values()),
-        look("after"),
-        arguments=("-vvv",),
-    )
+    with no_secret_shows(HOST, PASSWORD, "wrong-Passwort-99"):
+        plain = run(
+            playbook,
+            *(copy(one) for one in files),
+            look("before"),
+            *(task for task, *_messages in cases.values()),
+            look("after"),
+            arguments=("-vvv",),
+        )
     for name, (_task, *messages) in cases.items():
         result = plain.task(name, HOST)
         assert result.get("failed") and not result["changed"], name
@@ -221,18 +223,19 @@ def test_refusals(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
         assert secret not in plain.stdout + plain.stderr
 
     bound: dict[str, Any] = {"thumbprint": sound.thumbprint, "pfx": on_host(sound), "pfx_password": PASSWORD}
-    states = run(
-        playbook,
-        {"name": "keyless", "ansible.windows.win_powershell": {"script": keyless}},
-        refused("no key", thumbprint=sound.thumbprint),
-        https("import", **bound),
-        {"name": "take the port", "ansible.windows.win_command": taken},
-        look("before"),
-        refused("taken", thumbprint=sound.thumbprint, port=8443),
-        https("not ours", state="absent", port=8443),
-        look("after"),
-        https("absent", state="absent"),
-    )
+    with no_secret_shows(HOST, PASSWORD):
+        states = run(
+            playbook,
+            {"name": "keyless", "ansible.windows.win_powershell": {"script": keyless}},
+            refused("no key", thumbprint=sound.thumbprint),
+            https("import", **bound),
+            {"name": "take the port", "ansible.windows.win_command": taken},
+            look("before"),
+            refused("taken", thumbprint=sound.thumbprint, port=8443),
+            https("not ours", state="absent", port=8443),
+            look("after"),
+            https("absent", state="absent"),
+        )
     assert "has no private key, and no PFX is given" in states.task("no key", HOST)["msg"]
     assert states.task("import", HOST)["changed"]
     assert f"another application ({FOREIGN}) has the certificate" in states.task("taken", HOST)["msg"]

@@ -1,0 +1,59 @@
+"""Whether secrets show where others can read them while modules run: in processes, and in what a host keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from winfleet.paths import state_directory
+
+# What the fleet itself knows of a host, which no program on the host can read.
+OF_THE_FLEET = {"shares.json"}
+
+
+@contextlib.contextmanager
+def no_secret_shows(host: str, *secrets: str) -> Iterator[None]:
+    """Fails in the end when a process had a secret in its command line or environment, or a file of the host has it.
+
+    Processes are those of this machine, on which the emulated hosts run; they are looked at again and again, and one
+    that lives for less than some 20 ms may be missed. Files are those that were written meanwhile, UTF-8 and UTF-16.
+    """
+    began = time.time() - 1
+    patterns = {secret: (secret.encode(), secret.encode("utf-16-le")) for secret in secrets}
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            for name in ("cmdline", "environ"):
+                for path in Path("/proc").glob(f"[0-9]*/{name}"):
+                    seen.update(f"{secret} in {name}: {found}" for secret, found in _found(path, patterns))
+            over.wait(0.02)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+    folder = state_directory() / "hosts" / host
+    assert (folder / "prefix").is_dir(), f"{folder} is no host's folder"
+    written = [path for path in folder.rglob("*") if path.is_file() and path.name not in OF_THE_FLEET]
+    for path in written:
+        if path.stat().st_mtime >= began:
+            seen.update(f"{secret} in {path.relative_to(folder)}" for secret, _found_in in _found(path, patterns))
+    assert not seen, "\n".join(sorted(seen))
+
+
+def _found(path: Path, patterns: Mapping[str, Sequence[bytes]]) -> Iterator[tuple[str, str]]:
+    """The secrets in a file, each with what stands around it."""
+    with contextlib.suppress(OSError):  # processes end, files go
+        content = path.read_bytes()
+        for secret, spellings in patterns.items():
+            for spelling in spellings:
+                if (at := content.find(spelling)) >= 0:
+                    yield secret, repr(content[max(0, at - 40) : at + 80])
