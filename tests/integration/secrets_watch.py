@@ -19,7 +19,7 @@ def no_secret_shows(host: str, *secrets: str) -> Iterator[None]:
     """Fails in the end when a process had a secret in its command line or environment, or a file of the host has it.
 
     Processes are those of this machine, on which the emulated hosts run; they are looked at again and again, and one
-    that lives for less than some 20 ms may be missed. Files are those that were written meanwhile, UTF-8 and UTF-16.
+    that lives for less than some 50 ms may be missed. Files are those that were written meanwhile, UTF-8 and UTF-16.
     """
     began = time.time() - 1
     patterns = {secret: (secret.encode(), secret.encode("utf-16-le")) for secret in secrets}
@@ -31,7 +31,7 @@ def no_secret_shows(host: str, *secrets: str) -> Iterator[None]:
             for name in ("cmdline", "environ"):
                 for path in Path("/proc").glob(f"[0-9]*/{name}"):
                     seen.update(f"{secret} in {name}: {found}" for secret, found in _found(path, patterns))
-            over.wait(0.02)
+            over.wait(0.05)
 
     watcher = threading.Thread(target=look)
     watcher.start()
