@@ -63,7 +63,7 @@ function Add-BundleRemoval {
 
     $install = $Plan.Steps | Where-Object -FilterScript { $_.Action -eq 'install' }
     $source = if ($Option.path) { $Option.path } else { "$($Option.src)" }
-    if (-not $install -or (Get-InstallerType -Source $source) -ne 'msi') {
+    if (-not $install -or (Get-InstallerName -Source $source) -notlike '*.msi') {
         return
     }
     # Version 2 replaces version 1 in place, too.

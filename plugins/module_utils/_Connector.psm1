@@ -110,6 +110,7 @@ function Get-InstalledConnector {
     param ($Product)
 
     $found = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' })
+    # Not for nothing: Sort-Object has PowerShell load a module.
     if ($found.Count) {
         $found | Sort-Object -Property { ConvertTo-ProductVersion -Text $_.version } -Descending | Select-Object -First 1
     }

@@ -124,8 +124,8 @@ function Get-Package {
     }
     # What is shown of it: a query may hold a signature that opens the place.
     $shown = if ($uri) { $uri.GetLeftPart([UriPartial]::Path) } else { $source }
-    $name = if ($uri) { [Path]::GetFileName([uri]::UnescapeDataString($uri.AbsolutePath)) } else { [Path]::GetFileName($source) }
-    $type = Get-InstallerType -Source $source
+    $name = Get-InstallerName -Source $source
+    $type = [Path]::GetExtension($name).TrimStart('.').ToLowerInvariant()
     if ($type -notin 'msi', 'exe') {
         throw "path is $($shown): expected a file whose name ends with .msi or .exe"
     }
@@ -155,10 +155,10 @@ function Get-Package {
     }
 }
 
-function Get-InstallerType {
+function Get-InstallerName {
     <#
     .SYNOPSIS
-    How the name of an installer ends: msi, exe or something else. For a path, or a URL with or without a query.
+    The name of an installer's file: of a path on the host or the controller, or of a URL with or without a query.
     #>
     [CmdletBinding()]
     [OutputType([string])]
@@ -169,8 +169,9 @@ function Get-InstallerType {
         $Source
     )
 
-    $name = if ($Source -match '^[A-Za-z][A-Za-z0-9+.-]+://') { [uri]::UnescapeDataString(([uri]$Source).AbsolutePath) } else { $Source }
-    if ($name -match '\.(\w+)$') { $Matches[1].ToLowerInvariant() } else { '' }
+    $path = if ($Source -match '^[A-Za-z][A-Za-z0-9+.-]+://') { [uri]::UnescapeDataString(([uri]$Source).AbsolutePath) } else { $Source }
+    # Not by [Path], for which a name on the controller may have characters that are illegal.
+    $path -replace '^.*[\\/:]'
 }
 
 function Clear-Package {
@@ -630,7 +631,7 @@ $export = @{
         'Assert-FreeSpace'
         'Clear-Package'
         'Get-InstallerSpec'
-        'Get-InstallerType'
+        'Get-InstallerName'
         'Get-LogPath'
         'Get-LogTail'
         'Get-MsiArgument'

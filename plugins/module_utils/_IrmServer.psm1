@@ -158,6 +158,13 @@ function Get-RightsManagementClient {
     }
 }
 
+function Get-ValueRow {
+    # The rows of the table for a product. Read when asked for: ConvertFrom-Csv has PowerShell load a module that most hosts need for nothing else.
+    param ([string]$Name)
+
+    $table | ConvertFrom-Csv | Where-Object -FilterScript { $_.product -eq $Name }
+}
+
 function Get-Obstacle {
     # Why this host must not be set to use a connector, apart from the one that it uses already.
     param ([string]$Name, $Fact)
@@ -172,7 +179,7 @@ function Get-Obstacle {
         return
     }
     $what = if ($Name -eq 'fci') { $Fact.os.name } else { "$($product.Title) $($role.version)" }
-    $versions = @($table | ConvertFrom-Csv | Where-Object -FilterScript { $_.product -eq $Name } | ForEach-Object -Process { $_.versions.Split(' ') })
+    $versions = @(Get-ValueRow -Name $Name | ForEach-Object -Process { $_.versions.Split(' ') })
     if ($role.line -notin $versions -or ($product.Minimum -and (ConvertTo-ProductVersion -Text $role.version) -lt $product.Minimum)) {
         "$what is not supported with the connector: expected $($product.Expected)"
     }
@@ -235,7 +242,7 @@ function Get-IrmServerDesiredState {
         return $wanted
     }
     $line = $Fact.roles[$name].line
-    $rows = @($table | ConvertFrom-Csv | Where-Object -FilterScript { $_.product -eq $name -and ($line -in $_.versions.Split(' ') -or -not ($present -or $line)) })
+    $rows = @(Get-ValueRow -Name $name | Where-Object -FilterScript { $line -in $_.versions.Split(' ') -or -not ($present -or $line) })
     $keys = @($rows | ForEach-Object -Process { "HKLM:\SOFTWARE\Microsoft\$($_.key)" })
     $current = @($Fact.redirections | Where-Object -FilterScript { $_.view -eq 64 -and $_.path -in $keys })
     $others = @($current | Where-Object -FilterScript { -not $_.cloud -and (Get-AddressBase -Address $_.address) -ne $urls.connector } |

@@ -238,17 +238,12 @@ function Get-RegistryPlan {
     $ignoreCase = [StringComparer]::OrdinalIgnoreCase
     $wanted = [Dictionary[string, object]]::new($ignoreCase)
     $order = [List[object]]::new()
-    $keyIds = [List[string]]::new()
-    $places = [Dictionary[string, object]]::new($ignoreCase)
     foreach ($item in $Value) {
-        $keyId = Get-KeyId -Key $item
-        $places[$keyId] = $item
-        $id = "$keyId`0$($item.Name)"
+        $id = "$(Get-KeyId -Key $item)`0$($item.Name)"
         $same = $null
         if (-not $wanted.TryGetValue($id, [ref]$same)) {
             $wanted[$id] = $item
             $order.Add($item)
-            $keyIds.Add($keyId)
         }
         elseif (-not [RawValue]::Same($same.Wanted, $item.Wanted)) {
             throw "$(Format-RegistryName -Key $item -Name $item.Name): the value is wanted twice, in two ways: expected one"
@@ -280,22 +275,21 @@ function Get-RegistryPlan {
     }
     $keys = [Dictionary[string, object]]::new($ignoreCase)
     try {
-        foreach ($rule in $rules) {
-            $places[(Get-KeyId -Key $rule.Key)] = $rule.Key
-        }
-        foreach ($id in $places.Keys) {
-            $keys[$id] = $null
-            try {
-                $keys[$id] = Open-RegistryKey -Key $places[$id]
-            }
-            catch {
-                $plan.Unreadable.Add(@{ what = Format-RegistryName -Key $places[$id]; reason = Get-InnerMessage -ErrorRecord $_ })
+        foreach ($item in @($order) + @($rules | ForEach-Object -Process { $_.Key })) {
+            $id = Get-KeyId -Key $item
+            if (-not $keys.ContainsKey($id)) {
+                $keys[$id] = $null
+                try {
+                    $keys[$id] = Open-RegistryKey -Key $item
+                }
+                catch {
+                    $plan.Unreadable.Add(@{ what = Format-RegistryName -Key $item; reason = Get-InnerMessage -ErrorRecord $_ })
+                }
             }
         }
 
-        for ($i = 0; $i -lt $order.Count; $i++) {
-            $item = $order[$i]
-            $key = $keys[$keyIds[$i]]
+        foreach ($item in $order) {
+            $key = $keys[(Get-KeyId -Key $item)]
             $current = if ($key) { [RawRegistry]::Read($key.Handle, $item.Name) }
             $fits = if ($item.Fits) { & $item.Fits $current }
             elseif ($item.Exact) { [RawValue]::Same($current, $item.Wanted) }

@@ -271,16 +271,9 @@ function Get-TlsState {
     [CmdletBinding()]
     param ()
 
-    $root = Open-RegistryKey -Key (Resolve-RegistryPath -Path $schannel)
     $protocols = foreach ($protocol in $olderProtocols + 'TLS 1.2', 'TLS 1.3') {
         foreach ($side in 'Client', 'Server') {
-            $enabled = $disabled = $null
-            $key = if ($root) { $root.OpenSubKey("$protocol\$side") }
-            if ($key) {
-                $enabled = [RawRegistry]::Read($key.Handle, 'Enabled')
-                $disabled = [RawRegistry]::Read($key.Handle, 'DisabledByDefault')
-                $key.Dispose()
-            }
+            $enabled, $disabled = Read-RegistryValue -Path "$schannel\$protocol\$side" -Name 'Enabled', 'DisabledByDefault'
             $off = $enabled.Number -eq 0 -or $disabled.Number -gt 0
             [ordered]@{
                 protocol = $protocol
@@ -290,9 +283,6 @@ function Get-TlsState {
                 disabled_by_default = $disabled.Number
             }
         }
-    }
-    if ($root) {
-        $root.Dispose()
     }
     $dotnet = foreach ($framework in $frameworks) {
         foreach ($view in $views) {

@@ -42,11 +42,18 @@ def no_secret_shows(host: str, *secrets: str) -> Iterator[None]:
         watcher.join()
     folder = state_directory() / "hosts" / host
     assert (folder / "prefix").is_dir(), f"{folder} is no host's folder"
-    written = [path for path in folder.rglob("*") if path.is_file() and path.name not in OF_THE_FLEET]
-    for path in written:
-        if path.stat().st_mtime >= began:
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name not in OF_THE_FLEET and _written(path) >= began:
             seen.update(f"{secret} in {path.relative_to(folder)}" for secret, _found_in in _found(path, patterns))
     assert not seen, "\n".join(sorted(seen))
+
+
+def _written(path: Path) -> float:
+    """When a file was written; before everything when it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _found(path: Path, patterns: Mapping[str, Sequence[bytes]]) -> Iterator[tuple[str, str]]:
