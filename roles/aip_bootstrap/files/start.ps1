@@ -6,10 +6,11 @@ if (-not $busy) {
     $line = "$env:SystemRoot\System32\WindowsPowerShell\v1.0\powershell.exe -NoProfile -NonInteractive " +
         "-Command [ScriptBlock]::Create([IO.File]::ReadAllText('$file')).Invoke()"
     $null = Invoke-Schtasks /Create /F /TN $task /RU SYSTEM /SC ONCE /ST 00:00 /TR $line
-    $null = Invoke-Schtasks /Run /TN $task
     $end = [DateTime]::UtcNow.AddSeconds(60)
-    while (-not ([IO.File]::Exists("$folder\running") -or [IO.File]::Exists("$folder\result"))) {
+    for ($turn = 0; -not ([IO.File]::Exists("$folder\running") -or [IO.File]::Exists("$folder\result")); $turn++) {
         if ([DateTime]::UtcNow -gt $end) { throw "The scheduled task $task was told to run and did not start within 60 s." }
+        # told again: it is not heard while the process of the job before has yet to end, and means nothing once this one runs
+        if ($turn % 25 -eq 0) { $null = Invoke-Schtasks /Run /TN $task }
         Start-Sleep -Milliseconds 200
     }
 }

@@ -29,6 +29,8 @@ WMF = {BARE: "W2K12-KB3191565-x64.msu", R2: "Win8.1AndW2K12R2-KB3191564-x64.msu"
 NDP = r"HKLM\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
 FAULTS = r"HKLM\SOFTWARE\winfleet\installers"  # by the names that the role gives the files
 EXCHANGE = r"HKLM\SOFTWARE\Microsoft\ExchangeServer\v15\Setup"
+TASK = "infoprotect-aip-bootstrap"
+LINGER = "powershell.exe -Command Start-Sleep -Seconds 20"
 ROLE_NAME = "infoprotect.aip.aip_bootstrap"
 ROLE = f"{ROLE_NAME} : "
 LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
@@ -89,7 +91,7 @@ def raw(name: str, line: str) -> Json:
 #: What bootstrapping could leave, and what Windows says when it is not there.
 TRACES = {
     "folder": (r"dir C:\Windows\infoprotect-bootstrap", "File not found"),
-    "task": ("schtasks.exe /query /tn infoprotect-aip-bootstrap", "cannot find the file"),
+    "task": (f"schtasks.exe /query /tn {TASK}", "cannot find the file"),
 }
 TRACE_TASKS = [raw(name, line) for name, (line, _answer) in TRACES.items()]
 
@@ -102,7 +104,14 @@ def attempt(name: str, **variables: Any) -> Json:
             {"name": f"{name} role", "ansible.builtin.include_role": {"name": ROLE_NAME}, "vars": variables},
             {"name": f"{name} succeeded", "ansible.builtin.debug": {"msg": "no failure"}},
         ],
-        "rescue": [{"name": name, "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg }}"}}],
+        "rescue": [
+            {
+                "name": name,
+                "ansible.builtin.debug": {
+                    "msg": "{{ ansible_failed_result.msg }}{{ ansible_failed_result.stderr | d() }}"
+                },
+            }
+        ],
     }
 
 
@@ -164,6 +173,9 @@ def test_what_is_refused_and_what_fails(
         raw("end it", "taskkill.exe /f /im dotnet.exe"),
         raw("hang no more", rf"reg.exe delete {FAULTS}\dotnet.exe /f"),
         raw("fail", rf"reg.exe add {FAULTS}\dotnet.exe /v exit_codes /d 1603 /f"),
+        # the task of an earlier job, whose process is slow to end: Windows does not start it a second time meanwhile
+        raw("linger", rf'schtasks.exe /create /tn {TASK} /ru SYSTEM /sc ONCE /st 00:00 /f /tr "{LINGER}"'),
+        raw("lingers", f"schtasks.exe /run /tn {TASK}"),
         attempt("installer fails"),
         raw("dotnet", rf'reg.exe query "{NDP}" /v Release'),
     ]
