@@ -153,7 +153,7 @@ def show(fleet: Fleet, hosts: list[str], *, as_json: bool) -> int:
         if connector := state.get("connector"):
             ports = ", ".join(map(str, connector["ports"]))
             memory += f", connector {connector['phase']}" + (f" on {ports}" if ports else "")
-        print(f"{state['name']:<16}{state['phase']:<11}{details}  {memory}".rstrip())
+        print(f"{state['name']:<18}{state['phase']:<11}{details}  {memory}".rstrip())
     return code
 
 

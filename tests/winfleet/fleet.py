@@ -90,6 +90,8 @@ class Fleet:
             modes = {
                 json.loads((folder / "host.json").read_text())["mode"] for folder in folders if folder.name in running
             }
+            if running:
+                self._choose(self._variables(), running)  # they could not be started again, were they not in there
 
             def wipe(folder: Path) -> None:
                 self._stop(folder, quiet=True)

@@ -132,7 +132,7 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
             assert len(run.module_runs(host)) == 2 and len(proxy.asked) == 1
     found: dict[str, dict[str, Json]] = {}
     for task, host, result in run.results:
-        if task == f"{ROLE} : Assess the host":
+        if task == f"{ROLE} : Assess the host once more":
             findings = result["ansible_facts"]["aip_preflight_findings"]
             found[host] = {item["id"]: item for item in findings if item["id"].startswith("connector_")}
     # Memory and disk are those of this machine.

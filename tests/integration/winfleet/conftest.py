@@ -47,9 +47,9 @@ class Fleet:
             "PYTHONPATH": str(ROOT / "tests"),
         }
 
-    def run(self, *arguments: str, check: bool = True) -> Result:
+    def run(self, *arguments: str, check: bool = True, inventory: Path = INVENTORY) -> Result:
         done = subprocess.run(
-            [sys.executable, "-m", "winfleet", "-i", str(INVENTORY), *arguments],
+            [sys.executable, "-m", "winfleet", "-i", str(inventory), *arguments],
             capture_output=True,
             text=True,
             env=self.environment,

@@ -149,6 +149,16 @@ def test_what_has_never_been_up_can_be_reset(fleet: Fleet) -> None:
     fleet.run("up", "beta")
 
 
+def test_a_host_that_could_not_be_started_again_is_not_reset(fleet: Fleet, tmp_path: Path) -> None:
+    other = tmp_path / "hosts.yml"
+    other.write_text("all: {hosts: {gamma: {ansible_host: 127.20.0.99}}}\n", encoding="utf-8")
+    before = fleet.pid("beta")
+    refused = fleet.run("reset", "beta", check=False, inventory=other)
+    assert (refused.code, "no host beta in the inventory; it has gamma" in refused.err) == (1, True)
+    assert fleet.pid("beta") == before
+    assert fleet.powershell("beta", "'still'").out.split() == ["still"]
+
+
 def test_down_keeps_a_host_s_disk(fleet: Fleet) -> None:
     fleet.powershell("beta", r"New-Item HKLM:\SOFTWARE\Mine | Out-Null")
     fleet.run("down", "beta")
