@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, WANTED, load, plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, WANTED, load, plain, prepare
 
 Findings = Iterable[Mapping[str, Any]]
 
@@ -110,4 +110,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
+        prepare()
         return {"assess": assess, "assess_lines": assess_lines}

@@ -183,9 +183,17 @@ def load() -> Catalogue:
             "the requirements catalogue needs the Python package jmespath on the controller, in the environment that"
             f" ansible runs in: {MISSING}"
         ) from MISSING
-    # by libyaml where it is: every host's assessment is a process of its own
     content = yaml_load(CATALOGUE.read_text(encoding="utf-8"))
     return Catalogue(tuple(Requirement.from_entry(entry) for entry in content["requirements"]), content["constants"])
+
+
+def prepare() -> None:
+    """Read and compile the catalogue ahead: once on the controller, when it loads the filters, not in the process of each host."""
+    if not MISSING:
+        for requirement in load().requirements:
+            for expression in (requirement.where, requirement.holds):
+                if expression:
+                    _compiled(expression)
 
 
 def plain(value: Any) -> Any:
@@ -237,9 +245,14 @@ def _unreadable(names: set[str], host: Mapping[str, Any]) -> str:
 def _evaluate(expression: str, subject: Mapping[str, Any]) -> Any:
     """What the expression gives, None when the facts are not of the types it wants."""
     try:
-        return jmespath.search(expression, subject, _options())
+        return _compiled(expression).search(subject, _options())
     except JMESPathError:
         return None
+
+
+@functools.cache
+def _compiled(expression: str) -> Any:
+    return jmespath.compile(expression)
 
 
 @functools.cache
