@@ -11,7 +11,13 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, WANTED, load, plain, prepare
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import (
+    NOT_STATED,
+    WANTED,
+    load,
+    plain,
+    prepare,
+)
 
 Findings = Iterable[Mapping[str, Any]]
 

@@ -188,7 +188,7 @@ def load() -> Catalogue:
 
 
 def prepare() -> None:
-    """Read and compile the catalogue ahead: once on the controller, when it loads the filters, not in the process of each host."""
+    """Read and compile the catalogue ahead: once, when the controller loads the filters, not in each host's process."""
     if not MISSING:
         for requirement in load().requirements:
             for expression in (requirement.where, requirement.holds):
