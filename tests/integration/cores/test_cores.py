@@ -34,7 +34,6 @@ CONNECTIONS: dict[str, Json] = {
 #: Each core and each connection once at least; --full runs all pairs.
 ALWAYS = {
     ("2.16", "winrm-ntlm-http"),
-    ("2.16", "psrp-ntlm-http"),
     ("2.19", "winrm-basic-https"),
     ("2.21", "psrp-ntlm-http"),
 }

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from .conftest import ROOT, Fleet
 
 BOOT_TIME = "(Get-CimInstance Win32_OperatingSystem).LastBootUpTime.ToFileTime()"
@@ -198,7 +200,10 @@ def venvs() -> list[Path]:
     return sorted((ROOT / ".cache/venvs").glob("core-*"))
 
 
+# a cold host has a process of its own for each command
+@pytest.mark.parametrize("fleet", ["warm", pytest.param("cold", marks=pytest.mark.full)], indirect=True)
 def test_two_versions_of_ansible_take_turns(fleet: Fleet) -> None:
+    """In one process, where the types of the one version must not be found by the other one."""
     environments = [*venvs(), *venvs()]
     assert environments, "no environment in .cache/venvs: run python3 tests/setup/environment.py --for test"
     for venv in environments:
