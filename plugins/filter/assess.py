@@ -16,7 +16,6 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements impor
     WANTED,
     load,
     plain,
-    prepare,
 )
 
 Findings = Iterable[Mapping[str, Any]]
@@ -33,6 +32,7 @@ def assess(
     statements: Mapping[str, Any] | None = None,
     finding: str = "",
     connector: Mapping[str, Any] | None = None,
+    connector_https: Mapping[str, Any] | None = None,
     irm_server: Mapping[str, Any] | None = None,
     connectors: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
@@ -42,6 +42,7 @@ def assess(
         "client": client or {},
         "settings": settings or {},
         "connector": connector or {},
+        "connector_https": connector_https or {},
         "irm_server": irm_server or {},
     }
     for name, mapping in mappings.items():
@@ -51,6 +52,7 @@ def assess(
         if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
             raise AnsibleFilterError(f"{name}: expected a list, found {type(values).__name__}")
     subject = {name: plain(mapping) for name, mapping in mappings.items()}
+    subject["connector_https"].setdefault("obstacles", [])
     for name in WANTED:
         # Whoever does not say whether something will be installed is told what would stop it.
         for flag, default in {"changes": True, "dotnet_package": False}.items():
@@ -116,5 +118,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        prepare()
         return {"assess": assess, "assess_lines": assess_lines}

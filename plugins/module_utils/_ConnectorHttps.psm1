@@ -112,7 +112,7 @@ function Get-HttpsPlan {
 
     .OUTPUTS
     An object with Steps (Action import, bind, rebind or unbind, Product, Before, After), Refused: why they cannot be carried out or what is there
-    is of no use, Notes, and Certificate, where it is known.
+    is of no use, Awaits: what they cannot be carried out without, Notes, and Certificate, where it is known.
     #>
     [CmdletBinding()]
     param (
@@ -139,6 +139,7 @@ function Get-HttpsPlan {
         return [pscustomobject]@{
             Steps = $steps
             Refused = [string[]]@(if ($steps.Count) { Get-OtherSite -Wish $Wish -State $State })
+            Awaits = [string[]]@()
             Notes = [string[]]@()
             Certificate = $null
         }
@@ -164,6 +165,7 @@ function Get-HttpsPlan {
                 Get-SiteObstacle -Wish $Wish -State $State -Binding $binding
             }
         )
+        Awaits = [string[]]@(if ($steps.Count -and -not $State.Installed) { 'the connector is not installed' })
         Notes = [string[]]@(if ($certificate) { Get-ExpiryNote -Wish $Wish -Certificate $certificate -Now $State.Now })
         Certificate = $certificate
     }
@@ -237,10 +239,7 @@ function Get-SiteObstacle {
     # Why the site cannot have the binding: texts.
     param ($Wish, $State, $Binding)
 
-    if (-not $State.Installed) {
-        'the connector is not installed'
-    }
-    elseif (-not $State.Site) {
+    if ($State.Installed -and -not $State.Site) {
         'IIS has no site of the connector'
     }
     foreach ($other in $State.Bindings | Where-Object -FilterScript { $_.Own -and ($_.Flags -or $_.EndPoint -notlike '0.0.0.0:*') }) {
@@ -319,7 +318,12 @@ function Get-ConnectorHttpsPlan {
     }
     catch {
         # To others than administrators. What cannot be compared is not taken for what is wanted.
-        return [pscustomobject]@{ Steps = @(); Refused = [string[]]@("the web site cannot be compared: $(Get-InnerMessage -ErrorRecord $_)"); Notes = [string[]]@() }
+        return [pscustomobject]@{
+            Steps = @()
+            Refused = [string[]]@("the web site cannot be compared: $(Get-InnerMessage -ErrorRecord $_)")
+            Awaits = [string[]]@()
+            Notes = [string[]]@()
+        }
     }
     Get-HttpsPlan -Wish $wish -State $state
 }

@@ -51,8 +51,9 @@ function Invoke-ConnectorHttps {
         $Module.Diff.before = -join ($binding.Where({ $_.Before }) | ForEach-Object -Process { "$($_.Product) $($_.Before)`n" })
         $Module.Diff.after = -join ($binding.Where({ $_.After }) | ForEach-Object -Process { "$($_.Product) $($_.After)`n" })
     }
-    if ($plan.Refused.Count) {
-        throw "HTTPS of the connector is left as it is: $($plan.Refused -join '; ')"
+    $refused = $plan.Refused + $plan.Awaits
+    if ($refused.Count) {
+        throw "HTTPS of the connector is left as it is: $($refused -join '; ')"
     }
     if (-not $plan.Steps.Count -or $Module.CheckMode) {
         $result.changed = [bool]$plan.Steps.Count

@@ -21,7 +21,8 @@ function Invoke-DesiredState {
     By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts,
     Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode). Written: one that is run before
     values of the domain are written.
-    Or, for installed software: Plan, one that turns them into an object with Steps, Refused and maybe Notes, and Needs, the facts without which it cannot.
+    Or, for installed software: Plan, one that turns them into an object with Steps, Refused and maybe Awaits (what is to be there first) and Notes,
+    and Needs, the facts without which it cannot.
     Restart: one that says of a plan, facts and what is wanted whether the host has to be restarted. Keep: that is kept until it was.
     #>
     [CmdletBinding()]
@@ -109,17 +110,21 @@ function Get-SoftwareResult {
 
     $unknown = @($Fact.unreadable | Where-Object -FilterScript { $Domain.Needs -contains ($_.what -replace ':.*') })
     $plan = if (-not $unknown.Count) { & $Domain.Plan $Option $Fact }
-    # With a step, that says already how the host differs.
+    # Without a step, the only thing that says how the host differs.
     $refused = [string[]]@(if ($plan -and -not $plan.Steps.Count) { $plan.Refused })
+    $obstacles = [string[]]@(if ($plan -and $plan.Steps.Count) { $plan.Refused })
     $result = [ordered]@{
         compliant = [bool]($plan -and -not $plan.Steps.Count -and -not $refused.Count)
         changes = ConvertTo-StepResult -Step $plan.Steps
-        notes = [string[]]@(if ($plan) { if (-not $refused.Count) { $plan.Refused }; $plan.Notes })
+        notes = [string[]]@($obstacles; if ($plan) { $plan.Awaits; $plan.Notes })
         reboot_required = [bool](& $Domain.Restart $plan $Fact)
         unreadable = $unknown
     }
     if ($refused.Count) {
         $result.refused = $refused
+    }
+    if ($obstacles.Count) {
+        $result.obstacles = $obstacles
     }
     if ($plan.AttendedStep) {
         $result.attended_step = $plan.AttendedStep

@@ -184,12 +184,9 @@ function Clear-Package {
 
     $folder = Get-OwnFolder -Name packages
     if ([Directory]::Exists($folder)) {
-        # The task of a run that was cut off may still be at work.
-        $young = [datetime]::UtcNow.AddDays(-1)
-        foreach ($old in [Directory]::GetDirectories($folder)) {
-            if ([Path]::GetFileName($old).StartsWith('task-') -and [Directory]::GetCreationTimeUtc($old) -gt $young) {
-                continue
-            }
+        $null = Initialize-OwnFolder -Name packages
+        Clear-SystemTask
+        foreach ($old in [Directory]::GetDirectories($folder).Where({ -not [Path]::GetFileName($_).StartsWith('task-') })) {
             Remove-Item -LiteralPath $old -Recurse -Force -ErrorAction SilentlyContinue
         }
     }

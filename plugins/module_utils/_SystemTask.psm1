@@ -91,4 +91,36 @@ function Invoke-SystemTask {
     }
 }
 
-Export-ModuleMember -Function Invoke-SystemTask
+function Clear-SystemTask {
+    <#
+    .SYNOPSIS
+    Removes what tasks left whose run was cut off. One that may still be at work, for a day, is left alone.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    $folder = Get-OwnFolder -Name packages
+    if (-not [Directory]::Exists($folder)) {
+        return
+    }
+    $young = [datetime]::UtcNow.AddDays(-1)
+    foreach ($old in [Directory]::GetDirectories($folder, 'task-*')) {
+        if (-not [File]::Exists([Path]::Combine($old, 'exit')) -and [Directory]::GetCreationTimeUtc($old) -gt $young) {
+            continue
+        }
+        $id = [guid]::Empty
+        if (-not [guid]::TryParseExact([Path]::GetFileName($old).Substring('task-'.Length), 'D', [ref]$id)) {
+            continue
+        }
+        try {
+            Invoke-TaskScheduler -Argument "/delete /tn infoprotect-$id /f"
+        }
+        catch {
+            # Its run came as far as this.
+            Write-Debug -Message $_.Exception.Message
+        }
+        Remove-Item -LiteralPath $old -Recurse -Force -ErrorAction SilentlyContinue
+    }
+}
+
+Export-ModuleMember -Function Clear-SystemTask, Invoke-SystemTask

@@ -188,7 +188,7 @@ def load() -> Catalogue:
 
 
 def prepare() -> None:
-    """Read and compile the catalogue ahead: once, when the controller loads the filters, not in each host's process."""
+    """Read and compile the catalogue ahead. What the controller has done, the processes that it forks find done."""
     if not MISSING:
         for requirement in load().requirements:
             for expression in (requirement.where, requirement.holds):

@@ -142,6 +142,12 @@ def https(certificate: dict[str, Any] | None, *, installed: bool = True, **wante
     }
 
 
+def bound(*obstacles: str, **wanted: Any) -> dict[str, Any]:
+    """A host whose connector shall show a certificate, and what stands against it."""
+    https = {"obstacles": list(obstacles)} if obstacles else {}
+    return {"_": {**CONNECTOR, "domains": ["connector_https"], "connector_https": https, **wanted}}
+
+
 def irm(group: str, **facts: Any) -> dict[str, Any]:
     return {"_": {**IRM, "groups": [group]}, **facts}
 
@@ -248,6 +254,12 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         https({"names": ["x.test", "*.CONTOSO.test"], "days_left": 300}),
         https(None, url="http://rms.contoso.test"),
         https(None, domains=["connector", "connector_https"]),
+    ],
+    "connector_https_binding": [
+        connector(),
+        bound(),
+        bound("expired", domains=["connector"]),
+        bound("expired", connector={"state": "absent"}),
     ],
     "connector_certificate": [connector(), https(None), https({"names": ["rms.contoso.test"], "days_left": 30})],
     "connector_ad_rms": [connector()],
@@ -432,6 +444,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
         (https({"names": ["contoso.test", "*.test"], "days_left": 99}), "a certificate for contoso.test, *.test"),
         (https({"names": ["*.rms.contoso.test"], "days_left": 99}), "a certificate for *.rms.contoso.test"),
     ],
+    "connector_https_binding": [(bound("expired", "taken"), "expired; taken")],
     "connector_certificate": [
         (
             https({"names": [], "days_left": days, "expires": "2026-12-01T00:00:00Z"}, url="http://rms.contoso.test"),

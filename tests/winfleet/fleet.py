@@ -83,15 +83,16 @@ class Fleet:
         self.say(f"{len(names or folders)} hosts down")
 
     def reset(self, names: Sequence[str] = (), mode: str = "") -> None:
-        """Give hosts back the state they had when they were new; those that ran run again."""
+        """Give hosts back the state they had when they were new; those that ran run again, if the inventory has them."""
         with self._exclusive():
             folders = self._left_by(names)
             running = [folder.name for folder in folders if self._alive(folder)]
             modes = {
                 json.loads((folder / "host.json").read_text())["mode"] for folder in folders if folder.name in running
             }
-            if running:
-                self._choose(self._variables(), running)  # they could not be started again, were they not in there
+            if running:  # the inventory says how they are started again
+                described = self._variables()
+                running = self._choose(described, running) if names else [name for name in running if name in described]
 
             def wipe(folder: Path) -> None:
                 self._stop(folder, quiet=True)

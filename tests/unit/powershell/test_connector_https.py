@@ -167,6 +167,7 @@ $make = {
         $plan = Get-HttpsPlan -Wish $wish -State $state
         $lines = @($plan.Steps | ForEach-Object { "$($_.Action) $($_.Product) [$($_.Before)] [$($_.After)]" })
         $lines += @($plan.Refused | ForEach-Object { "refused: $_" })
+        $lines += @($plan.Awaits | ForEach-Object { "awaits: $_" })
         $lines += @($plan.Notes | ForEach-Object { "note: $_" })
         , [string[]]$lines
     }
@@ -276,7 +277,7 @@ PLANS: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     (case(stored=cert(names=["x.contoso.com"]), option={"url": None}), [BIND]),
-    (case(installed=False), [BIND, "refused: the connector is not installed"]),
+    (case(installed=False), [BIND, "awaits: the connector is not installed"]),
     (case(site=None), [BIND, "refused: IIS has no site of the connector"]),
     (
         case(bindings=[bound(name="rms.contoso.com", flags=1)]),
@@ -295,8 +296,8 @@ PLANS: list[tuple[dict[str, Any], list[str]]] = [
             REBIND,
             f"refused: the certificate {WANTED} expired at 2026-05-31T00:00:00Z",
             f"refused: the certificate {WANTED} is not for server authentication (enhanced key usage)",
-            "refused: the connector is not installed",
             TAKEN % OTHER,
+            "awaits: the connector is not installed",
         ],
     ),
     # It expires
