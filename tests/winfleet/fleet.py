@@ -83,7 +83,7 @@ class Fleet:
         self.say(f"{len(names or folders)} hosts down")
 
     def reset(self, names: Sequence[str] = (), mode: str = "") -> None:
-        """Give hosts back the state they had when they were new; those that ran run again, if the inventory has them."""
+        """Give hosts back the state they had when they were new; what ran and is in the inventory runs again."""
         with self._exclusive():
             folders = self._left_by(names)
             running = [folder.name for folder in folders if self._alive(folder)]
