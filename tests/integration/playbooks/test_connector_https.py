@@ -15,7 +15,7 @@ from ..certificates import NAME, PASSWORD, make_certificate, served
 HOST = "connector-3"
 LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
 BIND = "infoprotect.aip.rms_connector : Bind the certificate"
-STOP = "infoprotect.aip.aip_preflight : Stop the run before anything is changed"
+STOP = "infoprotect.aip.aip_preflight : Stop the host"
 TEXT = "What shows the connector's certificate has to be there, and the certificate has to be one that servers accept."
 pytestmark = pytest.mark.xdist_group(HOST)
 
@@ -51,16 +51,9 @@ def test_certificate_from_the_controller(playbook: AnsiblePlaybook, tmp_path: Pa
     }
     fleet("authorize", HOST, r"exchange=CONTOSO\Exchange Servers")
 
-    def run(
-        *arguments: str,
-        roles: tuple[str, ...] = ("rms_connector",),
-        tasks: tuple[dict[str, Any], ...] = (),
-        expect: int = 0,
-        **changed: Any,
-    ) -> Run:
-        play: dict[str, Any] = {"name": "https", "hosts": HOST, "gather_facts": False, "tasks": list(tasks)}
-        play["roles"] = [f"infoprotect.aip.{role}" for role in roles]
-        return playbook.run([play], *arguments, extra_vars=variables | changed, expect=expect)
+    def run(*arguments: str, tasks: tuple[dict[str, Any], ...] = (), expect: int = 0, **changed: Any) -> Run:
+        play = {"name": "https", "hosts": HOST, "gather_facts": False, "roles": ["infoprotect.aip.rms_connector"]}
+        return playbook.run([play | {"tasks": list(tasks)}], *arguments, extra_vars=variables | changed, expect=expect)
 
     check = run("--check", "--diff")
     assert check.task(BIND, HOST)["changed"] and served(HOST) is None
@@ -79,13 +72,13 @@ def test_certificate_from_the_controller(playbook: AnsiblePlaybook, tmp_path: Pa
         "rms_connector_certificate_thumbprint": "A" * 40,
         "rms_connector_certificate_pfx": "",
     }
-    refused = run(roles=("aip_preflight", "rms_connector"), expect=2, **nowhere)
+    refused = run(expect=2, **nowhere)
     assert refused.module_runs(HOST) == [LOOK]
     (reason,) = look(refused)["obstacles"]
     assert reason.startswith(f"there is no certificate {'A' * 40}")
     assert f"connector_https_binding (blocks): {TEXT} Found: {reason}" in refused.task(STOP, HOST)["msg"]
     # nor is it taken out of service for one that it shows already and that is of no use
-    wrong = run(roles=("aip_preflight", "rms_connector"), expect=2, rms_connector_url="https://elsewhere.example")
+    wrong = run(expect=2, rms_connector_url="https://elsewhere.example")
     assert wrong.module_runs(HOST) == [LOOK]
     assert "expected elsewhere.example, the name in url" in wrong.task(STOP, HOST)["msg"]
     assert served(HOST) == certificate.thumbprint
