@@ -165,8 +165,8 @@ def test_readme_names_every_variable(role: str) -> None:
 
 def test_every_group_of_the_playbooks_has_its_domains() -> None:
     groups = load("roles/aip_inspect/vars/main.yml")["aip_inspect_domains_of_group"]
-    for playbook in ("audit", "restore"):
-        assert set(load(f"playbooks/{playbook}.yml")[0]["hosts"]) == set(groups), playbook
-    assert set(load("playbooks/site.yml")[0]["vars"]["aip_site_groups"]) == set(groups)
+    assert set(load("playbooks/restore.yml")[0]["hosts"]) == set(groups)
+    for playbook in ("audit", "site"):
+        assert set(load(f"playbooks/{playbook}.yml")[0]["vars"][f"aip_{playbook}_groups"]) == set(groups), playbook
     for inventory in ("example", "emulated"):
         assert set(load(f"inventories/{inventory}/hosts.yml")) == set(groups), inventory
