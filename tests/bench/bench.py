@@ -159,8 +159,8 @@ def main() -> int:
         bench.reset()
         rows.append(bench.measure(f"{what}, fresh", playbook)[0])
         print(rows[-1], flush=True)
-    # The host complies for both. In turns, since the machine is not as fast at all times; the short one more often. Each
-    # begins with a restart: an emulated host keeps what module runs compiled, where Windows has a process for each.
+    # The host complies for both. In turns, since the machine is not as fast at all times; the short one more often.
+    # Each begins with a restart: an emulated host keeps what module runs compiled, Windows has a process for each.
     complying: dict[str, list[Figures]] = {what: [] for what in PLAYBOOKS}
     for _turn in range(TURNS):
         bench.restart()
