@@ -11,12 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import (
-    NOT_STATED,
-    WANTED,
-    load,
-    plain,
-)
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, WANTED, load, plain
 
 Findings = Iterable[Mapping[str, Any]]
 

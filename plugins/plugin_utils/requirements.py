@@ -183,6 +183,7 @@ def load() -> Catalogue:
             "the requirements catalogue needs the Python package jmespath on the controller, in the environment that"
             f" ansible runs in: {MISSING}"
         ) from MISSING
+    # by libyaml where it is
     content = yaml_load(CATALOGUE.read_text(encoding="utf-8"))
     return Catalogue(tuple(Requirement.from_entry(entry) for entry in content["requirements"]), content["constants"])
 

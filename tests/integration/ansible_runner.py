@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +27,18 @@ def reset_hosts(*hosts: str) -> None:
     command = [str(ROOT / "bin/fleet"), *inventories, "reset", *hosts]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def lose_host(host: str, after: float, run: Callable[[], Run]) -> Run:
+    """A run whose host is lost after so many seconds, and back when the run has ended."""
+    fault = [str(ROOT / "bin/fleet"), "fault", host]
+    with ThreadPoolExecutor() as beside:
+        lost = beside.submit(run)
+        time.sleep(after)
+        subprocess.run([*fault, "lost_host"], check=True)
+        wait([lost])
+        subprocess.run([*fault, "clear"], check=True)
+        return lost.result()
 
 
 @dataclass(frozen=True)

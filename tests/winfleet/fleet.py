@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -56,7 +57,7 @@ class Fleet:
         with self._exclusive():
             template = prefix.prepare_template(CACHE, prepare_engine(CACHE))
             packages()  # inventories name them
-            variables = self._variables()
+            variables = self._variables
             hosts = {name: Identity.from_inventory(name, values) for name, values in variables.items()}
             chosen = self._choose(hosts, names)
             number, lock = network.take(
@@ -91,7 +92,7 @@ class Fleet:
                 json.loads((folder / "host.json").read_text())["mode"] for folder in folders if folder.name in running
             }
             if running:  # the inventory says how they are started again
-                described = self._variables()
+                described = self._variables
                 running = self._choose(described, running) if names else [name for name in running if name in described]
 
             def wipe(folder: Path) -> None:
@@ -160,8 +161,9 @@ class Fleet:
 
     # -- hosts and folders -------------------------------------------------------------------------------------------
 
+    @functools.cached_property
     def _variables(self) -> dict[str, dict[str, Any]]:
-        """The variables of every host of the inventories."""
+        """The variables of every host of the inventories; ansible-inventory takes a second."""
         program = Path(sys.executable).with_name("ansible-inventory")
         if not program.exists():
             raise FleetError(f"{program} is missing; run python3 tests/setup/environment.py first")
@@ -196,7 +198,7 @@ class Fleet:
         """The folders of hosts, for what can be done twice: one of the inventory that has never been up has none."""
         known = self._known()
         if unknown := set(names) - set(known):
-            self._choose(self._variables(), sorted(unknown))
+            self._choose(self._variables, sorted(unknown))
         return [known[name] for name in (names or known) if name in known]
 
     def _folders(self, names: Sequence[str]) -> list[Path]:

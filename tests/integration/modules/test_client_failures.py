@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
+from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, lose_host
 from ..installed_clients import SHARE, expected, list_task, listed, prepare_task, share_packages
 from ..package_server import PackageServer, serve
 from ..secrets_watch import no_secret_shows
@@ -273,23 +272,14 @@ def test_a_restart_that_is_due(playbook: AnsiblePlaybook, packages: Path) -> Non
 
 def test_a_host_that_is_lost_while_installing(playbook: AnsiblePlaybook, packages: Path) -> None:
     """The run says so; the next one goes on from whatever there is."""
-    fleet = str(ROOT / "bin/fleet")
     run(playbook, prepare_task("nothing", None), *fault("slow", hang="8"))
-    lost: list[Run] = []
-    thread = threading.Thread(
-        target=lambda: lost.append(run(playbook, client("install", path=rf"{SHARE}\{CURRENT}.exe"), expect=None))
-    )
-    thread.start()
-    time.sleep(6)
-    subprocess.run([fleet, "fault", HOST, "lost_host"], check=True)
-    thread.join()
-    subprocess.run([fleet, "fault", HOST, "clear"], check=True)
-    result = lost[0].task("install", HOST)
+    install = client("install", path=rf"{SHARE}\{CURRENT}.exe")
+    result = lose_host(HOST, 6, lambda: run(playbook, install, expect=None)).task("install", HOST)
     assert result.get("unreachable") or result.get("failed"), result
     done = run(
         playbook,
         *fault("none"),
-        client("install", path=rf"{SHARE}\{CURRENT}.exe"),
+        install,
         list_task("after"),
         prepare_task("nothing again", None),
     )

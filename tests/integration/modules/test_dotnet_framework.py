@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, reset_hosts
+from ..ansible_runner import AnsiblePlaybook, Json, Run, lose_host, reset_hosts
 from ..installed_clients import SHARE, share_packages
 
 HOST = "client-2012r2"
@@ -23,6 +20,12 @@ LEFT = r"""
 $folder = "$env:ProgramData\infoprotect\packages"
 @(Get-ChildItem -Path $folder -Force -ErrorAction SilentlyContinue | ForEach-Object { $_.Name })
 @(schtasks.exe /query /fo CSV /nh) -match 'infoprotect-' -replace '^"\\?([^"]+)".*', '$1'
+"""
+
+#: Wine keeps no time of creation of its own
+AGE = r"""
+$task = Get-Item -Path "$env:ProgramData\infoprotect\packages\task-*"
+$task.CreationTimeUtc = $task.LastWriteTimeUtc = [datetime]::UtcNow.AddDays(-2)
 """
 
 pytestmark = pytest.mark.xdist_group(HOST)
@@ -46,7 +49,6 @@ def packages() -> Iterator[Path]:
 
 def test_a_host_that_is_lost_while_it_is_installed(playbook: AnsiblePlaybook, packages: Path) -> None:
     """The next run goes on from there; what the lost one left is cleared once it cannot be at work any more."""
-    fleet = str(ROOT / "bin/fleet")
     install = {
         "name": "install",
         "infoprotect.aip.dotnet_framework": {"version": "4.7.2", "path": rf"{SHARE}\{INSTALLER}"},
@@ -54,23 +56,8 @@ def test_a_host_that_is_lost_while_it_is_installed(playbook: AnsiblePlaybook, pa
     }
     slow = {"path": FAULTS, "name": "hang", "data": "15", "type": "string"}
     run(playbook, {"name": "slow", "ansible.windows.win_regedit": slow})
-    lost: list[Run] = []
-    thread = threading.Thread(target=lambda: lost.append(run(playbook, install, expect=None)))
-    thread.start()
-    time.sleep(9)
-    subprocess.run([fleet, "fault", HOST, "lost_host"], check=True)
-    thread.join()
-    subprocess.run([fleet, "fault", HOST, "clear"], check=True)
-    result = lost[0].task("install", HOST)
+    result = lose_host(HOST, 9, lambda: run(playbook, install, expect=None)).task("install", HOST)
     assert result.get("unreachable") or result.get("failed"), result
-
-    def began(seconds: int) -> Json:
-        script = rf"""
-        $task = Get-Item -Path "$env:ProgramData\infoprotect\packages\task-*"
-        # Wine keeps no time of creation of its own
-        $task.CreationTimeUtc = $task.LastWriteTimeUtc = [datetime]::UtcNow.AddSeconds(-{seconds})
-        """
-        return {"name": f"{seconds} s ago", "ansible.windows.win_powershell": {"script": script}}
 
     client = {"product": "unified_labeling", "path": rf"{SHARE}\{CLIENT}"}
     done = run(
@@ -80,7 +67,7 @@ def test_a_host_that_is_lost_while_it_is_installed(playbook: AnsiblePlaybook, pa
         {**install, "name": "again"},
         {"name": "release", "ansible.windows.win_reg_stat": {"path": NDP, "name": "Release"}},
         left("a minute later"),
-        began(2 * 24 * 3600),
+        {"name": "let days pass", "ansible.windows.win_powershell": {"script": AGE}},
         {"name": "client", "infoprotect.aip.client": client},
         left("days later"),
     )
