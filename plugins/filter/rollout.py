@@ -10,13 +10,16 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain, prepare
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.role_variables import ROLES, described_by
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step, pool_of
 
 
 def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> list[str]:
     """The hosts of groups, one group after the other; rollout_hosts.yml says more."""
-    # This is made for the controller, before it has a process for each host: those find the catalogue read.
+    # This is made for the controller, before it has a process for each host: those find what they need read.
     prepare()
+    for role in ROLES.iterdir():
+        described_by(role.name)
     inventory = plain(list(groups.get("all", ())))
     hosts: dict[str, None] = {}
     for name in names:

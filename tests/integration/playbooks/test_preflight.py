@@ -15,9 +15,8 @@ FINE, CONTROLLER, CORE, LEGACY, GONE = "client-2019", "controller-2019", "core-2
 ROLE = "infoprotect.aip.aip_preflight"
 SAID = f"{ROLE} : Say what was found"
 STOPPED = f"{ROLE} : Stop the run before anything is changed"
-CLIENT = {"product": "unified_labeling", "state": "present"}
-#: What aip_inspect makes of the variables of the roles: the client is wanted and TLS managed
-WANTED = {"aip_inspect_options": {"tls": {"state": "present"}, "client": CLIENT}}
+#: The client is wanted and TLS managed
+WANTED = {"aip_domains": ["tls", "client"], "aip_client_product": "unified_labeling"}
 TLS = r"HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Client"
 
 
@@ -93,7 +92,7 @@ def test_report_only(playbook: AnsiblePlaybook) -> None:
 
 
 def test_tags_of_other_roles_leave_it_out(playbook: AnsiblePlaybook) -> None:
-    run = playbook.run([play(CORE, roles=(ROLE,))], "--tags", "report", extra_vars={"aip_inspect_options": {}})
+    run = playbook.run([play(CORE, roles=(ROLE,))], "--tags", "report")
     assert run.module_runs(CORE) == []
 
 
@@ -120,7 +119,8 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
             host: "http://{}:{}".format(*stack.enter_context(proxy.serve())) for host, proxy in proxies.items()
         }
         wanted = {
-            "aip_inspect_options": {"tls": {"state": "present"}, "connector": {"state": "present"}},
+            "aip_domains": ["tls", "connector"],
+            "rms_connector_state": "present",
             "aip_preflight_endpoints": ["api.aadrm.com"],
             "aip_preflight_stop": "never",
             "rms_connector_pool": [{"members": [old, new]}, {"members": [CONTROLLER]}],

@@ -1,0 +1,105 @@
+"""drift_info: what the variables come to, before a host is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.plugins.loader import action_loader
+from ansible.template import Templar
+
+DOMAINS = {
+    "tls": {"minimum": "aip_tls_minimum", "parts": "aip_tls_parts"},
+    "client": {"product": "aip_client_product", "version": "aip_client_version"},
+}
+COMPLIES = {"compliant": True, "domains": {"tls": {"compliant": True}}, "host": {}, "changed": True, "diff": {"a": 1}}
+TOO_OLD = "This module requires PowerShell v5.1"
+
+
+@dataclass
+class Host:
+    """Answers the module; `asked` is what it was asked for."""
+
+    answer: dict[str, Any] = field(default_factory=lambda: dict(COMPLIES))
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def look(self, variables: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        arguments = {"domains": DOMAINS, "unconditional": ["tls"], **options}
+        task = Task.load({"infoprotect.aip.drift_info": arguments}, loader=DataLoader())
+        task.args = arguments
+        action = action_loader.get(
+            "infoprotect.aip.drift_info",
+            task=task,
+            connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
+            play_context=SimpleNamespace(),
+            loader=DataLoader(),
+            templar=Templar(loader=DataLoader(), variables=variables or {}),
+            shared_loader_obj=None,
+        )
+
+        def execute_module(module_name: str, module_args: dict[str, Any], task_vars: object) -> dict[str, Any]:
+            assert (module_name, task.check_mode) == ("infoprotect.aip.desired_state", True)
+            self.asked.append(module_args)
+            return dict(self.answer)
+
+        action._execute_module = execute_module
+        return dict(action.run(task_vars=variables or {}))
+
+
+def test_variables_become_options() -> None:
+    host = Host()
+    variables = {"aip_tls_minimum": "1.2", "aip_client_product": "purview", "aip_client_version": ""}
+    look = host.look(variables)
+    assert host.asked == [{"tls": {"minimum": "1.2"}, "client": {"product": "purview"}}] == [look["looked_for"]]
+    assert look["compliant"] and look["looked"] and not look["changed"] and "diff" not in look
+
+
+def test_what_is_not_defined_is_left_out() -> None:
+    host = Host()
+    host.look({"aip_client_product": None})
+    assert host.asked == [{"tls": {}}]
+
+
+def test_what_was_looked_for_is_not_looked_for_again() -> None:
+    host = Host()
+    first = host.look()
+    again = host.look(previous=first)
+    assert len(host.asked) == 1 and not again["looked"] and again == {**first, "looked": False}
+    assert host.look({"aip_tls_minimum": "1.2"}, previous=first)["looked"]
+
+
+def test_a_domain_that_waits() -> None:
+    host = Host()
+    waiting = {"client": "somebody is asked", "irm_server": "not among the domains"}
+    look = host.look({"aip_client_product": "purview"}, waiting=waiting)
+    assert host.asked == [{"tls": {}}] and look["waiting"] == {"client": "somebody is asked"}
+    assert not look["compliant"] and look["domains"]["client"]["refused"] == ["somebody is asked"]
+    # without variables nobody waits for it
+    assert host.look(waiting=waiting)["compliant"]
+
+
+def test_a_host_whose_powershell_is_too_old() -> None:
+    look = Host({"failed": True, "msg": TOO_OLD}).look()
+    assert not look.get("failed") and not look["compliant"] and look["host"] == {}
+    assert "install Windows Management Framework 5.1" in look["finding"] and TOO_OLD in look["finding"]
+
+
+def test_a_look_that_fails() -> None:
+    look = Host({"failed": True, "msg": "no such registry"}).look()
+    assert look["failed"] and look["msg"] == "no such registry"
+
+
+def test_bad_variables_are_named_before_the_host_is_asked() -> None:
+    host = Host()
+    with pytest.raises(AnsibleActionFail, match=r"(?s)Validation of arguments failed.*aip_tls_minimum.*1\.1"):
+        host.look({"aip_tls_minimum": "1.1"}, roles=["aip_tls"])
+    with pytest.raises(AnsibleActionFail, match="roles has nobody"):
+        host.look(roles=["nobody"])
+    with pytest.raises(AnsibleActionFail, match="domains"):
+        host.look(domains=None)
+    assert host.asked == []
