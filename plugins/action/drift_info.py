@@ -44,7 +44,8 @@ class ActionModule(ActionBase):
             return {**result, **given["previous"], "looked": False}
         # whatever the play says: it changes nothing
         self._task.check_mode, self._task.diff = True, False
-        look = self._execute_module(module_name=MODULE, module_args=wanted, task_vars=variables)
+        # a copy, to which Ansible adds arguments of its own
+        look = self._execute_module(module_name=MODULE, module_args=dict(wanted), task_vars=variables)
         if look.get("failed") and TOO_OLD.search(str(look.get("msg"))):
             look = _too_old(look["msg"])
         look.pop("diff", None)

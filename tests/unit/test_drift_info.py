@@ -44,7 +44,8 @@ class Host:
 
         def execute_module(module_name: str, module_args: dict[str, Any], task_vars: object) -> dict[str, Any]:
             assert (module_name, task.check_mode) == ("infoprotect.aip.desired_state", True)
-            self.asked.append(module_args)
+            self.asked.append(dict(module_args))
+            module_args["_ansible_check_mode"] = True
             return dict(self.answer)
 
         action._execute_module = execute_module
