@@ -224,7 +224,7 @@ def test_installers_that_fail(playbook: AnsiblePlaybook, packages: Path) -> None
 
 def test_what_does_not_end_is_ended_with_what_it_started(playbook: AnsiblePlaybook, packages: Path) -> None:
     """A bundle whose msiexec hangs: neither is left, nothing is installed later, the next run does not have to wait."""
-    script = "@((Get-Process -Name msiexec, AzInfo* -ErrorAction SilentlyContinue).ProcessName)"
+    script = "Get-Process -Name msiexec, AzInfo* -ErrorAction SilentlyContinue | ForEach-Object { $_.ProcessName }"
     install = {"path": rf"{SHARE}\{CURRENT}.exe"}
     done = run(
         playbook,

@@ -85,7 +85,7 @@ def test_what_does_not_end_is_ended(playbook: AnsiblePlaybook, packages: Path) -
     """Neither the installer nor its task is left."""
     install = {"version": "4.7.2", "path": rf"{SHARE}\{INSTALLER}", "timeout": 8}
     slow = {"path": FAULTS, "name": "hang", "data": "120", "type": "string"}
-    names = "@((Get-Process -Name NDP472* -ErrorAction SilentlyContinue).ProcessName)"
+    names = "Get-Process -Name NDP472* -ErrorAction SilentlyContinue | ForEach-Object { $_.ProcessName }"
     done = run(
         playbook,
         {"name": "slow", "ansible.windows.win_regedit": slow},

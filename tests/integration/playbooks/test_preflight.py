@@ -147,13 +147,15 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
     assert found[CONTROLLER]["connector_root_certificate"]["found"] == f"api.aadrm.com needs {ours.subject}"
 
 
-def test_a_connector_that_is_lost_on_its_way_to_the_service_is_named(playbook: AnsiblePlaybook) -> None:
-    """Also when it is the only one that asks, and the first look was its last sign of life."""
+@pytest.mark.parametrize(("stop", "said"), [("never", SAID), ("run", STOPPED)])
+def test_a_connector_that_is_lost_on_its_way_to_the_service(playbook: AnsiblePlaybook, stop: str, said: str) -> None:
+    """It is named in the list, also when it is the only one that asks, and goes no further."""
     host = "connector-1"
     fault = [str(ROOT / "bin/fleet"), "fault", host]
     wanted = {
         "aip_inspect_options": {"connector": {"state": "present"}},
         "aip_preflight_endpoints": ["api.aadrm.com"],
+        "aip_preflight_stop": stop,
         "rms_connector_pool": [{"members": [host]}],
     }
     lose: Json = {
@@ -162,17 +164,15 @@ def test_a_connector_that_is_lost_on_its_way_to_the_service_is_named(playbook: A
         "delegate_to": "localhost",
         "vars": {"ansible_connection": "local"},
     }
-    roles = {
-        name: {"name": name, "ansible.builtin.include_role": {"name": f"infoprotect.aip.{name}"}}
+    look, preflight = (
+        {"name": name, "ansible.builtin.include_role": {"name": f"infoprotect.aip.{name}"}}
         for name in ("aip_inspect", "aip_preflight")
-    }
-    alone = {"name": "site", "hosts": [host], "gather_facts": False}
+    )
+    beyond = {"name": "beyond", "ansible.builtin.debug": {"msg": "it went on"}}
+    alone = {"name": "site", "hosts": [host], "gather_facts": False, "tasks": [look, lose, preflight, beyond]}
     try:
-        run = playbook.run(
-            [{**alone, "tasks": [roles["aip_inspect"], lose, roles["aip_preflight"]]}], extra_vars=wanted, expect=2
-        )
+        run = playbook.run([alone], extra_vars=wanted, expect=2)
     finally:
         subprocess.run([*fault, "clear"], check=True)
-    assert f"{host}: unreachable: " in only(run, SAID)["msg"]
-    assert run.task(f"{ROLE} : Stop the host that was lost", host)["msg"].startswith("unreachable: ")
-    assert run.stats[host]["failures"] == 1
+    assert f"{host}: unreachable: " in only(run, said)["msg"]
+    assert run.stats[host]["failures"] == 1 and "it went on" not in run.stdout
