@@ -93,7 +93,9 @@ options:
     type: str
   timeout:
     description:
-      - Seconds that an installer may take. Then it is ended and the task fails.
+      - Seconds that an installer may take. Then it is ended with the processes that it has started, and the task fails.
+      - What services do for it, Windows Installer's for instance, cannot be ended and may go on. The next run waits for
+        it as O(busy_timeout) says.
     type: int
     default: 3600
   busy_timeout:

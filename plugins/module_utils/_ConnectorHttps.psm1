@@ -21,6 +21,47 @@ $ownEntries = $ownApplication, [guid]'4dc3e181-e14b-4a21-b022-59fc669b0914'
 $ownSource = 1 -bor 2
 # Server authentication, and any use.
 $serverUsages = '1.3.6.1.5.5.7.3.1', '2.5.29.37.0'
+# What http.sys has for an address besides the certificate, by the names of its registry, and how netsh is told. First the bits
+# (https://learn.microsoft.com/windows/win32/api/http/ns-http-http_service_config_ssl_param), of which netsh sets the one for the freshness itself.
+$sslCertificate = 'SslCertHash', 'AppId', 'SslCertStoreName'
+$freshnessBit = 0x4
+$sslBits = @{
+    DefaultSslCertCheckMode = @{
+        0x1 = 'verifyclientcertrevocation=disable'
+        0x2 = 'verifyrevocationwithcachedclientcertonly=enable'
+        $freshnessBit = ''
+        0x10000 = 'usagecheck=disable'
+    }
+    DefaultFlags = @{
+        0x1 = 'dsmapperusage=enable'
+        0x2 = 'clientcertnegotiation=enable'
+        0x8 = 'reject=enable'
+        0x10 = 'disablehttp2=enable'
+        0x20 = 'disablequic=enable'
+        0x40 = 'disabletls13=enable'
+        0x80 = 'disableocspstapling=enable'
+        0x100 = 'enabletokenbinding=enable'
+        0x200 = 'logextendedevents=enable'
+        0x400 = 'disablelegacytls=enable'
+        0x800 = 'enablesessionticket=enable'
+        0x1000 = 'disabletls12=enable'
+        0x4000 = 'disablesessionid=enable'
+    }
+}
+$sslNumbers = @{
+    DefaultSslRevocationFreshnessTime = 'revocationfreshnesstime'
+    DefaultSslRevocationUrlRetrievalTimeout = 'urlretrievaltimeout'
+}
+$sslTexts = @{
+    DefaultSslCtlIdentifier = 'sslctlidentifier'
+    DefaultSslCtlStoreName = 'sslctlstorename'
+}
+# Every netsh has these.
+$commonArguments = @(
+    'verifyclientcertrevocation', 'verifyrevocationwithcachedclientcertonly', 'usagecheck', 'dsmapperusage', 'clientcertnegotiation'
+    $sslNumbers.Values
+    $sslTexts.Values
+)
 
 function ConvertTo-HttpsWish {
     <#
@@ -92,12 +133,16 @@ function Get-HttpsState {
     )
 
     $bindings = @(Get-WebBinding -All)
+    $entry = Get-SslEntry -EndPoint "0.0.0.0:$($Wish.Port)"
+    if ($entry) {
+        $entry.Lost += @(Get-UnknownArgument -Argument $entry.Arguments)
+    }
     [pscustomobject]@{
         Now = [datetime]::UtcNow
         Installed = $Installed
         Site = ($bindings | Where-Object -FilterScript { $_.Own } | Select-Object -First 1).Site
         Bindings = @($bindings | Where-Object -FilterScript { $_.Secure -and $_.EndPoint -match ":$($Wish.Port)$" })
-        Entry = Get-SslEntry -EndPoint "0.0.0.0:$($Wish.Port)"
+        Entry = $entry
         Stored = if ($Wish.Thumbprint) { Get-StoredCertificate -Thumbprint $Wish.Thumbprint }
         # Certificates, or why it cannot be opened: once it was.
         Pfx = $null
@@ -163,6 +208,9 @@ function Get-HttpsPlan {
             }
             if ($steps.Count) {
                 Get-SiteObstacle -Wish $Wish -State $State -Binding $binding
+            }
+            if ($steps.Where({ $_.Action -eq 'rebind' })) {
+                Get-SettingObstacle -Wish $Wish -State $State
             }
         )
         Awaits = [string[]]@(if ($steps.Count -and -not $State.Installed) { 'the connector is not installed' })
@@ -249,6 +297,16 @@ function Get-SiteObstacle {
     $entry = $State.Entry
     if ($entry -and -not $Binding -and $entry.Application -notin $ownEntries) {
         "another application ($($entry.Application.ToString('B'))) has the certificate $($entry.Thumbprint) at 0.0.0.0:$($Wish.Port) (netsh http show sslcert)"
+    }
+}
+
+function Get-SettingObstacle {
+    # Which settings the address would lose with another certificate: a text.
+    param ($Wish, $State)
+
+    if ($State.Entry.Lost) {
+        "http.sys has settings for 0.0.0.0:$($Wish.Port) that netsh of this host cannot give back with another certificate: $($State.Entry.Lost -join ', '). " +
+        'Remove them, or change the certificate by hand'
     }
 }
 
@@ -433,16 +491,94 @@ function Get-SslEntry {
     # What http.sys has for an address, or nothing. netsh shows it in the language of Windows, so that its values are read.
     param ([string]$EndPoint)
 
-    $key = "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint"
-    $hash = Get-MachineValue -SubKey $key -Name SslCertHash
-    if ($hash) {
-        $application = [byte[]](Get-MachineValue -SubKey $key -Name AppId)
-        $store = Get-MachineValue -SubKey $key -Name SslCertStoreName
-        [pscustomobject]@{
-            Thumbprint = [BitConverter]::ToString($hash) -replace '-'
-            Application = if ($application.Count -eq 16) { [guid]::new($application) } else { [guid]::Empty }
-            Store = if ($store) { "$store" } else { 'MY' }
+    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint"; View = 64 }
+    if (-not $key) {
+        return
+    }
+    $value = @{}
+    try {
+        foreach ($name in $key.GetValueNames()) {
+            $value[$name] = $key.GetValue($name)
         }
+    }
+    finally {
+        $key.Dispose()
+    }
+    if ($value.SslCertHash) {
+        $application = [byte[]]$value.AppId
+        $setting = ConvertTo-SslSetting -Value $value
+        [pscustomobject]@{
+            Thumbprint = [BitConverter]::ToString($value.SslCertHash) -replace '-'
+            Application = if ($application.Count -eq 16) { [guid]::new($application) } else { [guid]::Empty }
+            Store = if ($value.SslCertStoreName) { "$($value.SslCertStoreName)" } else { 'MY' }
+            Arguments = $setting.Arguments
+            Lost = $setting.Lost
+        }
+    }
+}
+
+function ConvertTo-SslSetting {
+    <#
+    .SYNOPSIS
+    What http.sys has for an address besides the certificate.
+
+    .PARAMETER Value
+    The values of its key, by name.
+
+    .OUTPUTS
+    An object with Arguments, which make netsh set them again, and Lost: those that no argument sets.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [System.Collections.IDictionary]
+        $Value
+    )
+
+    $arguments = [System.Collections.Generic.List[string]]::new()
+    $lost = [System.Collections.Generic.List[string]]::new()
+    foreach ($name in $Value.Keys | Where-Object -FilterScript { $_ -notin $sslCertificate } | Sort-Object) {
+        $data = $Value[$name]
+        if ($null -eq $data -or $data -in 0, '') {
+            # The default, which some netsh refuse to be told.
+            continue
+        }
+        if ($sslBits.ContainsKey($name) -and $data -is [int]) {
+            # Without a sign
+            $left = $data -band 0xFFFFFFFFL
+            foreach ($bit in $sslBits[$name].Keys | Where-Object -FilterScript { $left -band $_ } | Sort-Object) {
+                $left -= $bit
+                $arguments.Add($sslBits[$name][$bit])
+            }
+            if ($left) {
+                $lost.Add(('{0} 0x{1:x}' -f $name, $left))
+            }
+        }
+        elseif ($sslNumbers.ContainsKey($name) -and $data -is [int]) {
+            $arguments.Add("$($sslNumbers[$name])=$($data -band 0xFFFFFFFFL)")
+        }
+        elseif ($sslTexts.ContainsKey($name) -and $data -is [string] -and -not $data.Contains('"') -and -not $data.EndsWith('\')) {
+            $arguments.Add("$($sslTexts[$name])=`"$data`"")
+        }
+        else {
+            $lost.Add($name)
+        }
+    }
+    if ([bool](($Value.DefaultSslCertCheckMode -as [int]) -band $freshnessBit) -ne [bool]$Value.DefaultSslRevocationFreshnessTime) {
+        $lost.Add('DefaultSslRevocationFreshnessTime')
+    }
+    [pscustomobject]@{ Arguments = [string[]]@($arguments | Where-Object -FilterScript { $_ }); Lost = [string[]]@($lost) }
+}
+
+function Get-UnknownArgument {
+    # Which arguments the netsh of this Windows does not have: it ends with success then and has bound nothing.
+    param ([string[]]$Argument)
+
+    $newer = @($Argument | Where-Object -FilterScript { ($_ -split '=')[0] -notin $commonArguments })
+    if ($newer.Count) {
+        # The names of arguments are the same in every language.
+        $usage = (& ([Path]::Combine([Environment]::SystemDirectory, 'netsh.exe')) http add sslcert help) -join "`n"
+        $newer | Where-Object -FilterScript { $usage -notmatch "\b$(($_ -split '=')[0])=" }
     }
 }
 

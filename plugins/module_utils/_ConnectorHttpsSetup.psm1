@@ -104,9 +104,14 @@ function Invoke-HttpsPlan {
                 default { Set-HttpsBinding -Wish $Wish -State $State -Undo $undo }
             }
         }
-        $left = Get-HttpsPlan -Wish $Wish -State (& $Look)
+        $after = & $Look
+        $left = Get-HttpsPlan -Wish $Wish -State $after
         if ($left.Steps.Count) {
             throw "IIS and http.sys took it without an error and do not have it. Still to do: $(($left.Steps | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', ')"
+        }
+        $had, $has = $State, $after | ForEach-Object -Process { "$($_.Entry.Arguments)" }
+        if ($State.Entry -and $after.Entry -and $had -ne $has) {
+            throw "netsh took the settings of the address without an error, and http.sys has others: '$has', expected '$had'"
         }
     }
     catch {
@@ -124,7 +129,7 @@ function Invoke-HttpsPlan {
             }
         }
         if ($undone) {
-            $text += 'The binding is as it was before.'
+            $text += "The binding is as it was before$(if ($State.Entry.Lost) { ", but for $($State.Entry.Lost -join ', ')" })."
         }
         if ($imported) {
             $text += 'The certificate stays in the store, for the next run.'
@@ -165,7 +170,7 @@ function Set-HttpsBinding {
         Set-SslEntry -Port $Wish.Port
         $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port; Entry = $entry }))
     }
-    $new = [pscustomobject]@{ Thumbprint = $Wish.Thumbprint; Application = $ownApplication; Store = 'MY' }
+    $new = [pscustomobject]@{ Thumbprint = $Wish.Thumbprint; Application = $ownApplication; Store = 'MY'; Arguments = $entry.Arguments }
     Set-SslEntry -Port $Wish.Port -Entry $new
     $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port }))
     if (-not (Get-OwnBinding -Wish $Wish -State $State)) {
@@ -192,12 +197,12 @@ function Remove-HttpsBinding {
 }
 
 function Set-SslEntry {
-    # Gives an address its certificate, or with no entry takes it away.
+    # Gives an address its certificate and what else http.sys has for it, or with no entry takes it all away.
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param ([int]$Port, $Entry)
 
     $argument = if ($Entry) {
-        "http add sslcert ipport=0.0.0.0:$Port certhash=$($Entry.Thumbprint) appid=$($Entry.Application.ToString('B')) certstorename=$($Entry.Store)"
+        "http add sslcert ipport=0.0.0.0:$Port certhash=$($Entry.Thumbprint) appid=$($Entry.Application.ToString('B')) certstorename=$($Entry.Store) $($Entry.Arguments)".TrimEnd()
     }
     else {
         "http delete sslcert ipport=0.0.0.0:$Port"

@@ -7,7 +7,12 @@
 # Runs programs of Windows with a bounded time and a command line that is taken as it stands, since PowerShell's own way of quoting arguments
 # differs from version to version.
 
-using namespace System.Diagnostics
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Process
+
+#AnsibleRequires -CSharpUtil ..module_utils._Process
+
+# Of a program that was ended with what it had started
+$serviceNote = 'a service that works for it, such as Windows Installer, may still be at work'
 
 function Invoke-Program {
     <#
@@ -18,7 +23,8 @@ function Invoke-Program {
     The rest of the command line, quoted as for CreateProcess.
 
     .PARAMETER Timeout
-    Seconds. When they are over, the program is killed and this throws TimeoutException.
+    Seconds. When they are over, the program is ended with all that it has started, and this throws TimeoutException. What still runs when the
+    program has ended by itself goes on.
     #>
     [CmdletBinding()]
     [OutputType([int])]
@@ -35,22 +41,30 @@ function Invoke-Program {
         $Timeout
     )
 
-    $start = [ProcessStartInfo]::new($Path, $Argument)
-    $start.UseShellExecute = $false
-    $start.CreateNoWindow = $true
-    $start.WorkingDirectory = [Environment]::SystemDirectory
-    $process = [Process]::Start($start)
+    # Installers leave programs running that would keep a redirected output open: its output is not read.
+    $tree = [ProcessTree]::new($Path, $Argument, [Environment]::SystemDirectory)
     try {
-        # Installers leave programs running that would keep a redirected output open: its output is not read.
-        if (-not $process.WaitForExit([int][Math]::Min(1000L * $Timeout, [int]::MaxValue))) {
-            $process.Kill()
-            throw [TimeoutException]::new("$Path did not end within $Timeout seconds and was ended; what it has started may still be at work")
+        if (-not $tree.Wait([int][Math]::Min(1000L * $Timeout, [int]::MaxValue))) {
+            $tree.End()
+            throw [TimeoutException]::new("$Path did not end within $Timeout seconds and was ended$(Get-EndedPart -Tree $tree)")
         }
-        $process.ExitCode
+        $tree.ExitCode
     }
     finally {
-        $process.Dispose()
+        $tree.Dispose()
     }
 }
 
-Export-ModuleMember -Function Invoke-Program
+function Get-EndedPart {
+    # What was ended with it: the rest of the sentence. What is done for it elsewhere cannot be ended.
+    param ($Tree)
+
+    if ($Tree.Alone) {
+        "; what it has started may still be at work: Windows did not take it into a job object ($($Tree.Alone))"
+    }
+    else {
+        " with what it had started; $serviceNote"
+    }
+}
+
+Export-ModuleMember -Function Invoke-Program -Variable serviceNote

@@ -28,10 +28,11 @@ function Invoke-SystemTask {
     Runs a command line as the system account and waits for its end; returns its exit code.
 
     .PARAMETER CommandLine
-    Program and arguments, quoted as for CreateProcess. It must hold no secret: it stands in a file and in the list of processes.
+    Program and arguments, quoted as for CreateProcess. It must hold no secret: it stands in a file and in the list of processes. The program's path,
+    in quotation marks, is of this run alone: by it the program is found when it has to be ended.
 
     .PARAMETER Timeout
-    Seconds. When they are over, the task is ended and this throws TimeoutException.
+    Seconds. When they are over, the program is ended with what it has started, and this throws TimeoutException.
     #>
     [CmdletBinding()]
     [OutputType([int])]
@@ -69,13 +70,13 @@ function Invoke-SystemTask {
             $deadline = [datetime]::UtcNow.AddSeconds($Timeout)
             while (-not [File]::Exists($result)) {
                 if ([datetime]::UtcNow -gt $deadline) {
-                    try {
-                        Invoke-TaskScheduler -Argument "/end /tn $name"
-                    }
-                    catch {
-                        throw [TimeoutException]::new("it did not end within $Timeout seconds, and could not be ended: $($_.Exception.Message)", $_.Exception)
-                    }
-                    throw [TimeoutException]::new("it did not end within $Timeout seconds and was ended")
+                    # Of a task Windows ends no more than its own process, the command shell.
+                    $left = @(
+                        try { Invoke-TaskScheduler -Argument "/end /tn $name" } catch { $_.Exception.Message }
+                        try { Stop-ProcessTree -Path ($CommandLine -replace '^"([^"]+)".*', '$1') } catch { $_.Exception.Message }
+                    )
+                    $ended = if ($left.Count) { "could not be ended: $($left -join '; ')" } else { "was ended with what it had started; $serviceNote" }
+                    throw [TimeoutException]::new("it did not end within $Timeout seconds and $ended")
                 }
                 Start-Sleep -Milliseconds 200
             }
@@ -89,6 +90,35 @@ function Invoke-SystemTask {
         # A program that was ended just now may still hold a file.
         Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
     }
+}
+
+function Stop-ProcessTree {
+    # Ends the programs of a path with what they have started; returns a line for each that could not be ended.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ([string]$Path)
+
+    $wanted = @{ ClassName = 'Win32_Process'; Property = 'ProcessId', 'ParentProcessId', 'ExecutablePath', 'CreationDate'; ErrorAction = 'Stop' }
+    $found = @{}
+    do {
+        # The oldest first, so that each comes after its parent. A number is given again: a child is younger than its parent.
+        $new = foreach ($process in Get-CimInstance @wanted | Sort-Object -Property CreationDate) {
+            $parent = $found[$process.ParentProcessId]
+            if (-not $found.ContainsKey($process.ProcessId) -and ($process.ExecutablePath -eq $Path -or ($parent -and $process.CreationDate -ge $parent))) {
+                $found[$process.ProcessId] = $process.CreationDate
+                $process
+            }
+        }
+        foreach ($process in $new) {
+            try {
+                Stop-Process -Id $process.ProcessId -Force -ErrorAction Stop
+            }
+            catch [Microsoft.PowerShell.Commands.ProcessCommandException] {
+                if ($_.FullyQualifiedErrorId -notlike 'NoProcessFoundForGivenId*') {
+                    $_.Exception.Message
+                }
+            }
+        }
+    } while ($new)
 }
 
 function Clear-SystemTask {

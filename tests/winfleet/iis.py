@@ -29,6 +29,24 @@ SERVICE_TITLE = "World Wide Web Publishing Service"
 #: Wine's print spooler is a service that starts and stops; the arguments tell this one from it.
 SERVICE_IMAGE = r"C:\windows\system32\spoolsv.exe -k iissvcs"
 SSL_BINDINGS = r"SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo"
+#: Options of `netsh http add sslcert`: the bit of DefaultSslCertCheckMode, and the word that sets it
+SSL_CHECKS = {
+    "verifyclientcertrevocation": (0x1, "disable"),
+    "verifyrevocationwithcachedclientcertonly": (0x2, "enable"),
+    "usagecheck": (0x10000, "disable"),
+}
+FRESHNESS_GIVEN = 0x4
+#: The bit of DefaultFlags, set by enable
+SSL_FLAGS = {"dsmapperusage": 0x1, "clientcertnegotiation": 0x2}
+NEWER_SSL_FLAGS = {"reject": 0x8, "disablehttp2": 0x10, "disablequic": 0x20, "disablelegacytls": 0x400}
+#: A value of its own, and its type
+SSL_VALUES = {
+    "revocationfreshnesstime": ("DefaultSslRevocationFreshnessTime", "REG_DWORD"),
+    "urlretrievaltimeout": ("DefaultSslRevocationUrlRetrievalTimeout", "REG_DWORD"),
+    "sslctlidentifier": ("DefaultSslCtlIdentifier", "REG_SZ"),
+    "sslctlstorename": ("DefaultSslCtlStoreName", "REG_SZ"),
+}
+WINDOWS_2016 = 14393
 ALREADY_EXISTS = 183
 NOT_FOUND = 1168
 
@@ -242,6 +260,32 @@ def place(prefix: Path) -> None:
             os.link(prefix / SYSTEM / "shutdown.exe", target)
 
 
+def ssl_settings(named: dict[str, str]) -> list[tuple[str, str, str]] | None:
+    """What http.sys keeps for the options of `netsh http add sslcert`: name, type, data; None when one is wrong."""
+    checks = flags = 0
+    found: list[tuple[str, str, str]] = []
+    bits = SSL_FLAGS | NEWER_SSL_FLAGS
+    for option, data in named.items():
+        if option in SSL_VALUES:
+            name, kind = SSL_VALUES[option]
+            # A number of 0 is refused, although it is the default
+            if kind == "REG_DWORD" and (not data.isdecimal() or int(data) == 0):
+                return None
+            checks |= FRESHNESS_GIVEN if option == "revocationfreshnesstime" else 0
+            found.append((name, kind, data))
+        elif option in SSL_CHECKS or option in bits:
+            if data not in ("enable", "disable"):
+                return None
+            bit, word = SSL_CHECKS.get(option, (0, ""))
+            checks |= bit if data == word else 0
+            flags |= bits.get(option, 0) if data == "enable" else 0
+    return [
+        ("DefaultSslCertCheckMode", "REG_DWORD", str(checks)),
+        ("DefaultFlags", "REG_DWORD", str(flags)),
+        *found,
+    ]
+
+
 class Commands:
     """The programs of IIS on one host.
 
@@ -345,7 +389,7 @@ class Commands:
         return code, [f"ERROR ( message:There is no such object, {code}. )" if code else success]
 
     def netsh(self, arguments: list[str]) -> tuple[int, list[str]]:
-        """netsh.exe http add | delete | show sslcert."""
+        """netsh.exe http add | delete | show sslcert, http add sslcert help."""
         verb = [text.lower() for text in arguments[:3]]
         named = {name.lower(): value for name, _, value in (text.partition("=") for text in arguments[3:])}
         if verb[:1] != ["http"]:
@@ -354,6 +398,8 @@ class Commands:
         address = named.get("ipport", "")
         key = f"HKLM\\{SSL_BINDINGS}\\{address}"
         if verb == ["http", "add", "sslcert"]:
+            if "help" in named:
+                return 0, ["Usage: add sslcert", *(f"      [[{name}=]<value>]" for name in self._certificate_options())]
             return self._add_certificate(address, key, named)
         if verb == ["http", "delete", "sslcert"]:
             if self._wine.run("reg", "delete", key, "/f")[0]:
@@ -369,6 +415,12 @@ class Commands:
                 f"    Certificate Hash             : {thumbprint.lower()}",
             ]
         return 1, [f"The following command was not found: {' '.join(arguments)}."]
+
+    def _certificate_options(self) -> list[str]:
+        """What `add sslcert` takes on this Windows."""
+        build = int(self._wine.value(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion", "CurrentBuildNumber") or 0)
+        newer = NEWER_SSL_FLAGS if build >= WINDOWS_2016 else {}
+        return ["ipport", "certhash", "appid", "certstorename", *SSL_CHECKS, *SSL_FLAGS, *newer, *SSL_VALUES]
 
     def _add_certificate(self, address: str, key: str, named: dict[str, str]) -> tuple[int, list[str]]:
         thumbprint = named.get("certhash", "").upper()
@@ -388,10 +440,17 @@ class Commands:
                 "SSL Certificate add failed, Error: 1312",
                 "A specified logon session does not exist. It may already have been terminated.",
             ]
+        if not named.keys() <= set(self._certificate_options()):
+            # As the real one does
+            return 0, ["Usage: add sslcert"]
+        settings = ssl_settings(named)
+        if settings is None:
+            return 1, ["SSL Certificate add failed, Error: 87", "The parameter is incorrect."]
         for name, kind, data in (
             ("SslCertHash", "REG_BINARY", thumbprint),
             ("AppId", "REG_BINARY", application.bytes_le.hex()),
             ("SslCertStoreName", "REG_SZ", named.get("certstorename", "MY")),
+            *settings,
         ):
             self._wine.run("reg", "add", key, "/v", name, "/t", kind, "/d", data, "/f")
         self._follow()

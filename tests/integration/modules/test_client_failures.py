@@ -222,6 +222,29 @@ def test_installers_that_fail(playbook: AnsiblePlaybook, packages: Path) -> None
     assert done.task("leftovers", HOST)["output"] == []
 
 
+def test_what_does_not_end_is_ended_with_what_it_started(playbook: AnsiblePlaybook, packages: Path) -> None:
+    """A bundle whose msiexec hangs: neither is left, nothing is installed later, the next run does not have to wait."""
+    script = "Get-Process -Name msiexec, AzInfo* -ErrorAction SilentlyContinue | ForEach-Object { $_.ProcessName }"
+    install = {"path": rf"{SHARE}\{CURRENT}.exe"}
+    done = run(
+        playbook,
+        prepare_task("nothing", None),
+        *fault("slow", child_hang="120"),
+        client("ended", timeout=15, **install),
+        {"name": "left", "ansible.windows.win_powershell": {"script": script}},
+        *fault("none"),
+        client("again", busy_timeout=0, **install),
+        list_task("after"),
+        prepare_task("nothing again", None),
+    )
+    message = done.task("ended", HOST)["msg"]
+    assert "did not end within 15 seconds and was ended with what it had started" in message
+    assert "i301: Applying execute package" in message, "its msiexec was at work"
+    assert done.task("left", HOST)["output"] == []
+    assert done.task("again", HOST)["changed"] and not done.task("again", HOST).get("failed")
+    assert listed(done.task("after", HOST)) == expected(f"{CURRENT}.exe")
+
+
 def test_two_runs_at_once_and_another_installation(playbook: AnsiblePlaybook, packages: Path) -> None:
     """One installs, the other waits and then finds nothing to do; both wait for a third party."""
     run(playbook, prepare_task("nothing", None), *fault("slow", hang="4", exit_codes="1618"))

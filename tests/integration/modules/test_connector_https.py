@@ -291,3 +291,76 @@ def test_failures_are_undone(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     assert failed.task("fails", HOST)["changed"] is False
     assert shows(seen(failed, "after"), second.thumbprint)
     assert served(HOST) == second.thumbprint
+
+
+@pytest.mark.usefixtures("new_host")
+def test_settings_of_the_address_are_kept(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """What an administrator has set for the address stays with the next certificate, or there is none."""
+    first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
+    from_pfx = {"pfx_password": PASSWORD}
+    renewal: dict[str, Any] = {"thumbprint": second.thumbprint, "src": str(second.file), **from_pfx}
+    kept = (
+        "clientcertnegotiation=enable disablelegacytls=enable verifyclientcertrevocation=disable "
+        'revocationfreshnesstime=3600 sslctlstorename="Our Issuers"'
+    )
+    again = (
+        f"netsh.exe http add sslcert ipport=0.0.0.0:443 certhash={first.thumbprint} appid={FOREIGN} certstorename=MY"
+    )
+
+    def flags(name: str, data: int) -> dict[str, Any]:
+        options = {"path": rf"{STORED.replace('HKLM', 'HKLM:')}\0.0.0.0:443", "name": "DefaultFlags"}
+        return {"name": name, "ansible.windows.win_regedit": options | {"data": data, "type": "dword"}}
+
+    def settings(state: dict[str, list[str]]) -> set[tuple[str, ...]]:
+        lines = [tuple(line.split(maxsplit=2)) for line in state["entries"] if line.startswith("Default")]
+        return {line for line in lines if line[2] != "0x0"}
+
+    done = run(
+        playbook,
+        https("first", thumbprint=first.thumbprint, src=str(first.file), **from_pfx),
+        {"name": "clear", "ansible.windows.win_command": "netsh.exe http delete sslcert ipport=0.0.0.0:443"},
+        {"name": "set", "ansible.windows.win_command": f"{again} {kept}"},
+        look("before"),
+        https("check", check=True, **renewal),
+        https("renew", **renewal),
+        look("after"),
+        # what netsh has no word for
+        flags("unknown", 0x406),
+        look("before refusal"),
+        https("check refused", check=True, thumbprint=first.thumbprint) | {"ignore_errors": True},
+        refused("refused", thumbprint=first.thumbprint),
+        look("after refusal"),
+        https("nothing to do", thumbprint=second.thumbprint),
+        # what netsh of this Windows has no word for
+        flags("too new", 0x442),
+        refused("too new for it", thumbprint=first.thumbprint),
+        flags("known", 0x402),
+    )
+    assert settings(seen(done, "before")) == {
+        ("DefaultFlags", "REG_DWORD", "0x402"),
+        ("DefaultSslCertCheckMode", "REG_DWORD", "0x5"),
+        ("DefaultSslRevocationFreshnessTime", "REG_DWORD", "0xe10"),
+        ("DefaultSslCtlStoreName", "REG_SZ", "Our Issuers"),
+    }
+    assert [step["action"] for step in done.task("check", HOST)["actions"]] == ["import", "rebind"]
+    assert shows(seen(done, "after"), second.thumbprint)
+    assert settings(seen(done, "after")) == settings(seen(done, "before"))
+    for name in ("check refused", "refused"):
+        assert (
+            "netsh of this host cannot give back with another certificate: DefaultFlags 0x4."
+            in done.task(name, HOST)["msg"]
+        )
+    assert seen(done, "before refusal") == seen(done, "after refusal")
+    assert done.task("nothing to do", HOST)["changed"] is False
+    assert "certificate: disabletls13=enable." in done.task("too new for it", HOST)["msg"]
+
+    (key,) = (ROOT / ".cache").rglob(f"hosts/{HOST}/**/{first.thumbprint}.pem")
+    content = key.read_bytes()
+    key.unlink()
+    try:
+        failed = run(playbook, refused("fails", thumbprint=first.thumbprint), look("after"))
+    finally:
+        key.write_bytes(content)
+    assert "The binding is as it was before." in failed.task("fails", HOST)["msg"]
+    assert shows(seen(failed, "after"), second.thumbprint)
+    assert settings(seen(failed, "after")) == settings(seen(done, "before"))

@@ -79,3 +79,20 @@ def test_a_host_that_is_lost_while_it_is_installed(playbook: AnsiblePlaybook, pa
     assert done.task("a minute later", HOST)["output"] == first, "it may be at work, for all that can be seen"
     assert done.task("client", HOST)["changed"]
     assert done.task("days later", HOST)["output"] == []
+
+
+def test_what_does_not_end_is_ended(playbook: AnsiblePlaybook, packages: Path) -> None:
+    """Neither the installer nor its task is left."""
+    install = {"version": "4.7.2", "path": rf"{SHARE}\{INSTALLER}", "timeout": 8}
+    slow = {"path": FAULTS, "name": "hang", "data": "120", "type": "string"}
+    names = "Get-Process -Name NDP472* -ErrorAction SilentlyContinue | ForEach-Object { $_.ProcessName }"
+    done = run(
+        playbook,
+        {"name": "slow", "ansible.windows.win_regedit": slow},
+        {"name": "install", "infoprotect.aip.dotnet_framework": install, "ignore_errors": True},
+        {"name": "at work", "ansible.windows.win_powershell": {"script": names}},
+        left("left"),
+    )
+    message = done.task("install", HOST)["msg"]
+    assert "it did not end within 8 seconds and was ended with what it had started; a service" in message, message
+    assert done.task("at work", HOST)["output"] == [] and done.task("left", HOST)["output"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from service_endpoints import Authority, Proxy, tls_server
 
-from ..ansible_runner import AnsiblePlaybook, Json, Run, reset_hosts
+from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, reset_hosts
 
 FINE, CONTROLLER, CORE, LEGACY, GONE = "client-2019", "controller-2019", "core-2019", "legacy-2012", "gone"
 ROLE = "infoprotect.aip.aip_preflight"
@@ -144,3 +145,34 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
     assert found[new]["connector_proxy_authentication"]["found"].endswith("Negotiate, NTLM")
     assert set(found[CONTROLLER]) == {"connector_domain_controller", "connector_count", "connector_root_certificate"}
     assert found[CONTROLLER]["connector_root_certificate"]["found"] == f"api.aadrm.com needs {ours.subject}"
+
+
+@pytest.mark.parametrize(("stop", "said"), [("never", SAID), ("run", STOPPED)])
+def test_a_connector_that_is_lost_on_its_way_to_the_service(playbook: AnsiblePlaybook, stop: str, said: str) -> None:
+    """It is named in the list, also when it is the only one that asks, and goes no further."""
+    host = "connector-1"
+    fault = [str(ROOT / "bin/fleet"), "fault", host]
+    wanted = {
+        "aip_inspect_options": {"connector": {"state": "present"}},
+        "aip_preflight_endpoints": ["api.aadrm.com"],
+        "aip_preflight_stop": stop,
+        "rms_connector_pool": [{"members": [host]}],
+    }
+    lose: Json = {
+        "name": "lose it",
+        "ansible.builtin.command": {"argv": [*fault, "lost_host"]},
+        "delegate_to": "localhost",
+        "vars": {"ansible_connection": "local"},
+    }
+    look, preflight = (
+        {"name": name, "ansible.builtin.include_role": {"name": f"infoprotect.aip.{name}"}}
+        for name in ("aip_inspect", "aip_preflight")
+    )
+    beyond = {"name": "beyond", "ansible.builtin.debug": {"msg": "it went on"}}
+    alone = {"name": "site", "hosts": [host], "gather_facts": False, "tasks": [look, lose, preflight, beyond]}
+    try:
+        run = playbook.run([alone], extra_vars=wanted, expect=2)
+    finally:
+        subprocess.run([*fault, "clear"], check=True)
+    assert f"{host}: unreachable: " in only(run, said)["msg"]
+    assert run.stats[host]["failures"] == 1 and "it went on" not in run.stdout

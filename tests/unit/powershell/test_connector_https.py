@@ -158,7 +158,10 @@ $make = {
             Site = $case.site
             Bindings = @($case.bindings | ForEach-Object { [pscustomobject]$_ })
             Entry = if ($case.entry) {
-                [pscustomobject]@{ Thumbprint = $case.entry[0]; Application = [guid]$case.entry[1]; Store = 'MY' }
+                $thumbprint, $application = $case.entry
+                [pscustomobject]@{
+                    Thumbprint = $thumbprint; Application = [guid]$application; Store = 'MY'; Lost = $case.lost
+                }
             }
             Stored = & $make $case.stored
             Pfx = if ($null -ne $case.pfx) { , @($case.pfx | ForEach-Object { & $make $_ }) }
@@ -207,7 +210,7 @@ def case(**changed: Any) -> dict[str, Any]:
         "stored": cert(),
         "pfx": None,
     }
-    return {**plain, "error": None, **changed, "option": option}
+    return {**plain, "lost": [], "error": None, **changed, "option": option}
 
 
 PFX = {"src": "x.pfx"}
@@ -289,6 +292,17 @@ PLANS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (case(bindings=[bound(own=False)], entry=[OTHER, IIS]), [REBIND, SHOP]),
     (case(entry=[OTHER, FOREIGN]), [REBIND, TAKEN % OTHER]),
+    # Settings of the address that its next certificate could not have matter only where it gets one
+    (
+        case(bindings=[bound()], entry=[OTHER, OURS], lost=["DefaultFlags 0x4"]),
+        [
+            REBIND,
+            "refused: http.sys has settings for 0.0.0.0:443 that netsh of this host cannot give back with another "
+            "certificate: DefaultFlags 0x4. Remove them, or change the certificate by hand",
+        ],
+    ),
+    (case(**DONE, lost=["DefaultFlags 0x4"]), []),
+    (case(**DONE, lost=["DefaultFlags 0x4"], option=AWAY), [UNBIND % WANTED]),
     # All of it at once
     (
         case(installed=False, stored=cert(days=-1, server=False), entry=[OTHER, FOREIGN]),
@@ -320,6 +334,64 @@ def test_plans(powershell: PowerShellHost) -> None:
     found = powershell.run(PLAN, [one for one, _lines in PLANS])
     for (one, expected), lines in zip(PLANS, found, strict=True):
         assert lines == expected, one
+
+
+SETTINGS = r"""
+& (Get-Module _ConnectorHttps) {
+    $all = foreach ($one in $args[0]) {
+        $value = @{ SslCertHash = [byte[]](1, 2); AppId = [byte[]]@(0) * 16; SslCertStoreName = 'MY' }
+        $one.Keys | ForEach-Object { $value[$_] = if ($one[$_] -is [long]) { [int]$one[$_] } else { $one[$_] } }
+        $setting = ConvertTo-SslSetting -Value $value
+        , @($setting.Arguments, $setting.Lost)
+    }
+    , @($all)
+} $case
+"""
+CHECK, FLAGS, TIME = "DefaultSslCertCheckMode", "DefaultFlags", "DefaultSslRevocationFreshnessTime"
+CTL, CTL_STORE, RETRIEVAL = (
+    "DefaultSslCtlIdentifier",
+    "DefaultSslCtlStoreName",
+    "DefaultSslRevocationUrlRetrievalTimeout",
+)
+#: values of http.sys, what netsh is told, and what it cannot be told
+KEPT: list[tuple[dict[str, Any], list[str], list[str]]] = [
+    ({}, [], []),
+    ({CHECK: 0, FLAGS: 0, TIME: 0, RETRIEVAL: 0, CTL: "", CTL_STORE: ""}, [], []),
+    ({FLAGS: 2}, ["clientcertnegotiation=enable"], []),
+    ({FLAGS: 1, CHECK: 1}, ["dsmapperusage=enable", "verifyclientcertrevocation=disable"], []),
+    (
+        {CHECK: 0x10007, TIME: 3600},
+        [
+            "verifyclientcertrevocation=disable",
+            "verifyrevocationwithcachedclientcertonly=enable",
+            "usagecheck=disable",
+            "revocationfreshnesstime=3600",
+        ],
+        [],
+    ),
+    ({RETRIEVAL: 5000}, ["urlretrievaltimeout=5000"], []),
+    ({CTL: "Our CTL", CTL_STORE: "Issuers"}, ['sslctlidentifier="Our CTL"', 'sslctlstorename="Issuers"'], []),
+    ({CTL_STORE: "AdfsTrustedDevices"}, ['sslctlstorename="AdfsTrustedDevices"'], []),
+    ({FLAGS: 0x410}, ["disablehttp2=enable", "disablelegacytls=enable"], []),
+    # a bit that netsh has no name for, the sign's, one that nobody knows
+    ({FLAGS: 6}, ["clientcertnegotiation=enable"], ["DefaultFlags 0x4"]),
+    ({FLAGS: -0x80000000}, [], ["DefaultFlags 0x80000000"]),
+    ({CHECK: 0x100}, [], ["DefaultSslCertCheckMode 0x100"]),
+    # netsh sets both or none
+    ({CHECK: 4}, [], [TIME]),
+    ({TIME: 60}, ["revocationfreshnesstime=60"], [TIME]),
+    # what cannot be a command line's, of another type, unknown
+    ({CTL: 'a "b"'}, [], [CTL]),
+    ({CTL: "a\\"}, [], [CTL]),
+    ({FLAGS: "2", TIME: "x", CHECK: "4"}, [], [FLAGS, CHECK, TIME]),
+    ({"PropertyOfTomorrow": 1, "Unused": 0}, [], ["PropertyOfTomorrow"]),
+]
+
+
+def test_settings_of_an_address(powershell: PowerShellHost) -> None:
+    found = powershell.run(SETTINGS, [values for values, _arguments, _lost in KEPT])
+    for (values, arguments, lost), one in zip(KEPT, found, strict=True):
+        assert one == [arguments, lost], values
 
 
 WISH = """

@@ -3,6 +3,7 @@
 ; Faults are values below HKLM\SOFTWARE\winfleet\installers\NAME, NAME being the file's name, or `any`:
 ;   exit_codes   the next runs do nothing and end with these, one after the other ("1618,1618")
 ;   hang         seconds to wait before anything is done
+;   child_hang   the same in the msiexec that a bundle starts
 ;   exit_code    to end with after the work was done; 1641 restarts the host
 ;   die          how far to get before the process ends (see each program)
 !include LogicLib.nsh

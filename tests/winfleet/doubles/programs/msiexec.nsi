@@ -209,6 +209,12 @@ Section
   ${If} $Caller != "bundle" ; whose own faults count
     ${GetFileName} $Target $FaultName
     Call FaultsBefore
+  ${Else}
+    ReadEnvStr $0 WINFLEET_HANG
+    ${If} $0 != ""
+      IntOp $0 $0 * 1000
+      Sleep $0
+    ${EndIf}
   ${EndIf}
   ${If} $Quiet == ""
     StrCpy $0 1602

@@ -139,6 +139,9 @@ Function Msiexec ; arguments in $0 -> exit code in $0
   ${EndIf}
   ${Say} "i301: Applying execute package: ${PACKAGE}, arguments: '$R3'"
   System::Call 'kernel32::SetEnvironmentVariableW(w "WINFLEET_INSTALLER", w "bundle")'
+  StrCpy $0 "child_hang"
+  Call Fault
+  System::Call 'kernel32::SetEnvironmentVariableW(w "WINFLEET_HANG", w r0)'
   ExecWait '"$SYSDIR\msiexec.exe" $R3' $R3
   StrCpy $R4 "0x0"
   ${If} $R3 != 0

@@ -96,7 +96,11 @@ $script:classes = @{
     }
     Win32_Process = {
         foreach ($process in [Diagnostics.Process]::GetProcesses()) {
-            @{ ProcessId = [uint32] $process.Id; Name = "$($process.ProcessName).exe"; Handle = [string] $process.Id }
+            $parent = $process.Parent # nothing when it has ended
+            @{
+                ProcessId = [uint32] $process.Id; Name = "$($process.ProcessName).exe"; Handle = [string] $process.Id
+                ParentProcessId = [uint32] $(if ($parent) { $parent.Id }); ExecutablePath = $process.Path; CreationDate = $process.StartTime
+            }
         }
     }
     Win32_Share = { }
