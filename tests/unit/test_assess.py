@@ -151,7 +151,10 @@ def bound(*obstacles: str, **wanted: Any) -> dict[str, Any]:
 def served(kept: Any, *, installed: bool = True, **wanted: Any) -> dict[str, Any]:
     """A connector that remembers this URL, and by which it shall be reached."""
     connector = {"url": "https://rms.contoso.test", **wanted}
-    return {"_": {**CONNECTOR, "connector": connector}, "connector": {"installed": installed, "url": kept, "https": None}}
+    return {
+        "_": {**CONNECTOR, "connector": connector},
+        "connector": {"installed": installed, "url": kept, "https": None},
+    }
 
 
 def asked(**answer: Any) -> dict[str, Any]:
@@ -627,7 +630,12 @@ def test_of_a_connector_all_violations_together_are_named() -> None:
     wanted = {"connectors": ["one"], "connector": {"url": "https://rms.contoso.test"}}
     found = findings(host, domains=["connector"], groups=["rms_connectors", "fci_servers"], **wanted)
     stated = set(CONNECTOR_STATEMENTS)
-    assert set(OF_CONNECTOR) | stated | {"pending_restart", "ad_rms", "classic_client", "connector_url_unchanged"} <= set(found)
+    assert set(OF_CONNECTOR) | stated | {
+        "pending_restart",
+        "ad_rms",
+        "classic_client",
+        "connector_url_unchanged",
+    } <= set(found)
     assert {name for name in found if found[name]["status"] == "not_stated"} == stated
 
 
