@@ -11,7 +11,13 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import NOT_STATED, WANTED, load, plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import (
+    NO_STATEMENT,
+    NOT_STATED,
+    WANTED,
+    load,
+    plain,
+)
 
 Findings = Iterable[Mapping[str, Any]]
 
@@ -30,6 +36,7 @@ def assess(
     connector_https: Mapping[str, Any] | None = None,
     irm_server: Mapping[str, Any] | None = None,
     connectors: Iterable[str] = (),
+    service: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The findings of one host, what blocks first; assess.yml says what the arguments are."""
     mappings = {
@@ -39,6 +46,7 @@ def assess(
         "connector": connector or {},
         "connector_https": connector_https or {},
         "irm_server": irm_server or {},
+        "service": service or {},
     }
     for name, mapping in mappings.items():
         if not isinstance(mapping, Mapping):
@@ -52,6 +60,7 @@ def assess(
         # Whoever does not say whether something will be installed is told what would stop it.
         for flag, default in {"changes": True, "dotnet_package": False}.items():
             subject[name][flag] = _flag(f"{name}.{flag}", subject[name].get(flag, default))
+    subject["connector"]["url_force"] = _flag("connector.url_force", subject["connector"].get("url_force", False))
     proxy = "use_default_credentials_in_proxy"
     if proxy in subject["settings"]:
         subject["settings"][proxy] = _flag(f"settings.{proxy}", subject["settings"][proxy])
@@ -98,7 +107,7 @@ def assess_lines(hosts: Mapping[str, Findings | str], severity: str = "") -> lis
 
 def _line(finding: Mapping[str, Any]) -> str:
     source = f"{finding['document']}, {finding['section']}"
-    found = "" if finding["status"] == NOT_STATED else f" Found: {finding['found']}; expected: {finding['expected']}."
+    found = "" if finding["found"] == NO_STATEMENT else f" Found: {finding['found']}; expected: {finding['expected']}."
     return f"{finding['id']} ({finding['severity']}): {finding['text']}{found} {finding['remedy']} [{source}]"
 
 

@@ -20,7 +20,7 @@ $setupName = 'RMSConnectorSetup.exe'
 $firstBuild = 9200
 # .NET Framework 4.7.2
 $dotnetNeeded = 461808
-# Where role rms_pool keeps that the host was taken out of its load balancer.
+# Where role rms_pool keeps that the host was taken out of its load balancer, and role rms_connector the URL by which it serves.
 $poolKey = 'SOFTWARE\infoprotect.aip'
 # Gone after the next start of Windows, which starts IIS, too.
 $writtenKey = 'SOFTWARE\infoprotect.aip.connector'
@@ -292,12 +292,14 @@ function Read-ConnectorState {
     param ($Found, $Staged, $Unreadable)
 
     $proxy = Get-MachineValue -SubKey ($connectorKey -replace '^HKLM:\\') -Name ProxyAddress
+    $url = Get-MachineValue -SubKey $poolKey -Name ConnectorUrl
     $state = [ordered]@{
         installed = [bool]$Found
         version = if ($Found) { $Found.version } else { $null }
         status = 'awaiting_sign_in'
         staged_version = $Staged
         taken_out = Get-MachineValue -SubKey $poolKey -Name TakenOutOfService
+        url = if ($url) { "$url" } else { $null }
         url_bindings = [string[]]@()
         https = $null
         proxy_address = if ($proxy) { "$proxy" } else { $null }

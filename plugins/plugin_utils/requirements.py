@@ -30,6 +30,7 @@ else:
 CATALOGUE = Path(__file__).with_name("catalogue.yml")
 BLOCKS, ADVISES = "blocks", "advises"
 FAILS, UNKNOWN, NOT_STATED = "fails", "unknown", "not_stated"
+NO_STATEMENT = "no statement"
 #: Domains that can be wanted present or absent, and have something to install or change or nothing.
 WANTED = ("client", "connector", "irm_server")
 
@@ -50,6 +51,7 @@ class Requirement:
     unless: str = ""
     where: str = ""
     statement: str = ""
+    told: str = ""
     tool: bool = False
     domains: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -69,6 +71,10 @@ class Requirement:
             and (not self.products or subject["client"].get("product") in self.products)
             and (not self.where or _evaluate(self.where, subject) is True)
         )
+
+    def is_stated_only(self, subject: Mapping[str, Any]) -> bool:
+        """Whether nothing but a statement tells whether it is met."""
+        return not self.holds or (bool(self.told) and _evaluate(self.told, subject) is not True)
 
     @property
     def facts(self) -> list[list[str]]:
@@ -111,7 +117,9 @@ class Catalogue:
         for requirement in self.requirements:
             if look and requirement.id != "powershell":
                 continue
-            if requirement.id in stated or not requirement.concerns(subject):
+            if not requirement.concerns(subject):
+                continue
+            if requirement.id in stated and not (requirement.told and not requirement.is_stated_only(subject)):
                 continue
             finding = self._judge(requirement, subject, look)
             if finding and _spared(requirement, subject):
@@ -124,7 +132,7 @@ class Catalogue:
         def finding(status: str, found: str) -> Finding:
             return Finding(
                 requirement.id,
-                requirement.severity,
+                ADVISES if status == NOT_STATED else requirement.severity,
                 status,
                 requirement.text,
                 found,
@@ -136,8 +144,9 @@ class Catalogue:
 
         if look:
             return finding(FAILS, look)
-        if not requirement.holds:
-            return finding(NOT_STATED, "no statement")
+        if requirement.is_stated_only(subject):
+            why = requirement.found and _evaluate(requirement.found, subject)
+            return finding(NOT_STATED, f"{NO_STATEMENT}, and the service does not tell: {why}" if why else NO_STATEMENT)
         if missing := _missing(requirement.facts, subject["host"]):
             return finding(UNKNOWN, missing)
         result = _evaluate(requirement.holds, subject)
@@ -276,6 +285,10 @@ def _own_functions() -> Any:
             wanted = {host, f"*.{parent}"} if "." in parent else {host}
             return any(name.lower().rstrip(".") in wanted for name in names)
 
+        @signature({"types": ["string"]}, {"types": ["string"]})
+        def _func_same_url(self, one: str, other: str) -> bool:
+            return _address(one) == _address(other)
+
         @signature({"types": ["array-string"]})
         def _func_unique(self, values: list[str]) -> list[str]:
             return list(dict.fromkeys(values))
@@ -292,6 +305,12 @@ def _own_functions() -> Any:
 
 def _numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def _address(url: str) -> tuple[str, ...]:
+    """What tells URLs apart: neither the case of scheme and host nor a slash at the end does."""
+    scheme, host, path, *rest = urlsplit(url.strip())
+    return scheme.lower(), host.lower(), path.rstrip("/"), *rest
 
 
 def _words(value: Any) -> str:

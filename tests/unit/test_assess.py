@@ -148,6 +148,20 @@ def bound(*obstacles: str, **wanted: Any) -> dict[str, Any]:
     return {"_": {**CONNECTOR, "domains": ["connector_https"], "connector_https": https, **wanted}}
 
 
+def served(kept: Any, *, installed: bool = True, **wanted: Any) -> dict[str, Any]:
+    """A connector that remembers this URL, and by which it shall be reached."""
+    connector = {"url": "https://rms.contoso.test", **wanted}
+    return {
+        "_": {**CONNECTOR, "connector": connector},
+        "connector": {"installed": installed, "url": kept, "https": None},
+    }
+
+
+def asked(**answer: Any) -> dict[str, Any]:
+    """What tenant_administrator returned, whether it could ask or not."""
+    return {"_": {**CONNECTOR, "service": answer}}
+
+
 def irm(group: str, **facts: Any) -> dict[str, Any]:
     return {"_": {**IRM, "groups": [group]}, **facts}
 
@@ -262,7 +276,20 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         bound("expired", connector={"state": "absent"}),
     ],
     "connector_certificate": [connector(), https(None), https({"names": ["rms.contoso.test"], "days_left": 30})],
+    "connector_url_unchanged": [
+        connector(),
+        served(None),
+        served("https://rms.contoso.test"),
+        served("HTTPS://RMS.Contoso.test/"),
+        served("http://rms.contoso.test", installed=False),
+        served("http://rms.contoso.test", url=""),
+        served("http://rms.contoso.test", state="absent"),
+    ],
     "connector_ad_rms": [connector()],
+    "protection_service_activated": [
+        asked(tenant={"activated": True, "functional_state": "Enabled"}, notes=[]),
+        {"_": {**IRM, "service": {"tenant": {"activated": True, "functional_state": "Enabled"}}}},
+    ],
     "irm_connector_apart": [irm("exchange_servers")],
     "irm_ad_rms": [irm("exchange_servers"), irm("exchange_servers", redirections=[redirection(cloud=False)])],
     "irm_ntlm": [irm("fci_servers"), irm("fci_servers", ntlm={"restrict_receiving": 2, "restrict_sending": 1})],
@@ -452,7 +479,14 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
         )
         for days in (29, -3)
     ],
+    "connector_url_unchanged": [
+        (served(url), f"it was brought into service as {url} and rms_connector_url is https://rms.contoso.test")
+        for url in ("http://rms.contoso.test", "https://rms.contoso.test:444", "https://rms.contoso.test/x", "text")
+    ],
     "connector_ad_rms": [(connector(**role("ad_rms")), "AD RMS")],
+    "protection_service_activated": [
+        (asked(tenant={"activated": False, "functional_state": "Disabled"}, notes=["A note."]), "Disabled")
+    ],
     "irm_connector_apart": [
         (irm("exchange_servers", connector={"version": "3.0.0.0"}), "the connector is installed"),
         (irm("rms_connectors"), "group rms_connectors"),
@@ -491,7 +525,8 @@ def test_entry_is_complete(entry: dict[str, Any]) -> None:
     assert {name: entry.get(name) for name in words if not str(entry.get(name, "")).strip()} == {}
     assert entry["severity"] in ("blocks", "advises")
     assert set(entry["concerns"]) <= {"domains", "groups", "products"}
-    assert "statement" in entry or "tool" not in entry
+    assert "statement" in entry or not {"tool", "told"} & set(entry)
+    assert entry["severity"] == "advises" or "holds" in entry, "what nobody stated advises"
     assert ("holds" in entry) == ("found" in entry)
     assert "holds" in entry or "statement" in entry
     assert re.fullmatch(r"[a-z0-9_]+", entry["id"]) and IDS.count(entry["id"]) == 1
@@ -578,7 +613,11 @@ def test_of_a_connector_all_violations_together_are_named() -> None:
         "tls": {"protocols": [], "dotnet": []},
         "ntlm": {"restrict_receiving": 2, "restrict_sending": 2},
         "reboot": {"required": True, "reasons": ["windows_update"]},
-        "connector": {"installed": True, "https": {"names": [], "days_left": 1, "expires": "2026-12-01T00:00:00Z"}},
+        "connector": {
+            "installed": True,
+            "https": {"names": [], "days_left": 1, "expires": "2026-12-01T00:00:00Z"},
+            "url": "http://rms.contoso.test",
+        },
         "products": FAILS["classic_client"][0][0]["products"],
         "roles": {name: {"found": True, "version": "14.0"} for name in FACTS["roles"]},
         "endpoints": [
@@ -591,7 +630,12 @@ def test_of_a_connector_all_violations_together_are_named() -> None:
     wanted = {"connectors": ["one"], "connector": {"url": "https://rms.contoso.test"}}
     found = findings(host, domains=["connector"], groups=["rms_connectors", "fci_servers"], **wanted)
     stated = set(CONNECTOR_STATEMENTS)
-    assert set(OF_CONNECTOR) | stated | {"pending_restart", "ad_rms", "classic_client"} <= set(found)
+    assert set(OF_CONNECTOR) | stated | {
+        "pending_restart",
+        "ad_rms",
+        "classic_client",
+        "connector_url_unchanged",
+    } <= set(found)
     assert {name for name in found if found[name]["status"] == "not_stated"} == stated
 
 
@@ -685,6 +729,63 @@ def test_nothing_at_all_is_known() -> None:
     assert {item["status"] for item in result} == {"unknown", "not_stated"}
 
 
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ({}, "no statement"),
+        (
+            {"msg": "admin: The sign-in failed."},
+            "no statement, and the service does not tell: admin: The sign-in failed.",
+        ),
+        (
+            {"tenant": {"activated": None, "functional_state": None}, "notes": ["It cannot be read:", "denied"]},
+            "no statement, and the service does not tell: It cannot be read: denied",
+        ),
+        ({"tenant": {"activated": None, "functional_state": None}, "notes": []}, "no statement"),
+        ({"tenant": "text", "notes": 7}, "no statement"),
+    ],
+)
+def test_a_service_that_does_not_tell_leaves_it_to_a_statement(answer: dict[str, Any], found: str) -> None:
+    name = "protection_service_activated"
+    finding = findings(asked(**answer))[name]
+    assert (finding["status"], finding["severity"], finding["found"]) == ("not_stated", "advises", found)
+    (line,) = [line for line in assess_lines({"host": [finding]}) if name in line]
+    assert (f"Found: {found}" in line) == bool(answer.get("msg") or "denied" in found)
+    assert name not in findings(asked(**answer), statements={name: STATED})
+
+
+@pytest.mark.parametrize("activated", [True, False])
+def test_a_service_that_tells_outranks_a_statement(activated: bool) -> None:
+    name = "protection_service_activated"
+    answer = asked(tenant={"activated": activated, "functional_state": "x"})
+    for statements in ({}, {name: STATED}):
+        found = findings(answer, statements=statements)
+        assert (found[name]["severity"] if name in found else None) == (None if activated else "blocks")
+    assert "Enable-AipService" in ENTRIES[IDS.index(name)]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "severity"),
+    [
+        ({}, "blocks"),
+        # its URL can change although nothing else does, and although the connector itself is not managed
+        ({"connector": {"url": "https://rms.contoso.test", "changes": False}}, "blocks"),
+        ({"domains": ["connector_https"]}, "blocks"),
+        ({"connector": {"url": "https://rms.contoso.test", "url_force": "yes"}}, "advises"),
+        ({"connector": {"url": "https://rms.contoso.test", "state": "absent"}}, None),
+    ],
+)
+def test_another_url_is_refused_without_force(wanted: dict[str, Any], severity: str | None) -> None:
+    found = findings(served("http://rms.contoso.test"), **wanted)
+    assert found.get("connector_url_unchanged", {}).get("severity") == severity
+
+
+def test_what_cannot_be_read_of_a_connector_is_no_other_url() -> None:
+    hidden = [{"what": "connector: events", "reason": "Access is denied."}]
+    found = findings({**served("https://rms.contoso.test"), "unreadable": hidden})
+    assert "connector_url_unchanged" not in found
+
+
 CORE = {"os": {**FACTS["os"], "installation_type": "Server Core"}}
 
 
@@ -776,6 +877,8 @@ def test_statements_that_say_nothing_are_refused(statements: Any, message: str) 
         ({}, {"domains": 7}, "domains: expected a list, found int"),
         ({}, {"connectors": "rms01"}, "connectors: expected a list, found str"),
         ({}, {"connector": "3.0"}, "connector: expected a dictionary, found str"),
+        ({}, {"connector": {"url_force": "perhaps"}}, "connector.url_force: expected true or false, found 'perhaps'"),
+        ({}, {"service": "Enabled"}, "service: expected a dictionary, found str"),
         ({}, {"irm_server": {"changes": 7}}, "irm_server.changes: expected true or false, found 7"),
         ({}, {"client": {"changes": "perhaps"}}, "client.changes: expected true or false, found 'perhaps'"),
         ({}, {"reboot": "perhaps"}, "reboot: expected true or false"),

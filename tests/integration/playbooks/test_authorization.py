@@ -6,6 +6,7 @@ import copy
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -282,3 +283,63 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
     assert r"CONTOSO\RMS Other is not on the connector's list" in runs["RMS Other"].task(said, connector)["msg"]
     assert all(len(one.module_runs(connector)) == 1 for one in (*runs.values(), without))
     assert compare not in [task for task, _host, _result in without.results]
+
+
+def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -> None:
+    """Once in a run, where a connector has to be set up; what it says outranks a statement."""
+    preflight, requirement = "infoprotect.aip.aip_preflight", "protection_service_activated"
+    new, done = ["connector-1", "connector-2"], "connector-3"
+    stated = {requirement: {"name": "A. Admin", "date": "2026-11-30"}}
+    variables: Json = {
+        "aip_domains": ["connector"],
+        "rms_connector_state": "present",
+        "aip_preflight_endpoints": [],
+        "aip_preflight_stop": "never",
+        "aip_preflight_statements": {},
+    }
+    plays: list[Json] = [
+        {"name": str(i), "hosts": hosts, "gather_facts": False, "serial": 1, "roles": [{"role": preflight}]}
+        for i, hosts in enumerate(([done, *new], new[0]))
+    ]
+
+    def run(state: str, *arguments: str, expect: int = 0, **more: Any) -> Run:
+        with directory.opened(state_directory(), directory.TENANT) as tenant:
+            tenant["state"] = state
+        result = authorization.run(plays, *arguments, extra_vars=variables | more, expect=expect)
+        with directory.opened(state_directory(), directory.TENANT) as tenant:
+            assert (tenant["sessions"], tenant["roles"], tenant["state"]) == ([], [], state)
+        assert all("Compare the host" in name for host in (*new, done) for name in result.module_runs(host))
+        return result
+
+    def found(run: Run) -> list[Json]:
+        """The finding of each host, each time that it was assessed once more."""
+        again = [result for task, _host, result in run.results if task == f"{preflight} : Assess the host once more"]
+        facts = [result["ansible_facts"] for result in again if "ansible_facts" in result]
+        return [item for fact in facts for item in fact["aip_preflight_findings"] if item["id"] == requirement]
+
+    def asked(run: Run) -> list[Json]:
+        ask = f"{ROLE} : Ask the protection service whether it is activated"
+        return [result for task, _host, result in run.results if task == ask and not result.get("skipped")]
+
+    for _ in range(2):
+        activated = run("Enabled", **SIGN_IN)
+        assert (len(asked(activated)), found(activated)) == (1, [])
+        assert asked(activated)[0]["_ansible_delegated_vars"]["ansible_delegated_host"] == ADMIN
+
+    off = run("Disabled", "--check", **SIGN_IN | {"aip_preflight_statements": stated})
+    assert len(asked(off)) == 1
+    assert {(one["severity"], one["status"], one["found"]) for one in found(off)} == {("blocks", "fails", "Disabled")}
+    ended = run("Disabled", expect=2, **SIGN_IN | {"aip_preflight_stop": "run", "aip_preflight_statements": stated})
+    stop = f"{preflight} : Stop the run before anything is changed"
+    (said,) = [result["msg"] for task, _host, result in ended.results if task == stop]
+    assert f"{requirement} (blocks)" in said and "Found: Disabled" in said and "Enable-AipService" in said
+
+    wrong = SIGN_IN | {"rms_authorization_tenant_password": "Wrong!secret"}
+    refused = run("Disabled", "-vvv", **wrong)
+    assert len(asked(refused)) == 1 and "Wrong!secret" not in refused.stdout + refused.stderr
+    assert len(found(refused)) == len(found(off)) == 3, "each of the new ones, and one of them in the second play"
+    for item in found(refused):
+        assert (item["severity"], item["status"]) == ("advises", "not_stated")
+        assert "the service does not tell: The sign-in" in item["found"] and "AADSTS50126" in item["found"]
+    assert found(run("Disabled", **wrong | {"aip_preflight_statements": stated})) == []
+    assert asked(run("Disabled")) == [], "nobody signs in"

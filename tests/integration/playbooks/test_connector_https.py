@@ -15,6 +15,8 @@ from ..certificates import NAME, PASSWORD, make_certificate, served
 HOST = "connector-3"
 LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
 BIND = "infoprotect.aip.rms_connector : Bind the certificate"
+KEEP = "infoprotect.aip.rms_connector : Keep the URL on the host"
+STOP_RUN = "Stop the run before anything is changed"
 STOP = "infoprotect.aip.aip_preflight : Stop the host"
 TEXT = "What shows the connector's certificate has to be there, and the certificate has to be one that servers accept."
 pytestmark = pytest.mark.xdist_group(HOST)
@@ -84,7 +86,9 @@ def test_certificate_from_the_controller(playbook: AnsiblePlaybook, tmp_path: Pa
     assert served(HOST) == certificate.thumbprint
 
     without: dict[str, Any] = {"rms_connector_certificate_state": "absent", "rms_connector_url": "http://localhost"}
-    removed = run(**without)
+    assert "connector_url_unchanged (blocks)" in run(expect=2, **without).task(STOP, HOST)["msg"]
+    removed = run(**without, rms_connector_url_force=True)
+    assert KEEP in removed.module_runs(HOST)
     assert [step["action"] for step in removed.task(BIND, HOST)["actions"]] == ["unbind"]
     assert served(HOST) is None
     fleet("sign-in", HOST, "--remove")
@@ -93,3 +97,52 @@ def test_certificate_from_the_controller(playbook: AnsiblePlaybook, tmp_path: Pa
     domain = look(early)
     assert not domain["compliant"] and domain["notes"] == ["the connector is not installed"]
     assert [step["action"] for step in domain["changes"]] == ["bind"], "the certificate stayed in the store"
+
+
+def test_another_url(playbook: AnsiblePlaybook, new_host: None, tmp_path: Path) -> None:
+    """A connector remembers its URL from the first change on, and is led to another one only by force."""
+    inventory = tmp_path / "connectors.yml"
+    inventory.write_text(f"rms_connectors: {{hosts: {{{HOST}: null}}}}\n", encoding="utf-8")
+    connectors = AnsiblePlaybook(playbook.bin_folder, [*playbook.inventories, inventory])
+    old, new = "http://rms.contoso.test", "http://connector.contoso.test"
+    variables: dict[str, Any] = {
+        "rms_connector_url": old,
+        "rms_connector_version": "3.0.0",
+        "rms_connector_verify_timeout": 60,
+        "rms_connector_pool": [{"members": ["connector-1", "connector-2"]}, {"members": [HOST]}],
+    }
+    fleet("authorize", HOST, r"exchange=CONTOSO\Exchange Servers")
+
+    def run(*arguments: str, expect: int = 0, **more: Any) -> Run:
+        where = f"--limit={HOST}", *arguments
+        return connectors.run(ROOT / "playbooks/connectors.yml", *where, extra_vars=variables | more, expect=expect)
+
+    def remembered() -> str | None:
+        """Read by ansible.windows."""
+        value = {"path": r"HKLM:\SOFTWARE\infoprotect.aip", "name": "ConnectorUrl"}
+        look = {"name": "url", "ansible.windows.win_reg_stat": value}
+        stat = playbook.run([{"name": "url", "hosts": HOST, "gather_facts": False, "tasks": [look]}]).task("url", HOST)
+        return str(stat["value"]) if stat["exists"] else None
+
+    adopted = run("--tags=connector")
+    assert adopted.module_runs(HOST) == [LOOK] and remembered() is None, "it complies, and is not changed for it"
+    run()
+    assert remembered() == old, "TLS was set, and it was verified"
+    for same in (old, "HTTP://RMS.Contoso.test/"):
+        again = run(rms_connector_url=same)
+        assert again.module_runs(HOST) == [LOOK] and again.stats[HOST]["changed"] == 0
+
+    for other in (new, old.replace("http:", "https:")):
+        refused = run(rms_connector_url=other, expect=2)
+        assert refused.module_runs(HOST) == [LOOK]
+        (said,) = [result["msg"] for task, _host, result in refused.results if task.endswith(STOP_RUN)]
+        assert "connector_url_unchanged (blocks)" in said
+        assert f"Found: it was brought into service as {old} and rms_connector_url is {other};" in said
+    forced = {"rms_connector_url": new, "rms_connector_url_force": True}
+    assert run("--check", **forced).stats[HOST]["changed"] == 0 and remembered() == old
+    moved = run("-erms_connector_url_force=true", rms_connector_url=new)
+    assert KEEP in moved.module_runs(HOST) and remembered() == new
+    assert run(rms_connector_url=new).module_runs(HOST) == [LOOK]
+
+    run("--tags=connector", rms_connector_state="absent", rms_connector_url=new)
+    assert remembered() is None, "it goes with the connector"

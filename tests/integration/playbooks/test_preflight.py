@@ -153,7 +153,8 @@ def test_a_connector_that_is_lost_on_its_way_to_the_service(playbook: AnsiblePla
     host = "connector-1"
     fault = [str(ROOT / "bin/fleet"), "fault", host]
     wanted = {
-        "aip_inspect_options": {"connector": {"state": "present"}},
+        "aip_domains": ["connector"],
+        "rms_connector_state": "present",
         "aip_preflight_endpoints": ["api.aadrm.com"],
         "aip_preflight_stop": stop,
         "rms_connector_pool": [{"members": [host]}],

@@ -26,6 +26,7 @@ CLIENT = "infoprotect.aip.aip_client : Install or remove the client"
 APPLY = "infoprotect.aip.aip_settings : Apply the settings"
 CONNECTOR_DOTNET = "infoprotect.aip.rms_connector : Install .NET Framework"
 CONNECTOR = "infoprotect.aip.rms_connector : Install or remove the connector"
+REMEMBER = "infoprotect.aip.rms_connector : Keep the URL on the host"
 SHOWN = "infoprotect.aip.rms_connector : Say what somebody has to do at the host"
 BACK = "infoprotect.aip.rms_pool : See whether there is a connector by now"
 
@@ -81,8 +82,8 @@ def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
     after = registry(playbook)
     installs = {
         "client-2012r2": [DOTNET, CLIENT],
-        "connector-1": [CONNECTOR_DOTNET, CONNECTOR],
-        "connector-2": [CONNECTOR],
+        "connector-1": [CONNECTOR_DOTNET, CONNECTOR, REMEMBER],
+        "connector-2": [CONNECTOR, REMEMBER],
     }
     for host in HOSTS:
         # what is installed comes between the look and the settings

@@ -292,6 +292,7 @@ def test_products_and_connector(powershell: PowerShellHost) -> None:
         *product("{5}", "Active Directory Rights Management Services Client 2.1", "1.0.4784.0"),
         *product("{6}", "Something else", "1.0"),
         [r"SOFTWARE\Microsoft\AADRM\Connector", "ProxyAddress", "http://proxy:8080"],
+        [r"SOFTWARE\infoprotect.aip", "ConnectorUrl", "https://rms.contoso.test"],
     )
     assert [(item["product_code"], item["kind"], item["view"], item["version"]) for item in facts["products"]] == [
         ("{4}", "rms_connector", 64, "3.2.0.69"),
@@ -303,6 +304,7 @@ def test_products_and_connector(powershell: PowerShellHost) -> None:
     connector = facts["connector"]
     found = [connector[name] for name in ("installed", "version", "status", "proxy_address", "url_bindings", "https")]
     assert found == [True, "3.2.0.69", "stopped", "http://proxy:8080", [], None], "installed, and no IIS"
+    assert connector["url"] == "https://rms.contoso.test"
 
 
 def test_roles(powershell: PowerShellHost) -> None:
