@@ -1,6 +1,6 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The order of a rollout, and whether a member of a pool of connectors may be worked on."""
+"""The order of a rollout, whether a member of a pool of connectors may be worked on, and which run does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain, prepare
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.role_variables import ROLES, described_by
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step, pool_of
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark import is_live, mark_of_run
 
 
 def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> list[str]:
@@ -51,8 +52,24 @@ def rollout_step(
         raise AnsibleFilterError(str(error)) from error
 
 
+def rollout_mark(since: str) -> str:
+    """The mark of this run; rollout_mark.yml says more."""
+    return mark_of_run(plain(since))
+
+
+def rollout_mark_is_live(mark: str) -> bool:
+    """Whether the run of the mark is still at work; rollout_mark_is_live.yml says more."""
+    return is_live(plain(mark))
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {"rollout_hosts": rollout_hosts, "rollout_pool": rollout_pool, "rollout_step": rollout_step}
+        return {
+            "rollout_hosts": rollout_hosts,
+            "rollout_mark": rollout_mark,
+            "rollout_mark_is_live": rollout_mark_is_live,
+            "rollout_pool": rollout_pool,
+            "rollout_step": rollout_step,
+        }

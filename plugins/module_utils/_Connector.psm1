@@ -20,7 +20,7 @@ $setupName = 'RMSConnectorSetup.exe'
 $firstBuild = 9200
 # .NET Framework 4.7.2
 $dotnetNeeded = 461808
-# Where role rms_pool keeps that the host was taken out of its load balancer, and role rms_connector the URL by which it serves.
+# Where role rms_pool keeps the mark of the run that works on the host, and role rms_connector the URL by which it serves.
 $poolKey = 'SOFTWARE\infoprotect.aip'
 # Gone after the next start of Windows, which starts IIS, too.
 $writtenKey = 'SOFTWARE\infoprotect.aip.connector'
@@ -263,7 +263,7 @@ function Set-ConnectorWritten {
 function Get-ConnectorState {
     <#
     .SYNOPSIS
-    The fact 'connector', or $null when there is neither a connector nor a setup waiting for somebody.
+    The fact 'connector', or $null when there is neither a connector, nor a setup waiting for somebody, nor the mark of a run that works on one.
 
     .PARAMETER Product
     The fact 'products'.
@@ -281,24 +281,25 @@ function Get-ConnectorState {
 
     $found = Get-InstalledConnector -Product $Product
     $staged = Get-StagedVersion
-    if (-not $found -and -not $staged) {
+    $mark = Get-MachineValue -SubKey $poolKey -Name TakenOutOfService
+    if (-not $found -and -not $staged -and $null -eq $mark) {
         return $null
     }
-    Read-ConnectorState -Found $found -Staged $staged -Unreadable $Unreadable
+    Read-ConnectorState -Found $found -Staged $staged -Mark $mark -Unreadable $Unreadable
 }
 
 function Read-ConnectorState {
     # Apart from Get-ConnectorState: most hosts have none, and PowerShell compiles a function whole before it runs any of it.
-    param ($Found, $Staged, $Unreadable)
+    param ($Found, $Staged, $Mark, $Unreadable)
 
     $proxy = Get-MachineValue -SubKey ($connectorKey -replace '^HKLM:\\') -Name ProxyAddress
     $url = Get-MachineValue -SubKey $poolKey -Name ConnectorUrl
     $state = [ordered]@{
         installed = [bool]$Found
         version = if ($Found) { $Found.version } else { $null }
-        status = 'awaiting_sign_in'
+        status = if ($Staged) { 'awaiting_sign_in' } else { $null }
         staged_version = $Staged
-        taken_out = Get-MachineValue -SubKey $poolKey -Name TakenOutOfService
+        taken_out = if ($null -ne $Mark) { "$Mark" } else { $null }
         url = if ($url) { "$url" } else { $null }
         url_bindings = [string[]]@()
         https = $null

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_hosts, rollout_pool, rollout_step
+from ansible_collections.infoprotect.aip.plugins.filter.rollout import (
+    rollout_hosts,
+    rollout_mark,
+    rollout_mark_is_live,
+    rollout_pool,
+    rollout_step,
+)
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, next_step
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,3 +141,46 @@ def test_hosts_are_in_the_order_of_groups_and_then_of_the_inventory() -> None:
     assert rollout_hosts(groups, ["first", "second"]) == ["b", "c", "a"]
     assert rollout_hosts(groups, ["second", "first"]) == ["a", "b", "c"]
     assert rollout_hosts(groups, ["no such group"]) == rollout_hosts({}, ["first"]) == []
+
+
+SINCE = "2026-11-26T10:15:00Z"
+WAITS = [sys.executable, "-c", "input()"]
+
+
+def test_the_mark_of_a_run_names_it_and_is_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    expected = rf"{SINCE} by ada at {re.escape(platform.node())} \(process {os.getppid()}, [0-9a-f]{{8}}\)"
+    marks = {rollout_mark(SINCE) for _ in range(100)}
+    assert len(marks) == 100
+    assert all(re.fullmatch(expected, mark) for mark in marks)
+
+
+def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container."""
+    monkeypatch.setattr("getpass.getuser", lambda: {}["nobody"])
+    assert f" by {os.getuid()} at " in rollout_mark(SINCE)
+
+
+@pytest.mark.parametrize(
+    ("command", "node", "live"),
+    [
+        ([*WAITS, "ansible-playbook"], platform.node(), True),
+        ([*WAITS, "ansible-playbook"], "elsewhere.example.com", False),
+        (WAITS, platform.node(), False),  # the number is somebody else's by now
+    ],
+)
+def test_a_run_is_known_to_be_there_by_its_process(command: list[str], node: str, live: bool) -> None:
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        mark = f"{SINCE} by ada at {node} (process {process.pid}, 5f3a9c01)"
+        assert rollout_mark_is_live(mark) == rollout_mark_is_live(f"{mark}, being put back") == live
+    assert not rollout_mark_is_live(mark)
+
+
+@pytest.mark.parametrize("mark", ["", "2026-11-26T10:15:00Z", "x at (process y, z)"])
+def test_a_mark_that_is_none_of_ours_is_of_nobody_who_is_there(mark: str) -> None:
+    assert not rollout_mark_is_live(mark)
+
+
+def test_a_run_does_not_wait_for_itself() -> None:
+    """Nor for one in another container, where it had the same number."""
+    assert not rollout_mark_is_live(rollout_mark(SINCE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import signal
 import subprocess
@@ -29,8 +30,12 @@ POOL = ["pool-1", "pool-2", "pool-3"]
 HOSTS = [ROOT / "inventories/emulated", ROOT / "tests/integration/pool"]
 PACKAGES = ROOT / ".cache/winfleet/packages"
 SHARE, SETUP = r"\\fileserver\packages", "RMSConnectorSetup-3.0.0.exe"
+CONNECTOR = "Microsoft Rights Management connector"
 ACCOUNT = r"CONTOSO\EX-01$"
 STOP = "infoprotect.aip.rms_pool : Stop the rollout"
+OTHER_RUN = "infoprotect.aip.rms_pool : Stop the rollout, since another run is at work on this member"
+TAKEN_OVER = "infoprotect.aip.rms_pool : Stop the rollout, since another run has taken this member over"
+OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 4711, 5f3a9c01)"
 DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
 MARK = {"path": r"HKLM:\SOFTWARE\infoprotect.aip", "name": "TakenOutOfService"}
@@ -44,23 +49,34 @@ STEPS = {
     "Apply the settings": (True, True),
     "Restart IIS": (True, True),
     "Ask the connector, which also has it start when it was idle": (True, True),
+    "See that no other run has taken it over": (True, True),
     RESTORE: (True, True),
     "Take the mark away": (True, False),
     "Note that it is brought to its end": (False, False),
 }
 #: The others with --full
 FEW = ("Restart IIS",)
+#: How often a member dies, without --full
+SEEDS = 5
 UNATTENDED = ["/quiet", "SIGNIN=1"]
-# NSIS does not unpack itself from a share
-INSTALL = rf"""
+# As new, whatever a test has left there. NSIS does not unpack itself from a share.
+RENEW = rf"""
+$start = {{
+    $process = Start-Process -FilePath C:\{SETUP} -ArgumentList $args -Wait -PassThru
+    if ($process.ExitCode) {{ throw "setup $args ended with $($process.ExitCode)" }}
+}}
 Copy-Item -LiteralPath {SHARE}\{SETUP} -Destination C:\{SETUP}
-$process = Start-Process -FilePath C:\{SETUP} -ArgumentList {", ".join(UNATTENDED)} -Wait -PassThru
-if ($process.ExitCode) {{ throw "it ended with $($process.ExitCode)" }}
+$products = Get-ItemProperty -Path HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*
+if ($products | Where-Object {{ $_.DisplayName -eq '{CONNECTOR}' }}) {{
+    & $start /quiet /uninstall
+}}
+if (Test-Path -LiteralPath {MARK["path"]}) {{ Remove-Item -LiteralPath {MARK["path"]} }}
+& $start {" ".join(UNATTENDED)}
 """
-LIST_VERSIONS = r"""
+LIST_VERSIONS = rf"""
 Get-ItemProperty -Path HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\* |
-    Where-Object { $_.DisplayName -eq 'Microsoft Rights Management connector' } |
-    ForEach-Object { $_.DisplayVersion }
+    Where-Object {{ $_.DisplayName -eq '{CONNECTOR}' }} |
+    ForEach-Object {{ $_.DisplayVersion }}
 """
 
 pytestmark = [pytest.mark.timeout(900)]
@@ -129,6 +145,14 @@ class Pool:
         run = self.playbook.run([{"name": "value", "hosts": POOL, "gather_facts": False, "tasks": [look]}])
         return {host: run.task("value", host).get("value") for host in POOL}
 
+    def leave(self, host: str) -> None:
+        """Drained and marked, as a run has left it that did not come to its end."""
+        mark = {"name": "mark", "ansible.windows.win_regedit": {**MARK, "data": OTHERS_MARK, "type": "string"}}
+        drain = {"name": "drain", "ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
+        socket = {"rms_pool_haproxy_socket": self.balancer.socket}
+        play = {"name": "leave", "hosts": [host], "gather_facts": False, "tasks": [mark, drain]}
+        self.playbook.run([play], extra_vars=socket)
+
     def served_to(self) -> dict[str, str]:
         """How HAProxy has each member: UP, or DRAIN."""
         command = ["socat", "-", self.balancer.socket]
@@ -138,31 +162,30 @@ class Pool:
 
 
 @pytest.fixture(scope="module")
-def hosts() -> Iterator[None]:
-    """Nobody else needs them."""
+def members(playbook: AnsiblePlaybook) -> Iterator[AnsiblePlaybook]:
+    """Three hosts that nobody else needs, as new."""
     try:
+        fleet("reset", *POOL)
         fleet("up", *POOL)
-        yield
+        for host in POOL:
+            fleet("share", host, SHARE, str(PACKAGES))
+        yield AnsiblePlaybook(playbook.bin_folder, HOSTS)
     finally:
         fleet("down", *POOL)
 
 
 @pytest.fixture
-def pool(playbook: AnsiblePlaybook, hosts: None, tmp_path: Path) -> Iterator[Pool]:
-    """All members as new, with version 3.0.0, in service."""
-    fleet("reset", *POOL)
-    three = AnsiblePlaybook(playbook.bin_folder, HOSTS)
-    for host in POOL:
-        fleet("share", host, SHARE, str(PACKAGES))
-    setup = {"name": "setup", "ansible.windows.win_powershell": {"script": INSTALL}}
+def pool(members: AnsiblePlaybook, tmp_path: Path) -> Iterator[Pool]:
+    """All members with version 3.0.0, in service. To undo what a test has done there is far quicker than new hosts."""
+    renew = {"name": "renew", "ansible.windows.win_powershell": {"script": RENEW}}
     where = {"name": "where", "ansible.builtin.debug": {"msg": "{{ ansible_host }}"}}
-    run = three.run([{"name": "pool", "hosts": POOL, "gather_facts": False, "tasks": [setup, where]}])
+    run = members.run([{"name": "pool", "hosts": POOL, "gather_facts": False, "tasks": [renew, where]}])
     fleet("authorize", "--all", f"exchange={ACCOUNT}")
     servers = {host: (str(run.task("where", host)["msg"]), 80) for host in POOL}
     for address, port in servers.values():
         ask_until_served(f"http://{address}:{port}")
     with Balancer(tmp_path / "haproxy", servers) as balancer:
-        yield Pool(three, balancer)
+        yield Pool(members, balancer)
     fleet("authorize", "--all", "--remove", f"exchange={ACCOUNT}")
 
 
@@ -243,7 +266,9 @@ def test_a_run_that_is_cut_off_is_gone_on_with(pool: Pool, step: str, monkeypatc
     assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 50))])
+@pytest.mark.parametrize(
+    "seed", [*range(SEEDS), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(SEEDS, 50))]
+)
 def test_a_member_that_dies_ends_the_rollout(pool: Pool, seed: int) -> None:
     """Which one, and when, is left to chance. No request is lost beyond those that were under way."""
     chance = random.Random(seed)
@@ -273,6 +298,98 @@ def test_a_member_that_dies_ends_the_rollout(pool: Pool, seed: int) -> None:
     # the next run brings all of them to their end
     pool.run("3.1.0")
     assert pool.versions(*POOL) == {"3.1.0.0"}, when
+
+
+@pytest.mark.parametrize(
+    "left", [pytest.param(False, marks=pytest.mark.full, id="in service"), pytest.param(True, id="left")]
+)
+def test_of_two_runs_at_once_on_a_member_one_goes_on(pool: Pool, left: bool) -> None:
+    """Also when both come to a member that a run before has left."""
+    if left:
+        pool.leave("pool-1")
+    with ThreadPoolExecutor() as both, Clients(partial(ask, pool.balancer.url)) as clients:
+        started = [both.submit(pool.run, "3.1.0", "--limit=pool-1", expect=None) for _ in range(2)]
+    stopped, ended = sorted((run.result() for run in started), key=lambda run: run.rc, reverse=True)
+    assert (stopped.rc, ended.rc) == (2, 0), stopped.stdout + ended.stdout
+    assert "before pool-1: another run is at work on it" in stopped.task(OTHER_RUN, "pool-1")["msg"]
+    assert not [task for task, _host, result in stopped.results if result.get("changed")], "nothing was changed"
+    assert restored(ended) == ["pool-1"]
+    assert clients.lost == []
+    assert pool.read(MARK) == dict.fromkeys(POOL)
+    assert pool.versions("pool-1") == {"3.1.0.0"}
+
+
+def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Pool, tmp_path: Path) -> None:
+    """Of another controller: it comes in the middle of the turn, or between the look and the turn."""
+    mark = {"name": "mark", "ansible.windows.win_regedit": {**MARK, "data": OTHERS_MARK, "type": "string"}}
+    tasks = tmp_path / "tasks.yml"
+    hooks = {"rms_pool_drain_tasks": str(tasks), "rms_pool_restore_tasks": str(tasks)}
+    drain = {"ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
+    tasks.write_text(json.dumps([drain, mark]), encoding="utf-8")
+    over = pool.run("3.1.0", "--limit=pool-1", expect=2, **hooks | {"rms_pool_restore_tasks": "not reached"})
+    assert f"is {OTHERS_MARK}; expected" in over.task(TAKEN_OVER, "pool-1")["msg"]
+    assert pool.read(MARK) == dict.fromkeys(POOL) | {"pool-1": OTHERS_MARK}
+    assert pool.served_to() == dict.fromkeys(POOL, "UP") | {"pool-1": "DRAIN"}
+
+    # that one did not come to its end, and is gone on with; its member's end has pool-2 marked by somebody else
+    restore = {"ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/restore.yml")}
+    tasks.write_text(json.dumps([restore, mark | {"delegate_to": "pool-2"}]), encoding="utf-8")
+    run = pool.run("3.1.0", expect=2, **hooks | {"rms_pool_drain_tasks": "not reached"})
+    assert restored(run) == ["pool-1"]
+    assert f"is {OTHERS_MARK}; expected none" in run.task(OTHER_RUN, "pool-2")["msg"]
+    assert pool.read(MARK) == dict.fromkeys(POOL) | {"pool-2": OTHERS_MARK}
+    assert pool.versions("pool-1") == {"3.1.0.0"}
+    assert pool.versions("pool-2") == {"3.0.0.0"}
+
+
+def test_a_mark_goes_with_the_connector(pool: Pool) -> None:
+    """A host that has lost its connector, and shall have none, is in nobody's way."""
+    pool.leave("pool-3")
+    remove = {"name": "remove", "ansible.windows.win_command": rf"C:\{SETUP} /quiet /uninstall"}
+    pool.playbook.run([{"name": "remove", "hosts": ["pool-3"], "gather_facts": False, "tasks": [remove]}])
+    run = pool.run("3.1.0", "--limit=pool-3", rms_connector_state="absent")
+    assert restored(run) == []
+    assert pool.read(MARK) == dict.fromkeys(POOL)
+    again = pool.run("3.1.0", "--limit=pool-3", rms_connector_state="absent")
+    assert (again.stats["pool-3"]["changed"], len(again.module_runs("pool-3"))) == (0, 1)
+
+
+def test_a_mark_is_compared_and_set_in_one_step(pool: Pool) -> None:
+    """By eight at once, who take their time between the two."""
+    script = (ROOT / "roles/rms_pool/files/replace_mark.ps1").read_text(encoding="utf-8")
+    slow = script.replace("$Ansible.Result = $found\n", "$Ansible.Result = $found\nStart-Sleep -Milliseconds 300\n")
+    assert slow != script
+    runs = [f"run-{number}" for number in range(8)]
+    parameters = {
+        "key": r"SOFTWARE\infoprotect.aip",
+        "name": MARK["name"],
+        "expected": "",
+        "mark": "{{ inventory_hostname }}",
+    }
+    alias = {"name": "{{ item }}", "groups": "runs", "ansible_host": "{{ hostvars['pool-1'].ansible_host }}"}
+    run = pool.playbook.run(
+        [
+            {
+                "name": "aliases",
+                "hosts": "localhost",
+                "gather_facts": False,
+                "tasks": [{"name": "alias", "ansible.builtin.add_host": alias, "loop": runs}],
+            },
+            {
+                "name": "race",
+                "hosts": "runs",
+                "gather_facts": False,
+                "tasks": [
+                    {"name": "mark", "ansible.windows.win_powershell": {"script": slow, "parameters": parameters}}
+                ],
+            },
+        ],
+        "--forks=8",
+    )
+    winners = [name for name in runs if run.task("mark", name)["changed"]]
+    assert len(winners) == 1
+    assert {run.task("mark", name)["result"] for name in runs} == {"", *winners}
+    assert pool.read(MARK)["pool-1"] == winners[0]
 
 
 def test_two_runs_at_once_never_take_out_two_members(pool: Pool) -> None:

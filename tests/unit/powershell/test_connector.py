@@ -300,6 +300,20 @@ def test_host_without_a_connector(powershell: PowerShellHost) -> None:
     assert powershell.run(STATE, []) == {"state": None, "unreadable": []}
 
 
+def test_mark_of_a_run_where_there_is_no_connector(powershell: PowerShellHost) -> None:
+    """It was removed since, or never came; somebody has to learn of the mark to take it away."""
+    key = r"HKEY_LOCAL_MACHINE\SOFTWARE\infoprotect.aip"
+    powershell.run(f"[Microsoft.Win32.Registry]::SetValue('{key}', 'TakenOutOfService', '2026-11-26T10:15:00Z by ada')")
+    try:
+        found = powershell.run(STATE, [])
+    finally:
+        powershell.run(r"Remove-Item -LiteralPath HKLM:\SOFTWARE\infoprotect.aip")
+    state = found["state"]
+    assert (state["installed"], state["version"], state["status"]) == (False, None, None)
+    assert state["taken_out"] == "2026-11-26T10:15:00Z by ada"
+    assert found["unreadable"] == []
+
+
 def test_setup_that_waits_for_somebody(powershell: PowerShellHost) -> None:
     staged: Path = powershell.disk / "ProgramData/infoprotect/connector/RMSConnectorSetup.exe"
     staged.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""The mark that a run leaves on the connector that it works on: whose it is, and whether that run is still there."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import re
+import secrets
+from pathlib import Path
+
+PROCESSES = Path("/proc")
+_RUN = re.compile(r" at (?P<node>\S+) \(process (?P<process>\d+), [0-9a-f]+\)")
+
+
+def mark_of_run(since: str) -> str:
+    """The mark of this run, which no other one has."""
+    return f"{since} by {_user()} at {platform.node()} (process {_ansible()}, {secrets.token_hex(4)})"
+
+
+def is_live(mark: str) -> bool:
+    """Whether the run that has left this mark is known to be at work: another process of Ansible on this controller.
+
+    Nothing is known of the processes of other controllers, or where there is no /proc.
+    """
+    run = _RUN.search(mark)
+    if not run or run["node"] != platform.node() or int(run["process"]) == _ansible():
+        return False
+    try:
+        # its number may be somebody else's by now
+        return b"ansible" in (PROCESSES / run["process"] / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _ansible() -> int:
+    """The process of ansible-playbook: a task's templates are worked out in a child of it."""
+    return os.getppid()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's, without an entry in passwd
+        return str(os.getuid())

@@ -1,0 +1,62 @@
+# Replaces the mark of a run by another one, but only the expected one: an empty text stands for none. Reading, comparing and writing is one step,
+# whatever other runs do on the host meanwhile. The result is what was found; it was replaced when the task is changed.
+[CmdletBinding()]
+param (
+    [Parameter(Mandatory = $true)]
+    [string]
+    $Key,
+
+    [Parameter(Mandatory = $true)]
+    [string]
+    $Name,
+
+    [Parameter(Mandatory = $true)]
+    [AllowEmptyString()]
+    [string]
+    $Expected,
+
+    [Parameter(Mandatory = $true)]
+    [AllowEmptyString()]
+    [string]
+    $Mark
+)
+
+$ErrorActionPreference = 'Stop'
+$Ansible.Changed = $false
+
+$mutex = [Threading.Mutex]::new($false, 'Global\infoprotect.aip.rms_pool')
+$base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
+try {
+    try {
+        $own = $mutex.WaitOne(30000)
+    }
+    catch [Threading.AbandonedMutexException] {
+        # Who had it has died between two statements; it is ours now.
+        $own = $true
+    }
+    if (-not $own) {
+        throw "another process has kept the mark $Name busy for 30 seconds"
+    }
+    try {
+        $opened = $base.CreateSubKey($Key)
+        $found = "$($opened.GetValue($Name))"
+        $Ansible.Result = $found
+        if ([string]::Equals($found, $Expected, 'Ordinal')) {
+            if ($Mark) {
+                $opened.SetValue($Name, $Mark, 'String')
+            }
+            else {
+                $opened.DeleteValue($Name, $false)
+            }
+            $Ansible.Changed = $true
+        }
+        $opened.Dispose()
+    }
+    finally {
+        $mutex.ReleaseMutex()
+    }
+}
+finally {
+    $base.Dispose()
+    $mutex.Dispose()
+}
