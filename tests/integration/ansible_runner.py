@@ -129,10 +129,10 @@ _ON_CONTROLLER |= {"meta", "set_stats", "validate_argument_spec", "group_by", "a
 def _ran_on_host(result: Json) -> bool:
     """Whether a module ran on the host for it: not skipped, not an earlier result, not the controller's."""
     name = result.get("action", "").removeprefix("ansible.builtin.")
+    if name == "infoprotect.aip.drift_info" and not result.get("looked"):
+        return False
     delegated = all("_ansible_delegated_vars" in item for item in result.get("results") or [result])
-    return (
-        not result.get("skipped") and result.get("looked") is not False and name not in _ON_CONTROLLER and not delegated
-    )
+    return not result.get("skipped") and name not in _ON_CONTROLLER and not delegated
 
 
 def _results(stdout: str) -> tuple[list[tuple[str, str, Json]], dict[str, Json], list[tuple[str, float]]]:
