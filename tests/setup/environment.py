@@ -241,6 +241,8 @@ def make_venv(venv: Path, python: Python, names: Sequence[str]) -> None:
         "install",
         "--disable-pip-version-check",
         "--no-input",
+        # most modules are never imported, Python compiles those that are
+        "--no-compile",
     ]
     run([*pip, *files], f"installing Python packages in {label}")
     stamp.update({name: digest(REQUIREMENTS / name) for name in names}, venv=str(venv))
