@@ -129,7 +129,7 @@ FRAMEWORKS = (
     ),
 )
 #: The Rights Management connector: versions, and the key below Uninstall that they all have.
-CONNECTORS = ("3.0.0.0", "3.1.0.0")
+CONNECTORS = tuple(f"3.{minor}.0.0" for minor in range(6))
 CONNECTOR_TITLE = "Microsoft Rights Management connector"
 CONNECTOR_KEY = "{41E5EF5C-3B2A-4B9B-AE22-6C4C4A1A3A5B}"
 #: Windows Management Framework 5.1: file, knowledge base article, the Windows build it is for.
