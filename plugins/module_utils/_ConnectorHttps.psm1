@@ -135,7 +135,9 @@ function Get-HttpsState {
     $bindings = @(Get-WebBinding -All)
     $entry = Get-SslEntry -EndPoint "0.0.0.0:$($Wish.Port)"
     if ($entry) {
-        $entry.Lost += @(Get-UnknownArgument -Argument $entry.Arguments)
+        $unknown = @(Get-UnknownArgument -Argument $entry.Arguments)
+        $entry.Lost += $unknown
+        $entry.Arguments = [string[]]@($entry.Arguments | Where-Object -FilterScript { $_ -notin $unknown })
     }
     [pscustomobject]@{
         Now = [datetime]::UtcNow
@@ -564,7 +566,7 @@ function ConvertTo-SslSetting {
             $lost.Add($name)
         }
     }
-    if ([bool](($Value.DefaultSslCertCheckMode -as [int]) -band $freshnessBit) -ne [bool]$Value.DefaultSslRevocationFreshnessTime) {
+    if ((($Value.DefaultSslCertCheckMode -as [int]) -band $freshnessBit) -and -not $Value.DefaultSslRevocationFreshnessTime) {
         $lost.Add('DefaultSslRevocationFreshnessTime')
     }
     [pscustomobject]@{ Arguments = [string[]]@($arguments | Where-Object -FilterScript { $_ }); Lost = [string[]]@($lost) }

@@ -72,8 +72,8 @@ function Invoke-SystemTask {
                 if ([datetime]::UtcNow -gt $deadline) {
                     # Of a task Windows ends no more than its own process, the command shell.
                     $left = @(
-                        try { Invoke-TaskScheduler -Argument "/end /tn $name" } catch { $_.Exception.Message }
                         try { Stop-ProcessTree -Path ($CommandLine -replace '^"([^"]+)".*', '$1') } catch { $_.Exception.Message }
+                        try { Invoke-TaskScheduler -Argument "/end /tn $name" } catch { $_.Exception.Message }
                     )
                     $ended = if ($left.Count) { "could not be ended: $($left -join '; ')" } else { "was ended with what it had started; $serviceNote" }
                     throw [TimeoutException]::new("it did not end within $Timeout seconds and $ended")
@@ -93,7 +93,7 @@ function Invoke-SystemTask {
 }
 
 function Stop-ProcessTree {
-    # Ends the programs of a path with what they have started; returns a line for each that could not be ended.
+    # Ends the programs of a path with what they have started; returns a line for each that could not be ended, and when there is none.
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param ([string]$Path)
 
@@ -119,6 +119,9 @@ function Stop-ProcessTree {
             }
         }
     } while ($new)
+    if (-not $found.Count) {
+        "$Path is not there any more, and what it has started cannot be told"
+    }
 }
 
 function Clear-SystemTask {

@@ -308,9 +308,13 @@ def _numbers(version: str) -> list[int]:
 
 
 def _address(url: str) -> tuple[str, ...]:
-    """What tells URLs apart: neither the case of scheme and host nor a slash at the end does."""
-    scheme, host, path, *rest = urlsplit(url.strip())
-    return scheme.lower(), host.lower(), path.rstrip("/"), *rest
+    """What tells URLs apart: not the case of scheme and host, the scheme's own port, or a slash at the end."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:  # not a URL
+        return (url,)
+    return parts.scheme, parts.hostname or "", str(port), parts.path.rstrip("/"), parts.query, parts.fragment
 
 
 def _words(value: Any) -> str:

@@ -13,12 +13,13 @@ import secrets
 from pathlib import Path
 
 PROCESSES = Path("/proc")
-_RUN = re.compile(r" at (?P<node>\S+) \(process (?P<process>\d+), [0-9a-f]+\)")
+_RUN = re.compile(r" at (?P<node>\S+) \(process (?P<process>\d+), (?P<started>\d+)-[0-9a-f]+\)")
 
 
 def mark_of_run(since: str) -> str:
     """The mark of this run, which no other one has."""
-    return f"{since} by {_user()} at {platform.node()} (process {_ansible()}, {secrets.token_hex(4)})"
+    process = _ansible()
+    return f"{since} by {_user()} at {platform.node()} (process {process}, {_started(process)}-{secrets.token_hex(4)})"
 
 
 def is_live(mark: str) -> bool:
@@ -29,16 +30,23 @@ def is_live(mark: str) -> bool:
     run = _RUN.search(mark)
     if not run or run["node"] != platform.node() or int(run["process"]) == _ansible():
         return False
-    try:
-        # its number may be somebody else's by now
-        return b"ansible" in (PROCESSES / run["process"] / "cmdline").read_bytes()
-    except OSError:
-        return False
+    # its number may be somebody else's by now
+    return 0 != _started(int(run["process"])) == int(run["started"])
 
 
 def _ansible() -> int:
     """The process of ansible-playbook: a task's templates are worked out in a child of it."""
     return os.getppid()
+
+
+def _started(process: int) -> int:
+    """When a process was started, in ticks since the start of the system (proc(5)); 0 when it is not there."""
+    try:
+        stat = (PROCESSES / str(process) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    # its name is in parentheses and may contain anything
+    return int(stat.rpartition(")")[2].split()[19])
 
 
 def _user() -> str:

@@ -280,7 +280,7 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         connector(),
         served(None),
         served("https://rms.contoso.test"),
-        served("HTTPS://RMS.Contoso.test/"),
+        served("HTTPS://RMS.Contoso.test:443/"),
         served("http://rms.contoso.test", installed=False),
         served("http://rms.contoso.test", url=""),
         served("http://rms.contoso.test", state="absent"),
@@ -481,7 +481,13 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "connector_url_unchanged": [
         (served(url), f"it was brought into service as {url} and rms_connector_url is https://rms.contoso.test")
-        for url in ("http://rms.contoso.test", "https://rms.contoso.test:444", "https://rms.contoso.test/x", "text")
+        for url in (
+            "http://rms.contoso.test",
+            "https://rms.contoso.test:444",
+            "https://rms.contoso.test/x",
+            "text",
+            "http://[x",
+        )
     ],
     "connector_ad_rms": [(connector(**role("ad_rms")), "AD RMS")],
     "protection_service_activated": [

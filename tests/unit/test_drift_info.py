@@ -91,8 +91,10 @@ def test_a_host_whose_powershell_is_too_old() -> None:
 
 
 def test_a_look_that_fails() -> None:
+    """It is made again when it is asked for again."""
     look = Host({"failed": True, "msg": "no such registry"}).look()
     assert look["failed"] and look["msg"] == "no such registry"
+    assert Host().look(previous=look)["looked"]
 
 
 def test_bad_variables_are_named_before_the_host_is_asked() -> None:

@@ -377,9 +377,9 @@ KEPT: list[tuple[dict[str, Any], list[str], list[str]]] = [
     ({FLAGS: 6}, ["clientcertnegotiation=enable"], ["DefaultFlags 0x4"]),
     ({FLAGS: -0x80000000}, [], ["DefaultFlags 0x80000000"]),
     ({CHECK: 0x100}, [], ["DefaultSslCertCheckMode 0x100"]),
-    # netsh sets both or none
+    # netsh sets the bit with the time
     ({CHECK: 4}, [], [TIME]),
-    ({TIME: 60}, ["revocationfreshnesstime=60"], [TIME]),
+    ({TIME: 60}, ["revocationfreshnesstime=60"], []),
     # what cannot be a command line's, of another type, unknown
     ({CTL: 'a "b"'}, [], [CTL]),
     ({CTL: "a\\"}, [], [CTL]),
