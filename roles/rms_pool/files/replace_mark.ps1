@@ -1,5 +1,6 @@
 # Replaces the mark of a run by another one, but only the expected one: an empty text stands for none. Reading, comparing and writing is one step,
-# whatever other runs do on the host meanwhile. The result is what was found; it was replaced when the task is changed.
+# whatever other runs do on the host meanwhile. The result says what was found and whether it was replaced. It never counts as a change of the host:
+# at the end of the turn the mark is gone.
 [CmdletBinding()]
 param (
     [Parameter(Mandatory = $true)]
@@ -40,15 +41,15 @@ try {
     try {
         $opened = $base.CreateSubKey($Key)
         $found = "$($opened.GetValue($Name))"
-        $Ansible.Result = $found
-        if ([string]::Equals($found, $Expected, 'Ordinal')) {
+        $replaced = [string]::Equals($found, $Expected, 'Ordinal')
+        $Ansible.Result = @{ found = $found; replaced = $replaced }
+        if ($replaced) {
             if ($Mark) {
                 $opened.SetValue($Name, $Mark, 'String')
             }
             else {
                 $opened.DeleteValue($Name, $false)
             }
-            $Ansible.Changed = $true
         }
         $opened.Dispose()
     }

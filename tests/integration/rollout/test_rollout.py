@@ -395,7 +395,7 @@ def test_a_mark_is_compared_and_set_in_one_step(pool: Pool) -> None:
     """By two processes that begin at the same moment and take their time in between; the others come later."""
     script = (ROOT / "roles/rms_pool/files/replace_mark.ps1").read_text(encoding="utf-8")
     slow = script.replace("$Ansible.Changed = $false\n", f"$Ansible.Changed = $false\n{WAIT_FOR_ANOTHER}")
-    slow = slow.replace("$Ansible.Result = $found\n", "$Ansible.Result = $found\nStart-Sleep -Milliseconds 500\n")
+    slow = slow.replace("if ($replaced) {\n", "if ($replaced) {\nStart-Sleep -Milliseconds 500\n")
     assert len(slow.splitlines()) == len(script.splitlines()) + len(WAIT_FOR_ANOTHER.splitlines()) + 1
     runs = [f"run-{number}" for number in range(4)]
     parameters = {
@@ -424,9 +424,9 @@ def test_a_mark_is_compared_and_set_in_one_step(pool: Pool) -> None:
         ],
         "--forks=4",
     )
-    winners = [name for name in runs if run.task("mark", name)["changed"]]
+    winners = [name for name in runs if run.task("mark", name)["result"]["replaced"]]
     assert len(winners) == 1
-    assert {run.task("mark", name)["result"] for name in runs} == {"", *winners}
+    assert {run.task("mark", name)["result"]["found"] for name in runs} == {"", *winners}
     assert pool.read(MARK)["pool-1"] == winners[0]
 
 
