@@ -147,7 +147,7 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
     assert found[CONTROLLER]["connector_root_certificate"]["found"] == f"api.aadrm.com needs {ours.subject}"
 
 
-@pytest.mark.parametrize(("stop", "said"), [("never", SAID), ("run", STOPPED)])
+@pytest.mark.parametrize(("stop", "said"), [pytest.param("never", SAID, marks=pytest.mark.full), ("run", STOPPED)])
 def test_a_connector_that_is_lost_on_its_way_to_the_service(playbook: AnsiblePlaybook, stop: str, said: str) -> None:
     """It is named in the list, also when it is the only one that asks, and goes no further."""
     host = "connector-1"

@@ -337,9 +337,8 @@ def test_a_member_that_dies_ends_the_rollout(aging_pool: Pool, seed: int) -> Non
     assert pool.versions(*POOL) == {f"{version}.0"}, when
 
 
-@pytest.mark.parametrize(
-    "left", [pytest.param(False, marks=pytest.mark.full, id="in service"), pytest.param(True, id="left")]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("left", [pytest.param(False, id="in service"), pytest.param(True, id="left")])
 def test_of_two_runs_at_once_on_a_member_one_goes_on(pool: Pool, left: bool) -> None:
     """Also when both come to a member that a run before has left."""
     if left:

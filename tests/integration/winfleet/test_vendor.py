@@ -287,6 +287,7 @@ def test_a_share_wants_credentials(fleet: Fleet) -> None:
     assert lines(fleet, "alpha", script) == ["False", "1326", str(len(vendor.packages())), "True", "False"]
 
 
+@pytest.mark.full  # the test of aip_bootstrap goes the same way
 def test_from_powershell_3_to_5_1(fleet: Fleet) -> None:
     """The way of a bare 2012: .NET and WMF, neither from a network logon, then a restart."""
     script = rf"""
