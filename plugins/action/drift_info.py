@@ -36,8 +36,12 @@ class ActionModule(ActionBase):
             "previous": {"type": "dict", "default": {}},
         }
         _validation, given = self.validate_argument_spec(argument_spec=arguments)
-        self._check(given["roles"], variables)
-        wanted = self._wanted(given["domains"], given["unconditional"], variables)
+        specs = _specs(given["roles"])
+        # each once, whether it is checked, an option, or both
+        names = specs.keys() | {name for options in given["domains"].values() for name in options.values()}
+        values = self._templar.template({name: variables[name] for name in names if name in variables})
+        _check(specs, values)
+        wanted = _wanted(given["domains"], given["unconditional"], values)
         waiting = {domain: reason for domain, reason in given["waiting"].items() if domain in wanted}
         wanted = {domain: options for domain, options in wanted.items() if domain not in waiting}
         previous = given["previous"]
@@ -56,29 +60,34 @@ class ActionModule(ActionBase):
             look["domains"] |= {domain: _not_yet(reason) for domain, reason in waiting.items()}
         return {**result, **look, "changed": False, "looked": True, "looked_for": wanted, "waiting": waiting}
 
-    def _check(self, roles: Sequence[str], variables: Result) -> None:
-        """Hold the variables against the argument specs of their roles."""
-        specs: Result = {}
-        for role in roles:
-            try:
-                specs |= described_by(role)
-            except OSError as error:
-                raise AnsibleActionFail(f"roles has {role}: expected a role of this collection") from error
-        values = self._templar.template({name: variables[name] for name in specs if name in variables})
-        checked = ArgumentSpecValidator(specs).validate(values, validate_role_argument_spec=True)
-        if checked.error_messages:
-            raise AnsibleActionFail("\n".join(["Validation of arguments failed:", *checked.error_messages]))
 
-    def _wanted(self, domains: Mapping[str, Any], unconditional: Sequence[str], variables: Result) -> Result:
-        """The options of each domain, as its variables have them."""
-        names = {name for options in domains.values() for name in options.values()}
-        values = self._templar.template({name: variables[name] for name in names if name in variables})
-        wanted: Result = {}
-        for domain, options in domains.items():
-            given = {option: values[name] for option, name in options.items() if values.get(name) not in (None, "")}
-            if given or domain in unconditional:
-                wanted[str(domain)] = plain(given)
-        return wanted
+def _specs(roles: Sequence[str]) -> Result:
+    """What is documented of the variables of the roles."""
+    specs: Result = {}
+    for role in roles:
+        try:
+            specs |= described_by(role)
+        except OSError as error:
+            raise AnsibleActionFail(f"roles has {role}: expected a role of this collection") from error
+    return specs
+
+
+def _check(specs: Result, values: Result) -> None:
+    """Hold the variables against the argument specs of their roles."""
+    described = {name: value for name, value in values.items() if name in specs}
+    checked = ArgumentSpecValidator(specs).validate(described, validate_role_argument_spec=True)
+    if checked.error_messages:
+        raise AnsibleActionFail("\n".join(["Validation of arguments failed:", *checked.error_messages]))
+
+
+def _wanted(domains: Mapping[str, Any], unconditional: Sequence[str], values: Result) -> Result:
+    """The options of each domain, as its variables have them."""
+    wanted: Result = {}
+    for domain, options in domains.items():
+        given = {option: values[name] for option, name in options.items() if values.get(name) not in (None, "")}
+        if given or domain in unconditional:
+            wanted[str(domain)] = plain(given)
+    return wanted
 
 
 def _too_old(reason: str) -> Result:

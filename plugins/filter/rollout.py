@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain, prepare
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.role_variables import ROLES, described_by
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements, role_variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step, pool_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark import is_live, mark_of_run
 
@@ -18,9 +18,8 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark impor
 def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> list[str]:
     """The hosts of groups, one group after the other; rollout_hosts.yml says more."""
     # This is made for the controller, before it has a process for each host: those find what they need read.
-    prepare()
-    for spec in ROLES.glob("*/meta/argument_specs.yml"):
-        described_by(spec.parents[1].name)
+    requirements.prepare()
+    role_variables.prepare()
     inventory = plain(list(groups.get("all", ())))
     hosts: dict[str, None] = {}
     for name in names:

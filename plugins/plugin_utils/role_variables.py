@@ -20,3 +20,9 @@ def described_by(role: str) -> dict[str, Any]:
     content = yaml_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
     options: dict[str, Any] = content["argument_specs"].get("main", {}).get("options", {})
     return options
+
+
+def prepare() -> None:
+    """Read all of them ahead. What the controller has done, the processes that it forks find done."""
+    for spec in ROLES.glob("*/meta/argument_specs.yml"):
+        described_by(spec.parents[1].name)

@@ -40,6 +40,8 @@ OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 471
 DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
 MARK = {"path": r"HKLM:\SOFTWARE\infoprotect.aip", "name": "TakenOutOfService"}
+MARK_AS_OTHERS = {"name": "mark", "ansible.windows.win_regedit": {**MARK, "data": OTHERS_MARK, "type": "string"}}
+DRAIN_IT = {"name": "drain", "ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
 PROXY = {"path": r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector", "name": "ProxyAddress"}
 #: The steps of a connector's turn, by the task before which a run is cut off: whether it is marked, and out of HAProxy
 STEPS = {
@@ -161,10 +163,8 @@ class Pool:
 
     def leave(self, host: str) -> None:
         """Drained and marked, as a run has left it that did not come to its end."""
-        mark = {"name": "mark", "ansible.windows.win_regedit": {**MARK, "data": OTHERS_MARK, "type": "string"}}
-        drain = {"name": "drain", "ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
         socket = {"rms_pool_haproxy_socket": self.balancer.socket}
-        play = {"name": "leave", "hosts": [host], "gather_facts": False, "tasks": [mark, drain]}
+        play = {"name": "leave", "hosts": [host], "gather_facts": False, "tasks": [MARK_AS_OTHERS, DRAIN_IT]}
         self.playbook.run([play], extra_vars=socket)
 
     def served_to(self) -> dict[str, str]:
@@ -357,11 +357,9 @@ def test_of_two_runs_at_once_on_a_member_one_goes_on(pool: Pool, left: bool) -> 
 
 def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Pool, tmp_path: Path) -> None:
     """Of another controller: it comes in the middle of the turn, or between the look and the turn."""
-    mark = {"name": "mark", "ansible.windows.win_regedit": {**MARK, "data": OTHERS_MARK, "type": "string"}}
     tasks = tmp_path / "tasks.yml"
     hooks = {"rms_pool_drain_tasks": str(tasks), "rms_pool_restore_tasks": str(tasks)}
-    drain = {"ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
-    tasks.write_text(json.dumps([drain, mark]), encoding="utf-8")
+    tasks.write_text(json.dumps([DRAIN_IT, MARK_AS_OTHERS]), encoding="utf-8")
     over = pool.run("3.1.0", "--limit=pool-1", expect=2, **hooks | {"rms_pool_restore_tasks": "not reached"})
     assert f"is {OTHERS_MARK}; expected" in over.task(TAKEN_OVER, "pool-1")["msg"]
     assert pool.read(MARK) == dict.fromkeys(POOL) | {"pool-1": OTHERS_MARK}
@@ -369,7 +367,7 @@ def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Pool, tmp_path: Pat
 
     # that one did not come to its end, and is gone on with; its member's end has pool-2 marked by somebody else
     restore = {"ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/restore.yml")}
-    tasks.write_text(json.dumps([restore, mark | {"delegate_to": "pool-2"}]), encoding="utf-8")
+    tasks.write_text(json.dumps([restore, MARK_AS_OTHERS | {"delegate_to": "pool-2"}]), encoding="utf-8")
     run = pool.run("3.1.0", expect=2, **hooks | {"rms_pool_drain_tasks": "not reached"})
     assert restored(run) == ["pool-1"]
     assert f"is {OTHERS_MARK}; expected none" in run.task(OTHER_RUN, "pool-2")["msg"]
