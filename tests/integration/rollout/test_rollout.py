@@ -7,6 +7,7 @@ import json
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -176,14 +177,14 @@ class Pool:
 
 
 @pytest.fixture(scope="module")
-def members(playbook: AnsiblePlaybook) -> Iterator[AnsiblePlaybook]:
-    """Three hosts that nobody else needs, as new."""
+def members() -> Iterator[AnsiblePlaybook]:
+    """ansible-playbook for three hosts that nobody else needs, as new."""
     try:
         fleet("reset", *POOL)
         fleet("up", *POOL)
         for host in POOL:
             fleet("share", host, SHARE, str(PACKAGES))
-        yield AnsiblePlaybook(playbook.bin_folder, HOSTS)
+        yield AnsiblePlaybook(Path(sys.executable).parent, HOSTS)
     finally:
         fleet("down", *POOL)
 
