@@ -76,7 +76,8 @@ class Host:
             "uptime": False,
         }
         self.faults = Faults(HOST_FAULTS)
-        self.executor = HostExecutor(self._spawn, settings["mode"], self._variables)
+        self._mode = settings["mode"]
+        self.executor = HostExecutor(self._spawn, self._mode, self._variables)
         self.shares = Shares(self.prefix, folder / "shares.json")
         self.wine = Wine(self.prefix)
         certificates = Store(folder / "certificates")
@@ -229,9 +230,8 @@ class Host:
             "-File",
             prefix.HOME_ON_HOST + r"\agent.ps1",
         ]
-        return AgentProcess(
-            command, prefix.environment(self.prefix), self.prefix / "drive_c/windows", self.folder / "agent.log"
-        )
+        variables = prefix.environment(self.prefix) | (prefix.RESIDENT if self._mode == "warm" else {})
+        return AgentProcess(command, variables, self.prefix / "drive_c/windows", self.folder / "agent.log")
 
     def _variables(self, user: str) -> Mapping[str, str]:
         name = self.identity.computer_name

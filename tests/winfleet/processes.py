@@ -44,7 +44,8 @@ def compiled_sources(script: str, data: bytes) -> dict[str, str]:
     """Return the texts in a command that put types into a process, by name, with a hash of each.
 
     Understands what ansible-core sends on standard input: before 2.19 the exec wrapper, four NULs and one JSON
-    document; from then on JSON lines. Anything else compiles at most what its own text says.
+    document; from then on the wrapper in a JSON document with its parameters, which differ from module to module, and
+    JSON lines. Anything else compiles at most what its own text says.
     """
     found: dict[str, str] = {}
     if _COMPILES.search(script.encode()):
@@ -57,6 +58,8 @@ def compiled_sources(script: str, data: bytes) -> dict[str, str]:
             found |= _sources_of(json.loads(document))
     if b"\0\0\0\0" in data:
         wrapper = data.split(b"\0\0\0\0", 1)[0].strip()
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            wrapper = json.loads(wrapper)["script"].encode()
         found["exec_wrapper"] = _hash(wrapper)
     return found
 

@@ -61,7 +61,7 @@ class PowerShellHost:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=terminal,
-            env=prefix.environment(folder),
+            env=prefix.environment(folder) | prefix.RESIDENT,
             cwd=folder,
         )
         os.close(terminal)

@@ -281,6 +281,12 @@ def test_sources_of_a_command_since_core_2_19() -> None:
     lines = f"{json.dumps(manifest)}\nnot json\n".encode()
     assert sorted(compiled_sources("$input", lines)) == ["Ansible.Basic.cs", "setup.ps1"]
 
+    def wrapped(script: str, least: str | None) -> dict[str, str]:
+        wrapper = {"name": "exec_wrapper", "script": script, "params": {"MinPSVersion": least}}
+        return compiled_sources("$input", json.dumps(wrapper).encode() + b"\n\0\0\0\0\n" + lines)
+
+    assert wrapped("'one'", "5.1") == wrapped("'one'", None) != wrapped("'another'", None)
+
 
 def test_sources_of_a_command_before_core_2_19() -> None:
     def manifest(basic: str, module: str) -> bytes:
