@@ -144,5 +144,8 @@ def test_another_url(playbook: AnsiblePlaybook, new_host: None, tmp_path: Path) 
     assert KEEP in moved.module_runs(HOST) and remembered() == new
     assert run(rms_connector_url=new).module_runs(HOST) == [LOOK]
 
-    run("--tags=connector", rms_connector_state="absent", rms_connector_url=new)
+    absent: dict[str, Any] = {"rms_connector_state": "absent", "rms_connector_url": new}
+    run("--tags=connector", **absent)
+    assert remembered() == new, "somebody has yet to remove the connector"
+    run("--tags=connector", **absent, rms_connector_arguments=["/quiet", "/uninstall"])
     assert remembered() is None, "it goes with the connector"

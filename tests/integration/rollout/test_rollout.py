@@ -162,6 +162,12 @@ class Pool:
         run = self.playbook.run([{"name": "value", "hosts": POOL, "gather_facts": False, "tasks": [look]}])
         return {host: run.task("value", host).get("value") for host in POOL}
 
+    def shells(self) -> dict[str, int]:
+        """How many each member has open; Windows allows 30, and keeps those that nobody ends for two hours."""
+        command = [str(ROOT / "bin/fleet"), "status", "--json", *POOL]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return {host["name"]: host["shells"] for host in json.loads(said)}
+
     def leave(self, host: str) -> None:
         """Drained and marked, as a run has left it that did not come to its end."""
         socket = {"rms_pool_haproxy_socket": self.balancer.socket}
@@ -238,6 +244,7 @@ def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool) -> None:
     assert clients.lost == []
     assert clients.served > 50
     assert taken(upgrade) == restored(upgrade) == POOL
+    assert pool.shells() == dict.fromkeys(POOL, 0)
     assert pool.versions(*POOL) == {"3.1.0.0"}
     again = pool.run("3.1.0")
     assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
