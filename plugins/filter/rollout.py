@@ -31,9 +31,11 @@ def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> 
 def rollout_pool(member: str, pools: Sequence[Mapping[str, Any]] | None, inventory: Iterable[str]) -> dict[str, Any]:
     """members and minimum of the pool that the member is in; rollout_pool.yml says more."""
     try:
-        return asdict(pool_of(str(member), plain(pools or []), plain(list(inventory))))
+        pool = pool_of(str(member), plain(pools or []), plain(list(inventory)))
     except PoolError as error:
         raise AnsibleFilterError(str(error)) from error
+    # before ansible-core 2.19, no loop takes a tuple
+    return {"members": list(pool.members), "minimum": pool.minimum}
 
 
 def rollout_step(

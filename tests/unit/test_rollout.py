@@ -106,10 +106,10 @@ def test_step(alive: str, out: str, failed: str, go: bool, drain: bool, said: st
 
 
 def test_pools_as_written_down() -> None:
-    assert rollout_pool("a", None, THREE) == {"members": ("a", "b", "c"), "minimum": 2}
+    assert rollout_pool("a", None, THREE) == {"members": ["a", "b", "c"], "minimum": 2}
     assert rollout_pool("a", [], ["a"])["minimum"] == 0
     two = [{"members": ["a"]}, {"members": ["c", "b"], "minimum_in_service": "1"}]
-    assert rollout_pool("b", two, THREE) == {"members": ("c", "b"), "minimum": 1}
+    assert rollout_pool("b", two, THREE) == {"members": ["c", "b"], "minimum": 1}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -236,7 +236,9 @@ def restored(run: Run) -> list[str]:
     return [host for task, host, result in run.results if task.endswith(RESTORE) and result.get("changed")]
 
 
-def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool) -> None:
+@pytest.mark.parametrize("python", [Path(sys.prefix), ROOT / ".cache/venvs/core-2.16"], ids=["core", "core-2.16"])
+def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool, python: Path) -> None:
+    pool = replace(pool, playbook=AnsiblePlaybook(python / "bin", HOSTS))
     with Clients(partial(ask, pool.balancer.url)) as clients:
         time.sleep(2)
         upgrade = pool.run("3.1.0")
