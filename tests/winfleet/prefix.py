@@ -25,6 +25,9 @@ SHELL_ARGUMENTS = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass"
 LINKED = {".acm", ".ax", ".cpl", ".dll", ".drv", ".exe", ".msc", ".nls", ".ocx", ".sys", ".tlb", ".ttf", ".xml"}
 ENVIRONMENT_KEY = r"System\CurrentControlSet\Control\Session Manager\Environment"
 PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\system32\WindowsPowerShell\v1.0"
+#: For a process that runs many scripts. .NET would compile most of them twice, quickly and then well, which took half
+#: of a host's CPU time; a process that runs one script is quicker without.
+RESIDENT = {"DOTNET_TieredCompilation": "0"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,6 @@ NESTED = {
 
 class PrefixError(Exception):
     """Wine could not make or start a prefix; the message says what failed."""
-
-
-#: For a process that runs many scripts. .NET would compile most of them twice, quickly and then well, which took half
-#: of a host's CPU time; a process that runs one script is quicker without.
-RESIDENT = {"DOTNET_TieredCompilation": "0"}
 
 
 def environment(prefix: Path) -> dict[str, str]:
