@@ -21,7 +21,7 @@ from typing import Any
 from winfleet import connector, control, directory, network, prefix
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
-from winfleet.paths import CACHE, PACKAGE, ROOT, state_directory
+from winfleet.paths import BESIDE, CACHE, PACKAGE, ROOT, state_directory
 from winfleet.shares import Share
 from winfleet.vendor import packages
 
@@ -39,10 +39,13 @@ class Fleet:
     Args:
         inventories: where the hosts are described; none: inventories/emulated.
         say: takes lines of progress.
+        state: the folder; none: where the environment says.
     """
 
-    def __init__(self, inventories: Sequence[Path] = (), say: Callable[[str], None] = print) -> None:
-        self.state = state_directory()
+    def __init__(
+        self, inventories: Sequence[Path] = (), say: Callable[[str], None] = print, state: Path | None = None
+    ) -> None:
+        self.state = state or state_directory()
         self.inventories = list(inventories) or [DEFAULT_INVENTORY]
         self.say = say
 
@@ -75,7 +78,9 @@ class Fleet:
         self.say(f"{len(chosen)} hosts up after {time.monotonic() - began:.0f} s")
 
     def down(self, names: Sequence[str] = ()) -> None:
-        """Stop hosts, whatever state they are in; their disks and registries stay."""
+        """Stop hosts, whatever state they are in; their disks and registries stay. All: also of the fleets beside."""
+        for state in [] if names else sorted((self.state / BESIDE).glob("*/")):
+            Fleet(self.inventories, self.say, state).down()
         with self._exclusive():
             folders = self._left_by(names)
             self._each(folders, self._stop)

@@ -12,6 +12,9 @@ ROOT = PACKAGE.parents[1]
 #: The unpacked engine and the template, which all fleets of a checkout share.
 CACHE = ROOT / ".cache" / "winfleet"
 
+#: Within a fleet's folder: fleets that run beside it, a folder each. They go down with it.
+BESIDE = "beside"
+
 
 def state_directory() -> Path:
     """Return where the hosts are kept (WINFLEET_STATE, or the cache).

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,18 @@ def test_killed_supervisors_leave_nothing_after_down(fleet: Fleet) -> None:
     wait_for(lambda: not fleet.processes(), 15)
     fleet.run("up", "alpha", "beta")
     assert fleet.powershell("alpha", "'again'").out.split() == ["again"]
+
+
+def test_down_stops_the_fleets_beside(make_fleet: Callable[..., Fleet]) -> None:
+    """Which a killed run has left, say; hosts that are named are those of the fleet itself."""
+    fleet = make_fleet("main")
+    beside = replace(fleet, state=fleet.state / "beside" / "rollout")
+    fleet.run("up", "alpha")
+    beside.run("up", "beta")
+    fleet.run("down", "alpha")
+    assert beside.processes()
+    fleet.run("down")
+    wait_for(lambda: fleet.processes() == beside.processes() == [])
 
 
 def test_a_host_without_the_management_framework_refuses_ansible(fleet: Fleet) -> None:
