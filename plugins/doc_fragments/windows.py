@@ -56,8 +56,8 @@ options:
     description:
       - The installer on the host, on a share (C(\\server\share\file)) or at a URL that starts with C(https://)
         or C(http://).
-      - A session of WinRM cannot sign in to other hosts, so that a share needs O(share_username) unless it is
-        open to the computer's account.
+      - A session of WinRM cannot sign in to other hosts, so that a share needs O(share_username), or a connection
+        that delegates (CredSSP, Kerberos with delegation).
       - It is brought into a folder that only administrators can write, checked there and run from there. A
         download lands whole or not at all.
       - Exclusive with O(src).

@@ -56,11 +56,16 @@ def assess(
             raise AnsibleFilterError(f"{name}: expected a list, found {type(values).__name__}")
     subject = {name: plain(mapping) for name, mapping in mappings.items()}
     subject["connector_https"].setdefault("obstacles", [])
+    subject["irm_server"].setdefault("refused", [])
     for name in WANTED:
         # Whoever does not say whether something will be installed is told what would stop it.
         for flag, default in {"changes": True, "dotnet_package": False}.items():
             subject[name][flag] = _flag(f"{name}.{flag}", subject[name].get(flag, default))
-    subject["connector"]["url_force"] = _flag("connector.url_force", subject["connector"].get("url_force", False))
+    for flag in ("url_force", "administration_tool"):
+        subject["connector"][flag] = _flag(f"connector.{flag}", subject["connector"].get(flag, False))
+    if subject["connector"]["administration_tool"]:
+        # by itself it asks of its computer next to nothing of what the connector does
+        domains = [name for name in domains if name != "connector"]
     proxy = "use_default_credentials_in_proxy"
     if proxy in subject["settings"]:
         subject["settings"][proxy] = _flag(f"settings.{proxy}", subject["settings"][proxy])

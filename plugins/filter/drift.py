@@ -60,6 +60,8 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
     connector = (result.get("host") or {}).get("connector") or {}
     if connector.get("status") in ("starting", "stopped"):
         parts.append(f"connector {connector['status']}")
+    if connector.get("restart_due"):
+        parts.append("connector needs IIS to be restarted")
     if restarted:
         parts.append("restarted")
     elif result["reboot_required"]:

@@ -44,11 +44,13 @@ def rollout_step(
     alive: Iterable[str] = (),
     out: Iterable[str] = (),
     failed: Iterable[str] = (),
+    drained: Iterable[str] = (),
 ) -> dict[str, Any]:
     """go, drain and reason; rollout_step.yml says more."""
     known = Pool(tuple(plain(pool["members"])), int(pool["minimum"]))
     try:
-        return asdict(next_step(known, str(member), plain(list(alive)), plain(list(out)), plain(list(failed))))
+        facts = (plain(list(names)) for names in (alive, out, failed, drained))
+        return asdict(next_step(known, str(member), *facts))
     except PoolError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -93,6 +93,8 @@ class LookupModule(LookupBase):
                 auth=HttpNtlmAuth(self.get_option("username"), self.get_option("password")),
                 verify=self.get_option("ca_path") or True,
                 timeout=self.get_option("timeout"),
+                # an address of the own network, which is no proxy's matter
+                proxies={"http": "", "https": "", "all": ""},
             )
             answer.raise_for_status()
         except requests.RequestException as error:

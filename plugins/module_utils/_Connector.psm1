@@ -7,8 +7,10 @@
 # What is known of the Rights Management connector: what has to be done to have it or be rid of it, by whom (its setup asks for a sign-in that
 # nobody can do for the operator), its settings, and what a host says of it.
 
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 using namespace System.IO
 
+#AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._Product
@@ -28,9 +30,11 @@ $writtenKey = 'SOFTWARE\infoprotect.aip.connector'
 # https://learn.microsoft.com/azure/information-protection/monitor-rms-connector
 $provider = 'Microsoft RMS connector'
 $eventStart, $eventStop, $eventList, $eventNobody = 1000, 1001, 1004, 2003
-# The newest events of a day: the list comes every 15 minutes, and servers that are refused can be many.
+# The newest events of a day: the list comes every 15 minutes, and requests that are refused can be many.
 $eventHours = 24
 $eventCount = 500
+# Those that tell whether it serves
+$eventLife = $eventStart, $eventStop, $eventList, $eventNobody
 # In plain words; {0} is an account, {1} what the connector itself said. Those with Once are over when a list has come since.
 $findings = @{
     2000 = @{ Text = 'A request without a sign-in was let in by IIS and refused by the connector: anonymous authentication has to be off for /_wmcs' }
@@ -87,7 +91,8 @@ function Get-ConnectorPlan {
         if ($found) {
             & $add 'remove' $product $found.Version $null $attended
         }
-        elseif ($staged) {
+        # While somebody is to act, it stays for them.
+        if ($staged -and -not ($found -and $attended)) {
             & $add 'unstage' 'connector setup' $staged $null $false
         }
     }
@@ -142,6 +147,7 @@ function New-AttendedStep {
     param ($Option, $Fact, [bool]$Upgrade)
 
     $signIn = "Sign in to $($Fact.fqdn) as an administrator of the host, at its console or by Remote Desktop."
+    $onlyOne = 'Unless the playbook waits for you, take this host out of the load balancer first, and do not begin with another one of its pool before it is done.'
     $again = 'Run the playbook again. It goes on from there and verifies what was done.'
     if ($Option.state -eq 'absent') {
         return [ordered]@{
@@ -150,6 +156,7 @@ function New-AttendedStep {
             account_role = 'an administrator of the host'
             cloud = $null
             steps = [string[]]@(
+                $onlyOne
                 $signIn
                 'Open Programs and Features, choose Microsoft Rights Management connector, and then Uninstall.'
                 $again
@@ -164,6 +171,9 @@ function New-AttendedStep {
         account_role = $role
         cloud = $Option.cloud
         steps = [string[]]@(
+            if ($Upgrade -and -not $Option.administration_tool) {
+                $onlyOne
+            }
             $signIn
             "Run $(Get-StagedSetup) as administrator."
             "On the first page choose to install $what on this computer, and accept the license on the next$(if ($Upgrade) { '. It replaces the version that is there' })."
@@ -244,11 +254,21 @@ function Set-ConnectorWritten {
     <#
     .SYNOPSIS
     Keeps on the host when settings of the connector were written, which it takes when IIS is started the next time.
+
+    .PARAMETER Change
+    Changes of the registry, of which some may be of these settings.
     #>
     [CmdletBinding()]
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
-    param ()
+    param (
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyCollection()]
+        $Change
+    )
 
+    if (@($Change).Path -notcontains $connectorKey) {
+        return
+    }
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
     try {
         $key = $base.CreateSubKey($writtenKey, [Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree, [Microsoft.Win32.RegistryOptions]::Volatile)
@@ -327,7 +347,7 @@ function Read-ConnectorState {
         $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -EndPoint $_.EndPoint } |
             Select-Object -First 1
     }
-    $log = & $part 'events' { ConvertFrom-ConnectorEvent -Entry @(Get-ConnectorEvent) }
+    $log = & $part 'events' { ConvertFrom-ConnectorEvent -Entry @(Get-RecentEvent) -Since ([Machine]::BootTime()) }
     # No word from it, or none that this account may read, is no sign of life.
     $state.status = if ($log) { $log.Status } else { $null }
     if ($log) {
@@ -340,25 +360,42 @@ function Read-ConnectorState {
         $state.status = 'stopped'
     }
     $written = Get-MachineValue -SubKey $writtenKey -Name Written
-    # Events that old are not read.
-    $recent = $written -and [datetime]::FromFileTimeUtc($written) -gt [datetime]::UtcNow.AddHours(-$eventHours)
-    $state.restart_due = [bool]($recent -and (-not $log -or $null -eq $log.Started -or $log.Started.ToFileTimeUtc() -lt $written))
+    if ($written) {
+        # Where nothing tells that it was started since
+        $state.restart_due = $true
+        if ($log) {
+            & $part 'events' {
+                $since = [datetime]::FromFileTimeUtc($written).ToLocalTime()
+                $state.restart_due = -not @(Get-ConnectorEvent -Id $eventStart -Since $since -First 1).Count
+            }
+        }
+    }
     $state
 }
 
-function Get-ConnectorEvent {
-    # What the connector wrote into the Application log of late, newest first, in one query.
+function Get-RecentEvent {
+    # What the connector wrote into the Application log of late, newest first.
     param ()
 
+    $since = [datetime]::Now.AddHours(-$eventHours)
+    $newest = @(Get-ConnectorEvent -Id ($eventLife + $findings.Keys | Select-Object -Unique) -Since $since -First $eventCount)
+    $newest
+    if ($newest.Count -eq $eventCount) {
+        # Requests that are refused must not hide that it serves.
+        Get-ConnectorEvent -Id $eventLife -Since $since | Where-Object -FilterScript { $_.RecordId -lt $newest[-1].RecordId }
+    }
+}
+
+function Get-ConnectorEvent {
+    # The newest events first: all of them without First.
+    param ([int[]]$Id, [datetime]$Since, [int]$First)
+
     $query = @{
-        FilterHashtable = @{
-            LogName = 'Application'
-            ProviderName = $provider
-            Id = [int[]](@($eventStart, $eventStop, $eventList) + $findings.Keys)
-            StartTime = [datetime]::Now.AddHours(-$eventHours)
-        }
-        MaxEvents = $eventCount
+        FilterHashtable = @{ LogName = 'Application'; ProviderName = $provider; Id = $Id; StartTime = $Since }
         ErrorAction = 'Stop'
+    }
+    if ($First) {
+        $query.MaxEvents = $First
     }
     try {
         Get-WinEvent @query
@@ -379,21 +416,30 @@ function ConvertFrom-ConnectorEvent {
     .PARAMETER Entry
     Objects with Id, TimeCreated and Message, newest first.
 
+    .PARAMETER Since
+    When Windows was started, in UTC: what ran before does not run now, also when it could not say that it stops.
+
     .OUTPUTS
-    An object with Status (running, starting or stopped), Started (when, or $null), LastListUpdate, Authorized and Findings.
+    An object with Status (running, starting or stopped), LastListUpdate, Authorized and Findings.
     #>
     [CmdletBinding()]
     param (
         [Parameter(Mandatory = $true)]
         [AllowEmptyCollection()]
         [object[]]
-        $Entry
+        $Entry,
+
+        [datetime]
+        $Since
     )
 
     # From the oldest on. IIS starts another instance before it stops the old one when it recycles, so that a stop alone does not mean much.
     $running = 0
     $listed = $false
     for ($i = $Entry.Count - 1; $i -ge 0; $i--) {
+        if ($Entry[$i].TimeCreated.ToUniversalTime() -lt $Since) {
+            continue
+        }
         switch ($Entry[$i].Id) {
             $eventStart { $running++; $listed = $false }
             $eventStop { $running = [Math]::Max(0, $running - 1) }
@@ -403,12 +449,10 @@ function ConvertFrom-ConnectorEvent {
         }
     }
     $first = { param ($id) $Entry | Where-Object -FilterScript { $_.Id -in $id } | Select-Object -First 1 }
-    $start = & $first $eventStart
     $list = & $first @($eventList, $eventNobody)
     $update = & $first $eventList
     [pscustomobject]@{
         Status = if ($Entry.Count -and -not $running) { 'stopped' } elseif ($listed) { 'running' } else { 'starting' }
-        Started = if ($start) { $start.TimeCreated.ToUniversalTime() } else { $null }
         LastListUpdate = if ($update) { Format-UniversalTime -Time $update.TimeCreated } else { $null }
         Authorized = [string[]]@(if ($list -and $list.Id -eq $eventList) { Get-AccountName -Message $list.Message })
         Findings = [object[]]@(Get-ConnectorFinding -Entry $Entry -Update $update)

@@ -292,7 +292,7 @@ function Get-SiteObstacle {
     if ($State.Installed -and -not $State.Site) {
         'IIS has no site of the connector'
     }
-    foreach ($other in $State.Bindings | Where-Object -FilterScript { $_.Own -and ($_.Flags -or $_.EndPoint -notlike '0.0.0.0:*') }) {
+    foreach ($other in $State.Bindings | Where-Object -FilterScript { $_.Own -and ($_.Flags -band $ownSource -or $_.EndPoint -notlike '0.0.0.0:*') }) {
         "the site has the https binding $($other.Information), which has a certificate of its own: remove it, or do without this module"
     }
     Get-OtherSite -Wish $Wish -State $State

@@ -6,14 +6,17 @@
 #
 # Carries out what _ConnectorHttps.psm1 has planned: netsh gives the address its certificate, appcmd the site its binding.
 
+using namespace System.Diagnostics
 using namespace System.IO
 
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._Product
-#AnsibleRequires -PowerShell ..module_utils._Program
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
 $programTimeout = 60
+# Windows Server 2019; others say the same of such a file as of a wrong password.
+$firstModernPfx = 17763
+$oldPfx = ' (Windows Server 2016 and older cannot open what OpenSSL 3 makes by default: use openssl pkcs12 -export -legacy)'
 
 function Invoke-ConnectorHttps {
     <#
@@ -39,6 +42,9 @@ function Invoke-ConnectorHttps {
         }
         catch {
             $state.PfxError = "the PFX $($option.pfx) cannot be opened: $(Get-InnerMessage -ErrorRecord $_)"
+            if ([Environment]::OSVersion.Version.Build -lt $firstModernPfx) {
+                $state.PfxError += $oldPfx
+            }
         }
         $plan = Get-HttpsPlan -Wish $wish -State $state
     }
@@ -218,12 +224,27 @@ function Set-SiteBinding {
 }
 
 function Invoke-Tool {
-    # Throws unless the program ends with success.
+    # Throws unless the program ends with success, with what it said: netsh and appcmd leave nothing behind that would keep their output open.
     param ([string]$Name, [string]$Argument)
 
-    $code = Invoke-Program -Path ([Path]::Combine([Environment]::SystemDirectory, $Name)) -Argument $Argument -Timeout $programTimeout
-    if ($code) {
-        throw "$Name ended with exit code $($code): $Name $Argument"
+    $start = [ProcessStartInfo]::new([Path]::Combine([Environment]::SystemDirectory, $Name), $Argument)
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardOutput = $true
+    $process = [Process]::Start($start)
+    try {
+        $said = $process.StandardOutput.ReadToEndAsync()
+        if (-not $process.WaitForExit(1000 * $programTimeout)) {
+            $process.Kill()
+            throw [TimeoutException]::new("$Name did not end within $programTimeout seconds and was ended: $Name $Argument")
+        }
+        if ($process.ExitCode) {
+            $text = $said.Result.Trim() -replace '\s+', ' '
+            throw "$Name ended with exit code $($process.ExitCode)$(if ($text) { " ($text)" }): $Name $Argument"
+        }
+    }
+    finally {
+        $process.Dispose()
     }
 }
 

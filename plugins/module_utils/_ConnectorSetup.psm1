@@ -113,23 +113,44 @@ function Install-Connector {
 }
 
 function Remove-Connector {
-    # By the program that the list of installed programs names for it.
+    # By the program that the list of installed programs names for it, or by Windows Installer. One removal may take other entries with it.
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param ($Module)
 
-    foreach ($entry in Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' }) {
+    $look = { Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' } }
+    foreach ($entry in & $look | Sort-Object -Property { $_.Installer -eq 'msi' }) {
+        if (@(& $look).ProductCode -notcontains $entry.ProductCode) {
+            continue
+        }
         $what = "removing $($entry.Name) $($entry.Version)"
-        if ("$($entry.AttendedUninstall)" -notmatch '^\s*(?:"([^"]+)"|(\S+))') {
-            throw "$what failed: it does not say how it is removed (UninstallString of $($entry.ProductCode))"
-        }
-        $program = "$($Matches[1])$($Matches[2])"
-        if (-not [File]::Exists($program)) {
-            throw "$what failed: its own setup, $program, is gone. Put it back, or remove the program by hand"
-        }
         $log = Get-LogPath -Wanted $Module.Params.log_path -Name 'connector-remove'
-        $call = @{ What = $what; Path = $program; Argument = Format-Argument -Argument $Module.Params.arguments -LogPath $log; LogPath = $log }
-        Invoke-SetupStep -Module $Module -Name connector -Call $call
+        $call = if ($entry.Installer -eq 'msi') {
+            # The operator's arguments are those of the setup.
+            @{
+                Path = [Path]::Combine([Environment]::SystemDirectory, 'msiexec.exe')
+                Argument = Get-MsiArgument -Action remove -Target $entry.ProductCode -LogPath $log
+                AlsoSuccess = 1605
+            }
+        }
+        else {
+            @{ Path = Get-Uninstaller -Entry $entry -What $what; Argument = Format-Argument -Argument $Module.Params.arguments -LogPath $log }
+        }
+        Invoke-SetupStep -Module $Module -Name connector -Call ($call + @{ What = $what; LogPath = $log })
     }
+}
+
+function Get-Uninstaller {
+    # The program that an entry names; throws when it is not there.
+    param ($Entry, [string]$What)
+
+    if ("$($Entry.AttendedUninstall)" -notmatch '^\s*(?:"([^"]+)"|(\S+))') {
+        throw "$What failed: it does not say how it is removed (UninstallString of $($Entry.ProductCode))"
+    }
+    $program = "$($Matches[1])$($Matches[2])"
+    if (-not [File]::Exists($program)) {
+        throw "$What failed: its own setup, $program, is gone. Put it back, or remove the program by hand"
+    }
+    $program
 }
 
 function Format-Argument {

@@ -20,7 +20,7 @@ function Invoke-DesiredState {
     .PARAMETER Domain
     By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts,
     Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode). Written: one that is run before
-    values of the domain are written.
+    values of the domain are written, with all changes.
     Or, for installed software: Plan, one that turns them into an object with Steps, Refused and maybe Awaits (what is to be there first) and Notes,
     and Needs, the facts without which it cannot.
     Restart: one that says of a plan, facts and what is wanted whether the host has to be restarted. Keep: that is kept until it was.
@@ -79,7 +79,7 @@ function Invoke-DesiredState {
 
     if (-not $Module.CheckMode) {
         foreach ($name in @($results.Keys).Where({ $Domain[$_].Written -and $results[$_].changes.Count })) {
-            & $Domain[$name].Written
+            & $Domain[$name].Written $all.Changes
         }
     }
     $null = Invoke-RegistryPlan -Module $Module -Plan $all

@@ -45,9 +45,16 @@ function ConvertTo-Endpoint {
     # A name in the form in which it goes to DNS, to the proxy and into the handshake; no user, and nothing that could end a line.
     if ($Text -match '[^!-~]|[@\\]' -or -not [uri]::TryCreate($address, 'Absolute', [ref]$uri) -or $uri.Port -lt 1 -or
         $uri.HostNameType -notin 'Dns', 'IPv4', 'IPv6' -or ($Text -notmatch '^https://' -and $uri.PathAndQuery -ne '/')) {
-        throw "endpoints: expected a host, host:port or a URL that starts with https://, found '$Text'"
+        throw "endpoints: expected a host, host:port or a URL that starts with https://, found $(Format-Found -Text $Text)"
     }
     @{ Host = $uri.DnsSafeHost; Port = $uri.Port }
+}
+
+function Format-Found {
+    # An address as an error repeats it: not with what may be a password.
+    param ([string]$Text)
+
+    if ($Text -match '@') { 'one with a name or password in it' } else { "'$Text'" }
 }
 
 function ConvertTo-Proxy {
@@ -60,7 +67,7 @@ function ConvertTo-Proxy {
     $uri = $null
     $address = if ($Text -match '^\w+://') { $Text } else { "http://$Text" }
     if ($Text -match '[^!-~]|[@\\]' -or -not [uri]::TryCreate($address, 'Absolute', [ref]$uri) -or $uri.Scheme -ne 'http' -or -not $uri.Host -or $uri.PathAndQuery -ne '/') {
-        throw "$($What): expected http://host:port, found '$Text'"
+        throw "$($What): expected http://host:port, found $(Format-Found -Text $Text)"
     }
     @{ Host = $uri.DnsSafeHost; Port = $uri.Port }
 }
@@ -324,8 +331,10 @@ function Get-EndpointState {
         }
         catch {
             $reason = $_.Exception.GetBaseException()
-            $why = if ($reason -is [TimeoutException]) { "within $Timeout seconds" } else { "($($reason.Message))" }
-            throw "no TLS 1.2 with $($Endpoint.Host):$($Endpoint.Port) $why; expected a server that speaks it, and nothing on the way that ends it"
+            $late = $reason -is [TimeoutException]
+            $why = if ($late) { "within $Timeout seconds" } else { "($($reason.Message))" }
+            $hint = if ($late) { '. A host without another way to the internet can take that long to look for a root certificate that it lacks' }
+            throw "no TLS 1.2 with $($Endpoint.Host):$($Endpoint.Port) $why; expected a server that speaks it, and nothing on the way that ends it$hint"
         }
         $state.protocol = "$($handshake.Protocol)" -replace '^Tls(\d)(\d)$', 'TLS $1.$2'
         $state.cipher = $handshake.Cipher

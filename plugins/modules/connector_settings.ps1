@@ -26,8 +26,8 @@ try {
     # All that is read comes before the writing: once written, the task must not fail.
     $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
     $module.Result.reboot_required = $false
-    if ($plan.Changes.Count -and -not $module.CheckMode) {
-        Set-ConnectorWritten
+    if (-not $module.CheckMode) {
+        Set-ConnectorWritten -Change $plan.Changes
     }
     Invoke-RegistryPlan -Module $module -Plan $plan
 }

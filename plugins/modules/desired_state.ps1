@@ -121,7 +121,7 @@ $domains = [ordered]@{
     }
     connector_settings = @{
         Wanted = { param ($option) Get-ConnectorDesiredState -Option $option }
-        Written = { Set-ConnectorWritten }
+        Written = { param ($change) Set-ConnectorWritten -Change $change }
         # IIS has to be, which is among the facts.
         Restart = { $false }
     }

@@ -15,7 +15,7 @@ $spec = @{
         proxy_source = @{ type = 'str'; choices = 'none', 'explicit', 'proxy_address', 'winhttp' }
         proxy = @{ type = 'str' }
         issuers = @{ type = 'list'; elements = 'str' }
-        timeout = @{ type = 'int'; default = 15 }
+        timeout = @{ type = 'int'; default = 60 }
     }
     required_if = @(, @('proxy_source', 'explicit', @('proxy')))
     supports_check_mode = $true

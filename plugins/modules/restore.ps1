@@ -6,6 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Connector
 #AnsibleRequires -PowerShell ..module_utils._Receipt
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
@@ -32,6 +33,9 @@ try {
         if ($plan.Foreign.Count) {
             $names = $plan.Foreign | ForEach-Object -Process { Format-RegistryName -Key $_ -Name $_.name }
             throw "Changed since the receipt $($receipt.Path) was written, so nothing was restored: $($names -join '; '). force overwrites them."
+        }
+        if (-not $module.CheckMode) {
+            Set-ConnectorWritten -Change $plan.Changes
         }
         $kept = Invoke-RegistryPlan -Module $module -Plan $plan
         $module.Result.not_restored = @($plan.Kept) + @($kept)

@@ -26,7 +26,7 @@ KINDS: dict[str, dict[str, str]] = {
 #: Exchange's own group, which Exchange keeps.
 EXCHANGE_SERVERS = "exchange servers"
 SCOPES = {"global": 2, "domainlocal": 4, "universal": 8}
-EMPTY_LIST, NOT_AUTHORIZED = 2003, 2001
+LIST, EMPTY_LIST, NOT_AUTHORIZED = 1004, 2003, 2001
 
 
 class AuthorizationError(ValueError):
@@ -348,13 +348,18 @@ def verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) ->
     names = [name for name in refused if name]
     listed = connector.get("authorized")
     emptied_last = any(updated is None or (time is not None and time > updated) for time in emptied)
-    if emptied_last or (listed == [] and updated is not None):
+    if emptied_last:
         return _verdict(
             "empty" if accounts else "verified", ["the connector's list is empty", *lines],
             missing=[account.text for account in accounts], refused=names,
         )  # fmt: skip
     if not listed or not isinstance(listed, (list, tuple)):
-        return _verdict("unknown", ["the connector's events name no list yet", *lines], refused=names)
+        why = (
+            f"the connector's events name no list yet (event {LIST})"
+            if updated is None
+            else f"event {LIST} names no account that can be read here: look at its text in the Application log of the host"
+        )
+        return _verdict("unknown", [why, *lines], refused=names)
     present = [Account(text) for item in listed if (text := str(item).strip())]
     missing = [account.text for account in accounts if not any(_same(account, one) for one in present)]
     extra = [one.text for one in present if not any(_same(account, one) for account in accounts)]

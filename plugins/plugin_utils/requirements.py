@@ -52,6 +52,7 @@ class Requirement:
     where: str = ""
     statement: str = ""
     told: str = ""
+    measured: str = ""
     tool: bool = False
     domains: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -75,6 +76,12 @@ class Requirement:
     def is_stated_only(self, subject: Mapping[str, Any]) -> bool:
         """Whether nothing but a statement tells whether it is met."""
         return not self.holds or (bool(self.told) and _evaluate(self.told, subject) is not True)
+
+    def outranks_statement(self, subject: Mapping[str, Any]) -> bool:
+        """Whether what is known of the host counts more than what somebody states."""
+        return any(
+            condition and _evaluate(condition, subject) is True for condition in (self.told, self.measured)
+        )
 
     @property
     def facts(self) -> list[list[str]]:
@@ -119,7 +126,7 @@ class Catalogue:
                 continue
             if not requirement.concerns(subject):
                 continue
-            if requirement.id in stated and not (requirement.told and not requirement.is_stated_only(subject)):
+            if requirement.id in stated and not requirement.outranks_statement(subject):
                 continue
             finding = self._judge(requirement, subject, look)
             if finding and _spared(requirement, subject):

@@ -42,12 +42,21 @@ class Step:
     reason: str
 
 
-def next_step(pool: Pool, member: str, alive: Collection[str], out: Collection[str], failed: Collection[str]) -> Step:
+def next_step(
+    pool: Pool,
+    member: str,
+    alive: Collection[str],
+    out: Collection[str],
+    failed: Collection[str],
+    drained: Collection[str] = (),
+) -> Step:
     """Whether this member may be worked on now.
 
     alive: members that answer; a member that is not among them is not in service.
-    out: members that a run has taken out of the load balancer and not put back.
+    out: members that a run has begun to take out of the load balancer and not put back: not to be counted on, and
+        not to be taken for out of service.
     failed: members at which this run began and did not come to its end.
+    drained: those of out that are known to get no requests.
     """
     if member not in pool.members:
         raise PoolError(f"{member} is no member of the pool {', '.join(pool.members)}")
@@ -57,9 +66,10 @@ def next_step(pool: Pool, member: str, alive: Collection[str], out: Collection[s
     serving = [name for name in pool.members if name in alive and name not in out]
     rest = [name for name in serving if name != member]
     counted = f"{len(serving)} of {len(pool.members)} members are in service"
-    if member in serving and len(rest) < pool.minimum:
+    may_serve = member in alive and member not in drained
+    if may_serve and len(rest) < pool.minimum:
         return Step(False, False, f"{_shortage(pool, member, rest, alive, out)}; at least {pool.minimum} have to be")
-    return Step(True, member in serving and bool(rest), counted)
+    return Step(True, may_serve and bool(rest), counted)
 
 
 def pool_of(member: str, pools: Sequence[Mapping[str, Any]], inventory: Iterable[str]) -> Pool:

@@ -166,6 +166,11 @@ def irm(group: str, **facts: Any) -> dict[str, Any]:
     return {"_": {**IRM, "groups": [group]}, **facts}
 
 
+def refused(*reasons: str, **wanted: Any) -> dict[str, Any]:
+    """A server of which the module irm_server has said why it cannot have what is wanted."""
+    return {"_": {**IRM, "irm_server": {**IRM["irm_server"], "refused": list(reasons)}, **wanted}}
+
+
 #: For each requirement, what a host has when it meets it and when it does not, with what was found then. `_` is what is
 #: wanted of the host. What has no facts is a statement of the operator.
 HOLDS: dict[str, list[dict[str, Any]]] = {
@@ -291,6 +296,7 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         {"_": {**IRM, "service": {"tenant": {"activated": True, "functional_state": "Enabled"}}}},
     ],
     "irm_connector_apart": [irm("exchange_servers")],
+    "irm_server_refused": [irm("exchange_servers"), refused(), refused("too old", domains=["tls"])],
     "irm_ad_rms": [irm("exchange_servers"), irm("exchange_servers", redirections=[redirection(cloud=False)])],
     "irm_ntlm": [irm("fci_servers"), irm("fci_servers", ntlm={"restrict_receiving": 2, "restrict_sending": 1})],
 }
@@ -497,6 +503,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
         (irm("exchange_servers", connector={"version": "3.0.0.0"}), "the connector is installed"),
         (irm("rms_connectors"), "group rms_connectors"),
     ],
+    "irm_server_refused": [(refused("MSIPC 1.0.1 is too old", "AD RMS"), "MSIPC 1.0.1 is too old; AD RMS")],
     "irm_ad_rms": [
         (
             {"_": {**IRM, "irm_server": {}}, "redirections": [redirection(cloud=False)]},
@@ -531,7 +538,7 @@ def test_entry_is_complete(entry: dict[str, Any]) -> None:
     assert {name: entry.get(name) for name in words if not str(entry.get(name, "")).strip()} == {}
     assert entry["severity"] in ("blocks", "advises")
     assert set(entry["concerns"]) <= {"domains", "groups", "products"}
-    assert "statement" in entry or not {"tool", "told"} & set(entry)
+    assert "statement" in entry or not {"tool", "told", "measured"} & set(entry)
     assert entry["severity"] == "advises" or "holds" in entry, "what nobody stated advises"
     assert ("holds" in entry) == ("found" in entry)
     assert "holds" in entry or "statement" in entry
@@ -660,6 +667,8 @@ def test_a_host_without_the_domains_hears_nothing_of_them() -> None:
         ({"connector": {"state": "absent"}}, None),
         ({"connector": {"state": "present", "changes": "yes"}}, "blocks"),
         ({"domains": ["connector", "irm_server"], "connector": {"state": "absent"}}, None),
+        ({"connector": {"administration_tool": True}}, None),
+        ({"connector": {"administration_tool": "no"}}, "blocks"),
     ],
 )
 def test_what_is_wanted_of_the_connector_decides(arguments: dict[str, Any], severity: str | None) -> None:
@@ -673,6 +682,9 @@ def test_the_service_is_asked_for_only_where_a_connector_is_set_up() -> None:
     assert {name: item["status"] for name, item in found.items()} == {"connector_internet": "unknown"}
     stated = {**CONNECTOR_STATEMENTS, "connector_internet": STATED}
     assert assess(host, **CONNECTOR, statements=stated) == []
+    # what the host has measured outranks what somebody states
+    silent = findings(connector(**endpoint(error="connection refused")), statements=stated)
+    assert (silent["connector_internet"]["status"], silent["connector_internet"]["severity"]) == ("fails", "blocks")
     assert assess(host, **CONNECTOR, connector={"changes": False}, statements=CONNECTOR_STATEMENTS) == []
 
 

@@ -33,13 +33,15 @@ class World:
     Attributes:
         alive: members that answer.
         balanced: members that get requests.
-        out: members that the rollout took out.
+        out: members that the rollout took out, or a run before it that was cut off somewhere in their turn.
+        drained: those of them that are known to get no requests.
     """
 
     pool: Pool
     alive: set[str]
     balanced: set[str]
     out: set[str] = field(default_factory=set)
+    drained: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
 
     @property
@@ -56,28 +58,33 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
     names = [f"m{number}" for number in range(size)]
     pool = Pool(tuple(names), data.draw(st.integers(0, size - 1), "minimum"))
     world = World(pool, data.draw(st.sets(st.sampled_from(names)), "alive"), set(names))
-    world.out = data.draw(st.sets(st.sampled_from(names), max_size=1), "taken out by an earlier run")
-    world.balanced -= world.out
+    world.out = data.draw(st.sets(st.sampled_from(names)), "begun by earlier runs")
+    world.balanced -= data.draw(st.sets(st.sampled_from(names)), "drained") & world.out
+    world.drained = data.draw(st.sets(st.sampled_from(names)), "noted as such") & world.out - world.balanced
     for member in data.draw(st.permutations(names), "order"):
         world.alive -= data.draw(st.sets(st.sampled_from(names), max_size=1), "dies meanwhile")
         before = world.serving
-        step = next_step(pool, member, world.alive, world.out, world.failed)
+        known = world.alive & (world.balanced - world.out)
+        step = next_step(pool, member, world.alive, world.out, world.failed, world.drained)
         if world.failed:
             assert not step.go, "a failed member ends the rollout"
         if not step.go:
-            assert world.failed or len(before - {member}) < pool.minimum
+            assert world.failed or len(known - {member}) < pool.minimum
             break
         if member in before:
             assert len(before - {member}) >= pool.minimum
-            assert step.drain == bool(before - {member}), "the last one cannot be drained, there is nowhere to go"
-        else:
+            assert step.drain == bool(known - {member}), "the last one cannot be drained, there is nowhere to go"
+        if member in world.drained or member not in world.alive:
             assert not step.drain
         world.out.add(member)
-        world.balanced.discard(member)
+        if step.drain:
+            world.balanced.discard(member)
+            world.drained.add(member)
         end = data.draw(ENDS, "how it ended")
         if end == "good":
             world.alive.add(member)
             world.out.discard(member)
+            world.drained.discard(member)
             world.balanced.add(member)
         else:
             world.failed.add(member)
@@ -86,21 +93,25 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
 
 
 @pytest.mark.parametrize(
-    ("alive", "out", "failed", "go", "drain", "said"),
+    ("alive", "out", "drained", "failed", "go", "drain", "said"),
     [
-        ("abc", "", "", True, True, "3 of 3 members are in service"),
-        ("", "", "", True, False, "0 of 3"),  # nothing is installed yet
-        ("bc", "", "", True, False, "2 of 3"),
-        ("ab", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering); at least 2"),
-        ("abc", "b", "", False, False, "b taken out of the load balancer"),
-        ("abc", "a", "", True, False, "2 of 3"),  # taken out by an earlier run, which it is to be brought back from
-        ("abc", "b", "b", False, False, "b could not be brought to the end"),
-        ("abc", "a", "a", True, False, "2 of 3"),  # itself, once more
+        ("abc", "", "", "", True, True, "3 of 3 members are in service"),
+        ("", "", "", "", True, False, "0 of 3"),  # nothing is installed yet
+        ("bc", "", "", "", True, False, "2 of 3"),
+        ("ab", "", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering); at least 2"),
+        ("abc", "b", "b", "", False, False, "b taken out of the load balancer"),
+        ("abc", "a", "a", "", True, False, "2 of 3"),  # taken out by an earlier run, which it is to be brought back from
+        ("ab", "a", "a", "", True, False, "1 of 3"),  # which is the way back to more
+        ("abc", "a", "", "", True, True, "2 of 3"),  # an earlier run was cut off before, or after: it may get requests
+        ("ab", "a", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering); at least 2"),
+        ("b", "a", "", "", True, False, "1 of 3"),  # it does not answer them
+        ("abc", "b", "b", "b", False, False, "b could not be brought to the end"),
+        ("abc", "a", "a", "a", True, False, "2 of 3"),  # itself, once more
     ],
 )
-def test_step(alive: str, out: str, failed: str, go: bool, drain: bool, said: str) -> None:
+def test_step(alive: str, out: str, drained: str, failed: str, go: bool, drain: bool, said: str) -> None:
     pool = rollout_pool("a", [], THREE)
-    step = rollout_step(pool, "a", alive=list(alive), out=list(out), failed=list(failed))
+    step = rollout_step(pool, "a", alive=list(alive), out=list(out), failed=list(failed), drained=list(drained))
     assert (step["go"], step["drain"]) == (go, drain)
     assert said in step["reason"]
 

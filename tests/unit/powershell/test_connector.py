@@ -90,6 +90,10 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     (case("3.0.0.0", state="absent"), ["remove connector [3.0.0.0] [] attended"]),
     (case("3.0.0.0", "3.0.0.0", state="absent"), ["remove connector [3.0.0.0] [] attended"]),
     (case("3.0.0.0", state="absent", arguments=["/uninstall", "/quiet"]), ["remove connector [3.0.0.0] []"]),
+    (
+        case("3.0.0.0", "3.0.0.0", state="absent", arguments=["/uninstall"]),
+        ["remove connector [3.0.0.0] []", "unstage connector setup [3.0.0.0] []"],
+    ),
     (case(staged="3.0.0.0", state="absent"), ["unstage connector setup [3.0.0.0] []"]),
     # The tool of an administrator's computer
     (
@@ -152,7 +156,11 @@ def test_what_somebody_has_to_do(powershell: PowerShellHost) -> None:
         "(Get", "$case.fact.products = @($case.fact.products | ForEach-Object { [pscustomobject]$_ }); (Get"
     )
     removal = powershell.run(script, case("3.0.0.0", state="absent"))
-    assert (removal["file"], removal["cloud"]) == (None, None) and "Uninstall" in removal["steps"][1]
+    assert (removal["file"], removal["cloud"]) == (None, None) and "Uninstall" in removal["steps"][2]
+    upgrade = powershell.run(script, case("3.0.0.0", version="3.1.0"))
+    # clients ask the old one meanwhile
+    assert all("out of the load balancer" in steps[0] for steps in (removal["steps"], upgrade["steps"]))
+    assert "load balancer" not in said
 
 
 SETTINGS = """
@@ -203,7 +211,10 @@ $events = @($case | ForEach-Object {
     $time = [datetime]::new(2026, 11, 25, 10, 0, 0, [DateTimeKind]::Utc).AddMinutes($_[1])
     [pscustomobject]@{ Id = [int]$_[0]; TimeCreated = $time; Message = $_[2] }
 })
-$found = ConvertFrom-ConnectorEvent -Entry $events
+$since = @{}
+$events | Where-Object { $_.Id -eq 6005 } | ForEach-Object { $since.Since = $_.TimeCreated }
+$events = @($events | Where-Object { $_.Id -ne 6005 })
+$found = ConvertFrom-ConnectorEvent -Entry $events @since
 @{
     status = $found.Status
     update = $found.LastListUpdate
@@ -213,7 +224,7 @@ $found = ConvertFrom-ConnectorEvent -Entry $events
 }
 """
 LIST = "The list of authorized servers was updated. It has:\r\nCONTOSO\\RMS-Exchange\r\nCONTOSO\\SP 01$\r\n"
-# Newest first: id, minutes, message -> status, minutes of the last list, how many are authorized, findings
+# Newest first: id, minutes, message (6005 stands for the start of Windows) -> status, minutes of the last list, how many are authorized, findings
 LIVES: dict[str, tuple[list[tuple[int, int, str]], str, int | None, int, list[str]]] = {
     "nothing yet": ([], "starting", None, 0, []),
     "just started": ([(1000, 0, "started")], "starting", None, 0, []),
@@ -245,6 +256,9 @@ LIVES: dict[str, tuple[list[tuple[int, int, str]], str, int | None, int, list[st
         2,
         [r"2001 10:08 2 CONTOSO\SP02$", r"2001 10:07 1 CONTOSO\EX 09$"],
     ),
+    "Windows was started again": ([(6005, 8, ""), (1004, 5, LIST), (1000, 0, "")], "stopped", 5, 2, []),
+    "and it, too": ([(1004, 9, LIST), (1000, 8, ""), (6005, 7, ""), (1004, 5, LIST)], "running", 9, 2, []),
+    "but for its list": ([(1000, 8, ""), (6005, 7, ""), (1004, 5, LIST), (1000, 0, "")], "starting", 5, 2, []),
     "others": (
         [(3000, 9, "odd"), (2002, 8, ""), (2000, 7, ""), (1004, 1, LIST)],
         "running",

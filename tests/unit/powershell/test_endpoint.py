@@ -337,8 +337,9 @@ def test_whoever_says_nothing_is_waited_for_no_longer_than_told(powershell: Powe
     ],
 )
 def test_other_options_are_refused(powershell: PowerShellHost, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(PowerShellError, match=message):
+    with pytest.raises(PowerShellError, match=message) as error:
         look(powershell, **options)
+    assert "secret" not in str(error.value)
 
 
 def test_forms_of_an_endpoint(powershell: PowerShellHost, service: Service) -> None:
