@@ -44,12 +44,12 @@ def rollout_step(
     alive: Iterable[str] = (),
     out: Iterable[str] = (),
     failed: Iterable[str] = (),
-    drained: Iterable[str] = (),
+    idle: Iterable[str] = (),
 ) -> dict[str, Any]:
     """go, drain and reason; rollout_step.yml says more."""
     known = Pool(tuple(plain(pool["members"])), int(pool["minimum"]))
     try:
-        facts = (plain(list(names)) for names in (alive, out, failed, drained))
+        facts = (plain(list(names)) for names in (alive, out, failed, idle))
         return asdict(next_step(known, str(member), *facts))
     except PoolError as error:
         raise AnsibleFilterError(str(error)) from error

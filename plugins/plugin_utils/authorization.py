@@ -357,7 +357,7 @@ def verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) ->
         why = (
             f"the connector's events name no list yet (event {LIST})"
             if updated is None
-            else f"event {LIST} names no account that can be read here: look at its text in the Application log of the host"
+            else f"event {LIST} names no account that can be read here: look at it in the Application log of the host"
         )
         return _verdict("unknown", [why, *lines], refused=names)
     present = [Account(text) for item in listed if (text := str(item).strip())]

@@ -79,9 +79,7 @@ class Requirement:
 
     def outranks_statement(self, subject: Mapping[str, Any]) -> bool:
         """Whether what is known of the host counts more than what somebody states."""
-        return any(
-            condition and _evaluate(condition, subject) is True for condition in (self.told, self.measured)
-        )
+        return any(condition and _evaluate(condition, subject) is True for condition in (self.told, self.measured))
 
     @property
     def facts(self) -> list[list[str]]:

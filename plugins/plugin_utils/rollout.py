@@ -48,7 +48,7 @@ def next_step(
     alive: Collection[str],
     out: Collection[str],
     failed: Collection[str],
-    drained: Collection[str] = (),
+    idle: Collection[str] = (),
 ) -> Step:
     """Whether this member may be worked on now.
 
@@ -56,7 +56,7 @@ def next_step(
     out: members that a run has begun to take out of the load balancer and not put back: not to be counted on, and
         not to be taken for out of service.
     failed: members at which this run began and did not come to its end.
-    drained: those of out that are known to get no requests.
+    idle: those of out that are known not to be in service: they were drained, or did not answer when their turn began.
     """
     if member not in pool.members:
         raise PoolError(f"{member} is no member of the pool {', '.join(pool.members)}")
@@ -66,10 +66,9 @@ def next_step(
     serving = [name for name in pool.members if name in alive and name not in out]
     rest = [name for name in serving if name != member]
     counted = f"{len(serving)} of {len(pool.members)} members are in service"
-    may_serve = member in alive and member not in drained
-    if may_serve and len(rest) < pool.minimum:
+    if member in alive and member not in idle and len(rest) < pool.minimum:
         return Step(False, False, f"{_shortage(pool, member, rest, alive, out)}; at least {pool.minimum} have to be")
-    return Step(True, may_serve and bool(rest), counted)
+    return Step(True, member in alive and bool(rest), counted)
 
 
 def pool_of(member: str, pools: Sequence[Mapping[str, Any]], inventory: Iterable[str]) -> Pool:

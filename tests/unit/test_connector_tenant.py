@@ -28,6 +28,13 @@ def test_the_tenant(url: str) -> None:
     assert ask(url) == ask(url + "/") == [TENANT]
 
 
+def test_no_web_proxy_is_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert ask(url) == [TENANT]
+
+
 @pytest.mark.parametrize(
     ("path", "password", "message"),
     [

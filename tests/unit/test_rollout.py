@@ -34,14 +34,14 @@ class World:
         alive: members that answer.
         balanced: members that get requests.
         out: members that the rollout took out, or a run before it that was cut off somewhere in their turn.
-        drained: those of them that are known to get no requests.
+        idle: those of them that are known not to be in service.
     """
 
     pool: Pool
     alive: set[str]
     balanced: set[str]
     out: set[str] = field(default_factory=set)
-    drained: set[str] = field(default_factory=set)
+    idle: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
 
     @property
@@ -60,12 +60,12 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
     world = World(pool, data.draw(st.sets(st.sampled_from(names)), "alive"), set(names))
     world.out = data.draw(st.sets(st.sampled_from(names)), "begun by earlier runs")
     world.balanced -= data.draw(st.sets(st.sampled_from(names)), "drained") & world.out
-    world.drained = data.draw(st.sets(st.sampled_from(names)), "noted as such") & world.out - world.balanced
+    world.idle = data.draw(st.sets(st.sampled_from(names)), "noted as such") & world.out - world.balanced
     for member in data.draw(st.permutations(names), "order"):
         world.alive -= data.draw(st.sets(st.sampled_from(names), max_size=1), "dies meanwhile")
         before = world.serving
         known = world.alive & (world.balanced - world.out)
-        step = next_step(pool, member, world.alive, world.out, world.failed, world.drained)
+        step = next_step(pool, member, world.alive, world.out, world.failed, world.idle)
         if world.failed:
             assert not step.go, "a failed member ends the rollout"
         if not step.go:
@@ -73,18 +73,16 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
             break
         if member in before:
             assert len(before - {member}) >= pool.minimum
-            assert step.drain == bool(known - {member}), "the last one cannot be drained, there is nowhere to go"
-        if member in world.drained or member not in world.alive:
-            assert not step.drain
+        assert step.drain == (member in world.alive and bool(known - {member})), "the last one has nowhere to go"
         world.out.add(member)
         if step.drain:
             world.balanced.discard(member)
-            world.drained.add(member)
+            world.idle.add(member)
         end = data.draw(ENDS, "how it ended")
         if end == "good":
             world.alive.add(member)
             world.out.discard(member)
-            world.drained.discard(member)
+            world.idle.discard(member)
             world.balanced.add(member)
         else:
             world.failed.add(member)
@@ -93,25 +91,34 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
 
 
 @pytest.mark.parametrize(
-    ("alive", "out", "drained", "failed", "go", "drain", "said"),
+    ("alive", "out", "idle", "failed", "go", "drain", "said"),
     [
         ("abc", "", "", "", True, True, "3 of 3 members are in service"),
         ("", "", "", "", True, False, "0 of 3"),  # nothing is installed yet
         ("bc", "", "", "", True, False, "2 of 3"),
         ("ab", "", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering); at least 2"),
         ("abc", "b", "b", "", False, False, "b taken out of the load balancer"),
-        ("abc", "a", "a", "", True, False, "2 of 3"),  # taken out by an earlier run, which it is to be brought back from
-        ("ab", "a", "a", "", True, False, "1 of 3"),  # which is the way back to more
+        (
+            "abc",
+            "a",
+            "a",
+            "",
+            True,
+            True,
+            "2 of 3",
+        ),  # an earlier run did not come to its end, which it is to be brought to
+        ("ab", "a", "a", "", True, True, "1 of 3"),  # which is the way back to more
         ("abc", "a", "", "", True, True, "2 of 3"),  # an earlier run was cut off before, or after: it may get requests
-        ("ab", "a", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering); at least 2"),
+        ("ab", "a", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering)"),
         ("b", "a", "", "", True, False, "1 of 3"),  # it does not answer them
         ("abc", "b", "b", "b", False, False, "b could not be brought to the end"),
-        ("abc", "a", "a", "a", True, False, "2 of 3"),  # itself, once more
+        ("a", "a", "a", "", True, False, "0 of 3"),  # nor has it to be drained where nobody else is there
+        ("abc", "a", "a", "a", True, True, "2 of 3"),  # itself, once more
     ],
 )
-def test_step(alive: str, out: str, drained: str, failed: str, go: bool, drain: bool, said: str) -> None:
+def test_step(alive: str, out: str, idle: str, failed: str, go: bool, drain: bool, said: str) -> None:
     pool = rollout_pool("a", [], THREE)
-    step = rollout_step(pool, "a", alive=list(alive), out=list(out), failed=list(failed), drained=list(drained))
+    step = rollout_step(pool, "a", alive=list(alive), out=list(out), failed=list(failed), idle=list(idle))
     assert (step["go"], step["drain"]) == (go, drain)
     assert said in step["reason"]
 

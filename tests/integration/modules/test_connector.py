@@ -6,11 +6,14 @@ installed programs and from the disk.
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from winfleet import vendor
+from winfleet import eventlog, vendor
+from winfleet.connector import PROVIDER
 from winfleet.paths import state_directory
 from winfleet.vendor.packages import CONNECTOR_KEY
 
@@ -211,6 +214,8 @@ def test_with_arguments(playbook_on_a_new_host: AnsiblePlaybook) -> None:
         no_fault("upgraded"),
         *look("after upgrade"),
         connector("upgrade again", "3.1.0", version="3.1.0", **unattended),
+        # which nobody will run
+        connector("stage", "3.2.0", version="3.2.0"),
         connector("remove check", check=True, state="absent", arguments=REMOVAL),
         *look("after remove check"),
         connector("remove", state="absent", arguments=REMOVAL),
@@ -242,10 +247,59 @@ def test_with_arguments(playbook_on_a_new_host: AnsiblePlaybook) -> None:
     again = result["upgrade again"]
     assert not again["changed"] and again["reboot_required"], "the restart is due until there was one"
 
-    assert result["remove check"]["changed"] and seen(done, "after remove check")[0] == "3.1.0.0"
+    assert result["remove check"]["changed"]
+    assert seen(done, "after remove check") == ("3.1.0.0", checksum("3.2.0"))
+    removal = [(step["action"], step["product"]) for step in result["remove check"]["actions"]]
+    assert removal == [("remove", "connector"), ("unstage", "connector setup")]
+    assert result["remove"]["actions"] == result["remove check"]["actions"]
     assert result["remove"]["changed"] and result["remove"]["status"] == "absent"
     assert seen(done, "after remove") == (None, None)
     assert not result["remove again"]["changed"]
+
+
+def test_settings_that_iis_has_to_take(playbook_on_a_new_host: AnsiblePlaybook) -> None:
+    """host_info says so from the writing on, until IIS is started, also after a restore; many events hide nothing."""
+    info: Json = {"infoprotect.aip.host_info": {}}
+    iisreset: Json = {"ansible.windows.win_command": {"argv": ["iisreset.exe", "/restart"]}}
+    fleet = [str(ROOT / "bin/fleet"), *(f"--inventory={inventory}" for inventory in INVENTORIES), "authorize"]
+    account = r"exchange=CONTOSO\EX-01$"
+    subprocess.run([*fleet, "--all", account], check=True)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
+        proxy: Json = {"proxy_address": f"http://127.0.0.1:{listening.getsockname()[1]}"}
+        settings: Json = {"infoprotect.aip.connector_settings": proxy}
+        done = run(
+            playbook_on_a_new_host,
+            release_task(461808),
+            connector("install", "3.0.0", arguments=UNATTENDED),
+            {"name": "before", **info},
+            {"name": "settings check", **settings, "check_mode": True},
+            {"name": "checked", **info},
+            {"name": "settings", **settings},
+            {"name": "written", **info},
+            {"name": "settings again", **settings},
+            {"name": "restart", **iisreset},
+            {"name": "taken", **info},
+            {"name": "restore", "infoprotect.aip.restore": {}},
+            {"name": "restored", **info},
+            {"name": "restart again", **iisreset},
+            {"name": "taken again", **info},
+        )
+        changed = [done.task(f"settings{name}", HOST)["changed"] for name in (" check", "", " again")]
+        assert changed == [True, True, False]
+        due = {
+            name: done.task(name, HOST)["host"]["connector"]["restart_due"]
+            for name in ("before", "checked", "written", "taken", "restored", "taken again")
+        }
+        assert [name for name, is_due in due.items() if is_due] == ["written", "restored"]
+
+        log = eventlog.EventLog(state_directory() / "hosts" / HOST / "prefix", HOST.upper())
+        for _ in range(600):
+            log.write(PROVIDER, 2001, eventlog.WARNING, r"The account CONTOSO\SP02$ is not authorized.")
+        look = run(playbook_on_a_new_host, {"name": "flooded", **info}).task("flooded", HOST)["host"]["connector"]
+    subprocess.run([*fleet, "--all", "--remove", account], check=True)
+    assert look["status"] == "running" and r"CONTOSO\EX-01$" in look["authorized"]
+    (refused,) = (event for event in look["events"] if event["id"] == 2001)
+    assert refused["account"] == r"CONTOSO\SP02$" and 400 < refused["count"] <= 500
 
 
 def test_refusals(playbook_on_a_new_host: AnsiblePlaybook) -> None:

@@ -285,6 +285,50 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
     assert compare not in [task for task, _host, _result in without.results]
 
 
+def test_connectors_playbook_begins_with_the_accounts(authorization: AnsiblePlaybook, tmp_path: Path) -> None:
+    """Groups and administrators, once for all connectors, and not with the tag of the connectors alone."""
+    connector = "connector-3"
+    inventory = tmp_path / "connectors.yml"
+    inventory.write_text(yaml.safe_dump({"rms_connectors": {"hosts": {connector: None}}}), encoding="utf-8")
+    connectors = AnsiblePlaybook(authorization.bin_folder, [*authorization.inventories, inventory])
+    variables = GROUPS | SIGN_IN | {"rms_authorization_administrator_emails": ["connector@contoso.test"]}
+
+    def run(*arguments: str) -> Run:
+        return connectors.run(
+            ROOT / "playbooks/connectors.yml", f"--limit={connector}", *arguments, extra_vars=variables
+        )
+
+    before = entries()
+    run("--tags=authorization", "--check")
+    run("--tags=connector", "--check")
+    assert entries() == before
+    first, second = run("--tags=authorization"), run("--tags=authorization")
+    assert entries()[f"CN=RMS FCI,CN=Users,{BASE}"]["member"] == [FCI]
+    with directory.opened(state_directory(), directory.TENANT) as tenant:
+        assert [held["role"] for held in tenant["roles"]] == ["ConnectorAdministrator"]
+    assert first.stats[connector]["changed"] > 0 and second.stats[connector]["changed"] == 0
+
+
+def test_the_service_tells_servers_the_tenant(authorization: AnsiblePlaybook) -> None:
+    """Asked once for all of them, where nobody can sign in to the connector."""
+    servers = ["sharepoint-2016", "fci-2016"]
+    products = {"irm_server_product": "{{ inventory_hostname | regex_replace('-.*') }}"}
+    play = {"name": "servers", "hosts": servers, "gather_facts": False, "roles": ["infoprotect.aip.irm_server"]}
+    variables = SIGN_IN | products | {"irm_server_connector_url": "http://rms-by-service.contoso.test"}
+    ask, write = f"{ROLE} : Ask the protection service whether it is activated", "Set the addresses of the connector"
+    told = authorization.run([play], "--check", "--diff", extra_vars=variables)
+    assert [task for task, _host, _result in told.results].count(ask) == 1
+    with directory.opened(state_directory(), directory.TENANT) as tenant:
+        url = tenant["licensing_url"]
+    diff = told.task(f"infoprotect.aip.irm_server : {write}", servers[0])["diff"]
+    assert url in str(diff) and "http://rms-by-service.contoso.test" in str(diff)
+    wrong = variables | {"rms_authorization_tenant_password": "Wrong!secret"}
+    refused = authorization.run([play], "--check", extra_vars=wrong, expect=2)
+    said = refused.task("infoprotect.aip.irm_server : Stop when the connector did not tell it", servers[0])["msg"]
+    assert said.startswith("The protection service does not tell the URL of the tenant") and "AADSTS50126" in said
+    assert "Wrong!secret" not in refused.stdout
+
+
 def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -> None:
     """Once in a run, where a connector has to be set up; what it says outranks a statement."""
     preflight, requirement = "infoprotect.aip.aip_preflight", "protection_service_activated"

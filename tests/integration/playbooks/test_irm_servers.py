@@ -109,7 +109,9 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     )
     assert registry(playbook) == {host: {} for host in HOSTS}, "--check wrote something"
 
-    first, second = run("-vvv", **account), run(irm_server_tenant_url=TENANT)
+    rings = run(expect=2, aip_waves="exchange_servers,100%", **account)
+    assert "and found exchange_servers. Groups, the rings, are for the playbook site" in rings.stdout
+    first, second = run("-vvv", **account), run(irm_server_tenant_url=TENANT, aip_waves=[1, "100%"])
     assert registry(playbook) == expected(url)
     assert "Secret!1" not in first.stdout + first.stderr
     for host in HOSTS[:3]:
@@ -125,7 +127,10 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     assert {host: stats["failures"] for host, stats in refused.stats.items()} == {SHAREPOINT: 1, LEGACY: 1}
     assert refused.stdout.count(f"is set to use {url}") >= 2
     forced = {"irm_server_tenant_url": TENANT, "irm_server_connector_url": other, "irm_server_force": True}
-    run(**forced)
+    moved = run(**forced)
+    # by reg import, too: what it has got from the other connector it keeps until then
+    assert moved.task("infoprotect.aip.irm_server : Say that a restart is due", LEGACY)["msg"]
+    assert not first.task("infoprotect.aip.irm_server : Say that a restart is due", LEGACY).get("msg")
     assert registry(playbook) == expected(other), "something of the first connector is left"
 
     look = {"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "roles": ["infoprotect.aip.aip_settings"]}

@@ -224,7 +224,8 @@ $found = ConvertFrom-ConnectorEvent -Entry $events @since
 }
 """
 LIST = "The list of authorized servers was updated. It has:\r\nCONTOSO\\RMS-Exchange\r\nCONTOSO\\SP 01$\r\n"
-# Newest first: id, minutes, message (6005 stands for the start of Windows) -> status, minutes of the last list, how many are authorized, findings
+# Newest first: id, minutes, message -> status, minutes of the last list, how many are authorized, findings.
+# 6005 stands for the start of Windows.
 LIVES: dict[str, tuple[list[tuple[int, int, str]], str, int | None, int, list[str]]] = {
     "nothing yet": ([], "starting", None, 0, []),
     "just started": ([(1000, 0, "started")], "starting", None, 0, []),

@@ -1,0 +1,238 @@
+"""connectors.yml on two hosts: somebody at the screen is waited for, and what does not serve ends the rollout."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from winfleet import eventlog
+from winfleet.connector import LIST, PROVIDER, AuthorizationList
+from winfleet.paths import state_directory
+
+from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
+
+FIRST, SECOND = POOL = ["connector-1", "connector-2"]
+PACKAGES = ROOT / ".cache/winfleet/packages"
+ROLE = "infoprotect.aip.rms_connector"
+STEP = f"{ROLE} : Stop until it was done"
+WAIT = f"{ROLE} : Wait until it was done"
+RESTART = f"{ROLE} : Restart IIS"
+UNATTENDED = ["/quiet", "SIGNIN=1"]
+ACCOUNT = r"exchange=CONTOSO\EX-01$"
+# ansible.windows only: the version, whether the connector was started after its settings were written, and the mark
+LOOK = r"""
+$uninstall = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*'
+$read = {
+    param ($key, $name)
+    (Get-ItemProperty -LiteralPath "HKLM:\SOFTWARE\$key" -ErrorAction SilentlyContinue).$name
+}
+$written = & $read infoprotect.aip.connector Written
+$filter = @{ LogName = 'Application'; ProviderName = 'Microsoft RMS connector'; Id = 1000 }
+$start = Get-WinEvent -FilterHashtable $filter -MaxEvents 1 -ErrorAction SilentlyContinue
+$Ansible.Result = @{
+    versions = @(Get-ItemProperty -Path $uninstall |
+            Where-Object { $_.DisplayName -match 'Rights Management connector' } |
+            ForEach-Object { $_.DisplayVersion })
+    has_settings = [bool]($written -and $start -and $start.TimeCreated.ToFileTimeUtc() -gt $written)
+    proxy = & $read Microsoft\AADRM\Connector ProxyAddress
+    mark = & $read infoprotect.aip TakenOutOfService
+}
+$Ansible.Changed = $false
+"""
+
+pytestmark = [pytest.mark.xdist_group(FIRST), pytest.mark.timeout(900)]
+
+
+def fleet(*arguments: str) -> None:
+    subprocess.run([str(ROOT / "bin/fleet"), *(f"--inventory={path}" for path in INVENTORIES), *arguments], check=True)
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[str]:
+    """Somebody listens, which is all that the stand-in wants of a proxy."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def connectors(playbook: AnsiblePlaybook) -> Iterator[AnsiblePlaybook]:
+    """Both hosts as new at the beginning and the end; each test goes on from where the one before has ended."""
+    reset_hosts(*POOL)
+    with authorized(("exchange", r"CONTOSO\EX-01$")):
+        yield playbook
+    reset_hosts(*POOL)
+
+
+@contextmanager
+def authorized(*accounts: tuple[str, str]) -> Iterator[None]:
+    """Nobody else is; with whom other tests have authorized afterwards."""
+    known = AuthorizationList(state_directory() / LIST)
+
+    def be(those: list[tuple[str, str]]) -> None:
+        known.change(every(), remove=True)
+        known.change(those)
+
+    def every() -> list[tuple[str, str]]:
+        return [(role, account) for role, found in known.read().items() for account in found]
+
+    before = every()
+    be(list(accounts))
+    try:
+        yield
+    finally:
+        be(before)
+
+
+def run(playbook: AnsiblePlaybook, *arguments: str, expect: int | None = 0, **variables: object) -> Run:
+    values: dict[str, Any] = {
+        "rms_connector_pool": [{"members": POOL, "minimum_in_service": 1}],
+        "rms_connector_verify_timeout": 20,
+        # .NET Framework, which one of them gets first, has a restart due
+        "aip_reboot": True,
+        **variables,
+    }
+    where = "--tags=connector", f"--limit={','.join(POOL)}"
+    return playbook.run(ROOT / "playbooks/connectors.yml", *where, *arguments, extra_vars=values, expect=expect)
+
+
+def look(playbook: AnsiblePlaybook, host: str) -> dict[str, Any]:
+    task = {"name": "look", "ansible.windows.win_powershell": {"script": LOOK}}
+    done = playbook.run([{"name": "look", "hosts": host, "gather_facts": False, "tasks": [task]}])
+    found: dict[str, Any] = done.task("look", host)["result"]
+    return found
+
+
+def unattended(version: str) -> dict[str, Any]:
+    return {
+        "rms_connector_version": version,
+        "rms_connector_src": str(PACKAGES / f"RMSConnectorSetup-{version}.exe"),
+        "rms_connector_arguments": UNATTENDED,
+    }
+
+
+def prefix(host: str) -> Path:
+    return state_directory() / "hosts" / host / "prefix"
+
+
+def signs_in(host: str) -> None:
+    """What somebody does as soon as the setup is there."""
+    staged = prefix(host) / "drive_c/ProgramData/infoprotect/connector/RMSConnectorSetup.exe"
+    deadline = time.monotonic() + 300
+    while not staged.exists():
+        assert time.monotonic() < deadline, f"no setup on {host}"
+        time.sleep(0.5)
+    time.sleep(2)
+    fleet("sign-in", host)
+
+
+def test_somebody_has_to_act_first(connectors: AnsiblePlaybook, proxy: str) -> None:
+    """With `fail` the host ends with the step, and with it the rollout; the setup is there by then."""
+    ended = run(connectors, expect=2, rms_connector_sign_in="fail")
+    said = ended.task(STEP, FIRST)["msg"]
+    assert said.startswith("Somebody has to act at connector-1") and "RMSConnectorSetup.exe as administrator" in said
+    assert not [host for task, host, _result in ended.results if task == STEP and host != FIRST]
+    late = run(connectors, f"--limit={FIRST}", expect=2, rms_connector_sign_in="wait", rms_connector_sign_in_timeout=1)
+    assert late.task(WAIT, FIRST)["failed"] and late.task(WAIT, FIRST)["attempts"] == 1
+    assert look(connectors, FIRST)["versions"] == []
+
+
+def test_somebody_is_waited_for(connectors: AnsiblePlaybook, proxy: str) -> None:
+    """With `wait` one run takes bare hosts to connectors that serve, with the proxy that they were given."""
+    waiting = {"rms_connector_sign_in": "wait", "rms_connector_proxy_address": proxy}
+    with ThreadPoolExecutor() as operators:
+        acts: list[Future[None]] = [operators.submit(signs_in, host) for host in POOL]
+        done = run(connectors, **waiting)
+        for act in acts:
+            act.result()
+    for host in POOL:
+        # IIS was started by the setup, before there were settings
+        assert done.task(RESTART, host)["changed"], host
+        assert look(connectors, host) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": proxy, "mark": None}
+    again = run(connectors, **waiting)
+    assert all((again.stats[host]["changed"], len(again.module_runs(host))) == (0, 1) for host in POOL)
+    assert RESTART not in [task for task, _host, _result in again.results]
+
+
+def test_settings_that_were_never_taken(
+    connectors: AnsiblePlaybook, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is cut off between writing and restarting: the next one restarts, though nothing differs any more."""
+    with monkeypatch.context() as cut_off:
+        cut_off.setenv("ANSIBLE_CALLBACK_PLUGINS", str(ROOT / "tests/integration/callbacks"))
+        cut_off.setenv("ANSIBLE_CALLBACKS_ENABLED", "cut_off")
+        cut_off.setenv("CUT_OFF_BEFORE", "Restart IIS")
+        run(connectors, f"--limit={FIRST}", expect=-9, rms_connector_settings_state="absent")
+    assert {**look(connectors, FIRST), "mark": ""} == {
+        "versions": ["3.0.0.0"],
+        "has_settings": False,
+        "proxy": None,
+        "mark": "",
+    }
+    audit = connectors.run(ROOT / "playbooks/audit.yml", f"--limit={FIRST}", "--tags=connector")
+    assert "connector needs IIS to be restarted" in audit.stdout
+    rest = run(connectors, f"--limit={FIRST}", rms_connector_settings_state="absent")
+    assert rest.task(RESTART, FIRST)["changed"]
+    assert look(connectors, FIRST) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": None, "mark": None}
+
+
+def test_one_that_only_slept(connectors: AnsiblePlaybook) -> None:
+    """IIS ends an application that nobody asks; a request starts it."""
+    log = eventlog.EventLog(prefix(FIRST), FIRST.upper())
+    log.write(PROVIDER, 1001, eventlog.INFORMATION, "The connector has stopped.")
+    # the stand-in never sleeps: its next list is the sign of life
+    timer = threading.Timer(15, fleet, ["authorize", FIRST, r"sharepoint=CONTOSO\sp-farm"])
+    timer.start()
+    try:
+        woken = run(connectors)
+    finally:
+        timer.join()
+        fleet("authorize", "--remove", FIRST, r"sharepoint=CONTOSO\sp-farm")
+    assert (
+        woken.task(f"{ROLE} : Wait until it has its list of authorized servers", FIRST)["host"]["connector"]["status"]
+        == "running"
+    )
+    assert woken.stats[FIRST]["changed"] == 0
+    assert not [task for task, _host, _result in woken.results if task.startswith("infoprotect.aip.rms_pool : Mark")]
+
+
+def test_one_that_does_not_serve_ends_the_rollout(connectors: AnsiblePlaybook) -> None:
+    """Upgraded, and without a list: it stays marked, and the other one is left alone. The next run mends both."""
+    fleet("fault", FIRST, "tls_inspection")
+    try:
+        ended = run(connectors, expect=2, **unattended("3.1.0"))
+    finally:
+        fleet("fault", FIRST, "clear")
+    said = ended.task(f"{ROLE} : Stop when it does not serve", FIRST)["msg"]
+    assert said.startswith("The connector is starting; expected running") and "terminates TLS" in said
+    assert look(connectors, FIRST)["versions"] == ["3.1.0.0"] and look(connectors, FIRST)["mark"]
+    assert look(connectors, SECOND)["versions"] == ["3.0.0.0"]
+    # by each other
+    other = "{{ groups.rms_connectors | difference([inventory_hostname]) | first }}"
+    mended = run(connectors, **unattended("3.1.0"), rms_pool_ask_from=other)
+    ask = "infoprotect.aip.rms_pool : Ask the members of the pool from another host whether they answer"
+    asked = {
+        (one["_ansible_delegated_vars"]["ansible_delegated_host"], answer["item"], answer["status_code"])
+        for task, _host, one in mended.results
+        if task == ask
+        for answer in one["results"]
+    }
+    assert asked == {(asker, member, 401) for asker in POOL for member in POOL}
+    for host in POOL:
+        found = look(connectors, host)
+        assert (found["versions"], found["mark"]) == (["3.1.0.0"], None)
+
+
+def test_one_that_has_lost_its_list_ends_the_rollout(connectors: AnsiblePlaybook) -> None:
+    remove = [str(ROOT / "bin/fleet"), "authorize", "--all", "--remove", ACCOUNT]
+    ended = run(connectors, expect=2, **unattended("3.2.0"), rms_pool_drain_command=remove)
+    said = ended.task(f"{ROLE} : Stop when it has lost its list of authorized servers", FIRST)["msg"]
+    assert r"authorizes nobody any more (event 2003), and it authorized CONTOSO\EX-01$ before" in said
+    assert look(connectors, SECOND)["versions"] == ["3.1.0.0"]
