@@ -147,7 +147,10 @@ function New-AttendedStep {
     param ($Option, $Fact, [bool]$Upgrade)
 
     $signIn = "Sign in to $($Fact.fqdn) as an administrator of the host, at its console or by Remote Desktop."
-    $onlyOne = 'Unless the playbook waits for you, take this host out of the load balancer first, and do not begin with another one of its pool before it is done.'
+    # What serves now is somebody's; of several members, one has to be left.
+    $onlyOne = if (-not $Option.administration_tool -and ($Upgrade -or $Option.state -eq 'absent')) {
+        'Unless the playbook waits for you, take this host out of the load balancer first, and do not begin with another one of its pool before it is done.'
+    }
     $again = 'Run the playbook again. It goes on from there and verifies what was done.'
     if ($Option.state -eq 'absent') {
         return [ordered]@{
@@ -171,9 +174,7 @@ function New-AttendedStep {
         account_role = $role
         cloud = $Option.cloud
         steps = [string[]]@(
-            if ($Upgrade -and -not $Option.administration_tool) {
-                $onlyOne
-            }
+            $onlyOne
             $signIn
             "Run $(Get-StagedSetup) as administrator."
             "On the first page choose to install $what on this computer, and accept the license on the next$(if ($Upgrade) { '. It replaces the version that is there' })."
