@@ -46,7 +46,7 @@ def rollout_step(
     failed: Iterable[str] = (),
     idle: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """go, drain and reason; rollout_step.yml says more."""
+    """go, drain, reason and finish; rollout_step.yml says more."""
     known = Pool(tuple(plain(pool["members"])), int(pool["minimum"]))
     try:
         facts = (plain(list(names)) for names in (alive, out, failed, idle))

@@ -116,7 +116,7 @@ function Get-SoftwareResult {
     $result = [ordered]@{
         compliant = [bool]($plan -and -not $plan.Steps.Count -and -not $refused.Count)
         changes = ConvertTo-StepResult -Step $plan.Steps
-        notes = [string[]]@($obstacles; if ($plan) { $plan.Awaits; $plan.Notes })
+        notes = [string[]]@(@($obstacles; if ($plan) { $plan.Awaits; $plan.Notes }) | Where-Object -FilterScript { $_ })
         reboot_required = [bool](& $Domain.Restart $plan $Fact)
         unreadable = $unknown
     }

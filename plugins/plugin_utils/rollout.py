@@ -35,11 +35,13 @@ class Step:
         go: whether it may be worked on; otherwise the rollout stops.
         drain: whether it has to be taken out of the load balancer before.
         reason: why the rollout stops, or what was counted.
+        finish: whether it is only to be put back as it is, since it cannot be spared: it is left from an earlier run.
     """
 
     go: bool
     drain: bool
     reason: str
+    finish: bool = False
 
 
 def next_step(
@@ -56,7 +58,7 @@ def next_step(
     out: members that a run has begun to take out of the load balancer and not put back: not to be counted on, and
         not to be taken for out of service.
     failed: members at which this run began and did not come to its end.
-    idle: those of out that are known not to be in service: they were drained, or did not answer when their turn began.
+    idle: those of out that are known not to be in service: they were drained.
     """
     if member not in pool.members:
         raise PoolError(f"{member} is no member of the pool {', '.join(pool.members)}")
@@ -67,7 +69,8 @@ def next_step(
     rest = [name for name in serving if name != member]
     counted = f"{len(serving)} of {len(pool.members)} members are in service"
     if member in alive and member not in idle and len(rest) < pool.minimum:
-        return Step(False, False, f"{_shortage(pool, member, rest, alive, out)}; at least {pool.minimum} have to be")
+        short = f"{_shortage(pool, member, rest, alive, out)}; at least {pool.minimum} have to be"
+        return Step(member in out, False, short, finish=member in out)
     return Step(True, member in alive and bool(rest), counted)
 
 

@@ -70,7 +70,14 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
             assert not step.go, "a failed member ends the rollout"
         if not step.go:
             assert world.failed or len(known - {member}) < pool.minimum
+            assert world.failed or member not in world.out
             break
+        if step.finish:
+            assert member in world.alive & world.out - world.idle and len(known - {member}) < pool.minimum
+            assert not step.drain, "it is left as it is"
+            world.out.discard(member)
+            world.balanced.add(member)
+            continue
         if member in before:
             assert len(before - {member}) >= pool.minimum
         assert step.drain == (member in world.alive and bool(known - {member})), "the last one has nowhere to go"
@@ -88,6 +95,27 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
             world.failed.add(member)
             if end == "stays dead":
                 world.alive.discard(member)
+
+
+@given(data=st.data(), size=st.integers(2, 6))
+def test_runs_come_to_an_end_wherever_others_were_cut_off(data: st.DataObject, size: int) -> None:
+    """Of members that all answer, each has its turn within as many runs as there are members, and one."""
+    names = [f"m{number}" for number in range(size)]
+    pool = Pool(tuple(names), size - 1)
+    out = data.draw(st.sets(st.sampled_from(names)), "begun by earlier runs")
+    idle = data.draw(st.sets(st.sampled_from(names)), "drained") & out
+    left = set(names)
+    for _run in range(size + 1):
+        # as the site has them: those that a run has left come first
+        for member in sorted(left, key=lambda name: (name not in out, name)):
+            step = next_step(pool, member, names, out, (), idle)
+            if step.go:
+                out.discard(member)
+                idle.discard(member)
+            if not step.go or step.finish:
+                break
+            left.discard(member)
+    assert left == set()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +137,7 @@ def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObjec
         ),  # an earlier run did not come to its end, which it is to be brought to
         ("ab", "a", "a", "", True, True, "1 of 3"),  # which is the way back to more
         ("abc", "a", "", "", True, True, "2 of 3"),  # an earlier run was cut off before, or after: it may get requests
-        ("ab", "a", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering)"),
+        ("ab", "a", "", "", True, False, "without a, 1 of 3 members would be in service (c not answering)"),  # put back
         ("b", "a", "", "", True, False, "1 of 3"),  # it does not answer them
         ("abc", "b", "b", "b", False, False, "b could not be brought to the end"),
         ("a", "a", "a", "", True, False, "0 of 3"),  # nor has it to be drained where nobody else is there
@@ -121,6 +149,7 @@ def test_step(alive: str, out: str, idle: str, failed: str, go: bool, drain: boo
     step = rollout_step(pool, "a", alive=list(alive), out=list(out), failed=list(failed), idle=list(idle))
     assert (step["go"], step["drain"]) == (go, drain)
     assert said in step["reason"]
+    assert step["finish"] == (go and "would be in service" in said)
 
 
 def test_pools_as_written_down() -> None:
