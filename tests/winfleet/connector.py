@@ -196,7 +196,8 @@ class Connector:
 
     def status(self) -> dict[str, object] | None:
         """What `bin/fleet status` shows; None when there is no connector."""
-        if not self._installed:
+        # as IIS is configured now: `bin/fleet authorize --all` takes a host that has a connector by this
+        if not self.configuration.has_application(ROOT):
             return None
         with self._lock:
             return {
