@@ -11,6 +11,7 @@ using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 using namespace System.IO
 
 #AnsibleRequires -CSharpUtil ..module_utils._Native
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._Product
@@ -239,12 +240,8 @@ function Get-ConnectorDesiredState {
         if (-not $Option.proxy_address) {
             throw "connector_settings: proxy_address is not given: $expected"
         }
-        if ($Option.proxy_address -match '@') {
-            # The text is not repeated: it may hold a password.
-            throw "connector_settings: proxy_address has a name or password in it: $expected"
-        }
         if ($Option.proxy_address -cnotmatch '^http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})$' -or [int]$Matches[1] -notin 1..65535) {
-            throw "connector_settings: proxy_address is '$($Option.proxy_address)': $expected"
+            throw "connector_settings: proxy_address is $(Format-Address -Address $Option.proxy_address): $expected"
         }
         New-RegistryValue @proxy -Type string -Data $Option.proxy_address
     }

@@ -10,6 +10,7 @@
 using namespace System.IO
 using namespace System.Security.Cryptography.X509Certificates
 
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
@@ -86,9 +87,7 @@ function ConvertTo-HttpsWish {
     if ($Option.url) {
         $isUri = [uri]::TryCreate($Option.url, [UriKind]::Absolute, [ref]$uri)
         if (-not $isUri -or $uri.Scheme -ne 'https' -or -not $uri.Host -or $uri.UserInfo -or $uri.PathAndQuery -ne '/') {
-            # A URL can hold a password.
-            $shown = if ($Option.url -match '@') { 'something else' } else { "'$($Option.url)'" }
-            throw "connector_https: url is $($shown): expected https://HOST or https://HOST:PORT"
+            throw "connector_https: url is $(Format-Address -Address $Option.url): expected https://HOST or https://HOST:PORT"
         }
     }
     if ($null -ne $Option.port -and $Option.port -notin 1..65535) {

@@ -17,6 +17,7 @@ using namespace System.Text
 using namespace System.Text.RegularExpressions
 
 #AnsibleRequires -CSharpUtil ..module_utils._Handshake
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
@@ -45,16 +46,9 @@ function ConvertTo-Endpoint {
     # A name in the form in which it goes to DNS, to the proxy and into the handshake; no user, and nothing that could end a line.
     if ($Text -match '[^!-~]|[@\\]' -or -not [uri]::TryCreate($address, 'Absolute', [ref]$uri) -or $uri.Port -lt 1 -or
         $uri.HostNameType -notin 'Dns', 'IPv4', 'IPv6' -or ($Text -notmatch '^https://' -and $uri.PathAndQuery -ne '/')) {
-        throw "endpoints: expected a host, host:port or a URL that starts with https://, found $(Format-Found -Text $Text)"
+        throw "endpoints: expected a host, host:port or a URL that starts with https://, found $(Format-Address -Address $Text)"
     }
     @{ Host = $uri.DnsSafeHost; Port = $uri.Port }
-}
-
-function Format-Found {
-    # An address as an error repeats it: not with what may be a password.
-    param ([string]$Text)
-
-    if ($Text -match '@') { 'one with a name or password in it' } else { "'$Text'" }
 }
 
 function ConvertTo-Proxy {
@@ -67,7 +61,7 @@ function ConvertTo-Proxy {
     $uri = $null
     $address = if ($Text -match '^\w+://') { $Text } else { "http://$Text" }
     if ($Text -match '[^!-~]|[@\\]' -or -not [uri]::TryCreate($address, 'Absolute', [ref]$uri) -or $uri.Scheme -ne 'http' -or -not $uri.Host -or $uri.PathAndQuery -ne '/') {
-        throw "$($What): expected http://host:port, found $(Format-Found -Text $Text)"
+        throw "$($What): expected http://host:port, found $(Format-Address -Address $Text)"
     }
     @{ Host = $uri.DnsSafeHost; Port = $uri.Port }
 }

@@ -13,6 +13,7 @@ using namespace System.IO
 
 #AnsibleRequires -CSharpUtil ..module_utils._Msi
 #AnsibleRequires -PowerShell ansible_collections.ansible.windows.plugins.module_utils.WebRequest
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._Program
 #AnsibleRequires -PowerShell ..module_utils._SystemTask
@@ -74,6 +75,7 @@ function Get-InstallerSpec {
     [CmdletBinding()]
     param ()
 
+    Protect-Address -Option $installerOptions -Given $complex_args
     @{
         options = $installerOptions
         mutually_exclusive = , @('src', 'path')

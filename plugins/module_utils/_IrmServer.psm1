@@ -9,6 +9,7 @@
 
 using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
@@ -91,7 +92,7 @@ function Resolve-BaseUrl {
     $known = [uri]::TryCreate($Url.Trim(), 'Absolute', [ref]$uri) -and $uri.Scheme -in 'http', 'https' -and $uri.Host
     $path = if ($known) { $uri.AbsolutePath.TrimEnd('/') }
     if (-not $known -or $uri.UserInfo -or $uri.Query -or $uri.Fragment -or ($path -and $path -ne $Tail)) {
-        throw "irm_server: $Option is '$Url': expected http:// or https:// and a name, without a path, such as https://rmsconnector.contoso.com"
+        throw "irm_server: $Option is $(Format-Address -Address $Url): expected http:// or https:// and a name, without a path, such as https://rmsconnector.contoso.com"
     }
     $uri.GetLeftPart('Authority').ToLowerInvariant()
 }

@@ -6,6 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttpsSetup
 
 $spec = @{
@@ -23,6 +24,7 @@ $spec = @{
     mutually_exclusive = @(, @('pfx', 'src'))
     supports_check_mode = $true
 }
+Protect-Address -Option $spec.options -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

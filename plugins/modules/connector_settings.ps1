@@ -6,6 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Connector
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
@@ -17,6 +18,7 @@ $spec = @{
     }
     supports_check_mode = $true
 }
+Protect-Address -Option $spec.options -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

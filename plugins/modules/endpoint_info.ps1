@@ -6,6 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Endpoint
 
 $spec = @{
@@ -20,6 +21,7 @@ $spec = @{
     required_if = @(, @('proxy_source', 'explicit', @('proxy')))
     supports_check_mode = $true
 }
+Protect-Address -Option $spec.options -Given $complex_args -List endpoints
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

@@ -6,6 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Policy
@@ -23,6 +24,7 @@ $spec = @{
     required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
     supports_check_mode = $true
 }
+Protect-Address -Option $spec.options -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

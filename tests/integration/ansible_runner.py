@@ -105,6 +105,8 @@ class AnsiblePlaybook:
                 "ANSIBLE_JSON_INDENT": "0",
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_DEPRECATION_WARNINGS": "0",
+                # what a module was given is in its results, as older ansible-core always has it
+                "ANSIBLE_INJECT_INVOCATION": "1",
             }
             done = subprocess.run(
                 command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False

@@ -1,14 +1,16 @@
-"""Whether secrets show where others can read them while modules run: in processes, and in what a host keeps."""
+"""Whether secrets show where others can read them while modules run: in processes, and in what a host keeps: files, event logs, registry."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from winfleet.paths import state_directory
+from winfleet.wine import Wine
 
 # What the fleet itself knows of a host, which no program on the host can read.
 OF_THE_FLEET = {"shares.json"}
@@ -19,7 +21,8 @@ def no_secret_shows(host: str, *secrets: str) -> Iterator[None]:
     """Fails in the end when a process had a secret in its command line or environment, or a file of the host has it.
 
     Processes are those of this machine, on which the emulated hosts run; they are looked at again and again, and one
-    that lives for less than some 50 ms may be missed. Files are those that were written meanwhile, UTF-8 and UTF-16.
+    that lives for less than some 50 ms may be missed. Files are those that were written meanwhile, UTF-8 and UTF-16;
+    among them is the event log. The registry is what reg.exe exports of the machine and of its users afterwards.
     """
     began = time.time() - 1
     patterns = {secret: (secret.encode(), secret.encode("utf-16-le")) for secret in secrets}
@@ -45,6 +48,8 @@ def no_secret_shows(host: str, *secrets: str) -> Iterator[None]:
     for path in folder.rglob("*"):
         if path.is_file() and path.name not in OF_THE_FLEET and _written(path) >= began:
             seen.update(f"{secret} in {path.relative_to(folder)}" for secret, _found_in in _found(path, patterns))
+    for place, content in _registry(folder / "prefix"):
+        seen.update(f"{secret} in {place}: {found}" for secret, found in _in(content, patterns))
     assert not seen, "\n".join(sorted(seen))
 
 
@@ -56,11 +61,27 @@ def _written(path: Path) -> float:
         return 0.0
 
 
+def _registry(prefix: Path) -> Iterator[tuple[str, bytes]]:
+    """What a host's registry holds, as UTF-16 text, and its binary values (most texts are stored as such) as bytes."""
+    for root in ("HKLM", "HKU"):
+        target = prefix / "drive_c" / f"{root}.reg"
+        code, said = Wine(prefix).run("reg", "export", root, f"C:\\{target.name}", "/y")
+        assert code == 0, said
+        content = target.read_bytes()
+        target.unlink()
+        yield root, content
+        hexadecimal = re.findall(r"=hex(?:\([0-9a-f]+\))?:([0-9a-f,\s\\]+)", content.decode("utf-16"))
+        yield f"{root}, a value", b"\0\0".join(bytes.fromhex(re.sub(r"[,\s\\]", "", data)) for data in hexadecimal)
+
+
 def _found(path: Path, patterns: Mapping[str, Sequence[bytes]]) -> Iterator[tuple[str, str]]:
     """The secrets in a file, each with what stands around it."""
     with contextlib.suppress(OSError):  # processes end, files go
-        content = path.read_bytes()
-        for secret, spellings in patterns.items():
-            for spelling in spellings:
-                if (at := content.find(spelling)) >= 0:
-                    yield secret, repr(content[max(0, at - 40) : at + 80])
+        yield from _in(path.read_bytes(), patterns)
+
+
+def _in(content: bytes, patterns: Mapping[str, Sequence[bytes]]) -> Iterator[tuple[str, str]]:
+    for secret, spellings in patterns.items():
+        for spelling in spellings:
+            if (at := content.find(spelling)) >= 0:
+                yield secret, repr(content[max(0, at - 40) : at + 80])

@@ -14,6 +14,7 @@ from winfleet import directory
 from winfleet.paths import state_directory
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
+from ..secrets_watch import no_secret_shows
 
 ADMIN, CONTROLLER = "admin-2019", "controller-2019"
 ROLE = "infoprotect.aip.rms_authorization"
@@ -225,6 +226,33 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
     assert removed.stats[ADMIN]["changed"] == 1
     # the fleet's hosts have the same password for their connection, which Ansible does not print either
     assert "Winfleet!2026" not in kept.stdout + removed.stdout + removed.stderr
+
+
+def test_secrets_stand_nowhere(authorization: AnsiblePlaybook) -> None:
+    """Not those with which an application, a token and an account sign in, at -vvv; nor on the host that does it."""
+    application = {
+        "rms_authorization_tenant_id": directory.NEW_TENANT["tenant_id"],
+        "rms_authorization_tenant_application_id": "20000000-0000-4000-8000-000000000001",
+    }
+    sign_ins: dict[str, Json] = {
+        "Winfleet!secret": application | {"rms_authorization_tenant_client_secret": "Winfleet!secret"},
+        "Wrong!secret": application | {"rms_authorization_tenant_client_secret": "Wrong!secret"},
+        "winfleet.access.token": {"rms_authorization_tenant_access_token": "winfleet.access.token"},
+        "Winfleet!tenant": SIGN_IN,
+    }
+    variables = GROUPS | {
+        "rms_authorization_administrator_emails": ["connector@contoso.test"],
+        "rms_authorization_connector": LISTED,
+    }
+    with no_secret_shows(ADMIN, *sign_ins):
+        runs = [
+            run_role(authorization, variables | sign_in, "-vvv", "--diff", expect=2 if "Wrong" in secret else 0)
+            for secret, sign_in in sign_ins.items()
+        ]
+    said = "".join(run.stdout + run.stderr for run in runs)
+    assert "AADSTS" in said and [secret for secret in sign_ins if secret in said] == []
+    with directory.opened(state_directory(), directory.TENANT) as tenant:
+        assert [held["role"] for held in tenant["roles"]] == ["ConnectorAdministrator"]
 
 
 def test_list_that_is_not_as_it_should_be(authorization: AnsiblePlaybook) -> None:

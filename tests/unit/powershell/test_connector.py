@@ -201,7 +201,7 @@ def test_proxy_that_cannot_be(powershell: PowerShellHost, address: str | None) -
 
 
 def test_proxy_with_a_password_is_not_repeated(powershell: PowerShellHost) -> None:
-    with pytest.raises(PowerShellError, match="has a name or password in it") as error:
+    with pytest.raises(PowerShellError, match="proxy_address is one with a name or password in it") as error:
         powershell.run(SETTINGS, {"state": "present", "proxy_address": "http://u:Secret7@proxy:80"})
     assert "Secret7" not in str(error.value)
 
