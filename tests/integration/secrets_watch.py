@@ -1,4 +1,4 @@
-"""Whether secrets show where others can read them while modules run: in processes, and in what a host keeps: files, event logs, registry."""
+"""Whether secrets show where others can read them while modules run: in processes, and in what a host keeps."""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ def test_passwords_stand_nowhere(playbook: AnsiblePlaybook) -> None:
         for name, (module, options, _message) in CASES.items()
     ]
     plain = {"name": "plain", "infoprotect.aip.connector_settings": {"proxy_address": "http://proxy:1"}, "diff": True}
-    plays = [{"name": "addresses", "hosts": HOST, "gather_facts": False, "tasks": [*tasks, plain | {"check_mode": True}]}]
+    plays = [
+        {"name": "addresses", "hosts": HOST, "gather_facts": False, "tasks": [*tasks, plain | {"check_mode": True}]}
+    ]
     with no_secret_shows(HOST, SECRET):
         run = playbook.run(plays, "-vvv")
     for name, (_module, _options, message) in CASES.items():

@@ -70,6 +70,30 @@ def test_present(playbook: AnsiblePlaybook, host: str) -> None:
     assert cycle.applied["reboot_required"] == cycle.again["reboot_required"] == (product == "fci")
 
 
+#: A file server of 2012: the service of File Server Resource Manager
+RESOURCE_MANAGER = {
+    "path": r"HKLM:\SYSTEM\CurrentControlSet\Services\SrmSvc",
+    "name": "Start",
+    "data": 2,
+    "type": "dword",
+}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("server-2012", marks=pytest.mark.xdist_group("server-2012")),
+        pytest.param("client-2012r2", marks=[pytest.mark.xdist_group("client-2012r2"), pytest.mark.full]),
+    ],
+)
+def test_file_server_of_2012(playbook: AnsiblePlaybook, host: str) -> None:
+    before = [{"name": "resource manager", "ansible.windows.win_regedit": RESOURCE_MANAGER}]
+    cycle = run_cycle(playbook, host, "irm_server", {"product": "fci", **URLS}, KEYS, before=before)
+    reset_hosts(host)
+    assert values(cycle.after) == FCI
+    assert cycle.applied["version"] == host.rpartition("-")[2]
+
+
 def run(playbook: AnsiblePlaybook, host: str, *tasks: dict[str, Any]) -> Any:
     return playbook.run([{"name": "irm_server", "hosts": host, "gather_facts": False, "tasks": list(tasks)}])
 
@@ -84,28 +108,42 @@ def test_from_one_connector_to_another(playbook: AnsiblePlaybook) -> None:
     host = "exchange-1"
     other = {"connector_url": OTHER, "tenant_url": T.replace("5c6bb73b", "00000000")}
     check = {"irm_server": {"product": "exchange", **URLS}}
+    location = r"HKLM:\SOFTWARE\Microsoft\MSDRM\ServiceLocation"
+    adrms = {"path": rf"{location}\Activation", "data": "https://adrms.contoso.com/_wmcs/certification"}
+    foreign = {"path": location, "name": "of somebody", "data": "%SystemRoot%", "type": "expandstring"}
     done = run(
         playbook,
         host,
+        {"name": "AD RMS", "ansible.windows.win_regedit": adrms},
+        {"name": "somebody", "ansible.windows.win_regedit": foreign},
         export_task("before", *KEYS),
-        irm("first", product="exchange", **other),
+        irm("of AD RMS", product="exchange", **other) | {"ignore_errors": True},
+        irm("first", product="exchange", force=True, **other) | {"register": "first"},
         export_task("first export", *KEYS),
         irm("refused", product="exchange", **URLS) | {"ignore_errors": True},
         irm("refused check", product="exchange", **URLS) | {"ignore_errors": True, "check_mode": True},
         {"name": "look", "infoprotect.aip.desired_state": check, "check_mode": True},
         {"name": "refused desired", "infoprotect.aip.desired_state": check, "ignore_errors": True},
         export_task("after refusal", *KEYS),
-        irm("forced", product="exchange", force=True, **URLS),
+        irm("forced", product="exchange", force=True, **URLS) | {"register": "forced"},
         export_task("after", *KEYS),
         irm("again", product="exchange", **URLS),
         {"name": "facts", "infoprotect.aip.host_info": {}},
         irm("absent check", product="exchange", state="absent") | {"check_mode": True},
-        irm("absent", product="exchange", state="absent"),
+        irm("absent", product="exchange", state="absent") | {"register": "absent"},
         export_task("absent export", *KEYS),
         irm("absent again", product="exchange", state="absent"),
+        *(
+            task
+            for name in ("absent", "forced", "first")
+            for task in (
+                {"name": f"restore {name}", "infoprotect.aip.restore": {"receipt": f"{{{{ {name}.receipt }}}}"}},
+                export_task(f"before {name}", *KEYS),
+            )
+        ),
     )
     first, before = exported(done.task("first export", host)), exported(done.task("before", host))
-    assert OTHER in str(first)
+    assert OTHER in str(first) and "adrms" not in str(first) and "adrms" in done.task("of AD RMS", host)["msg"]
     for name in ("refused", "refused check", "refused desired"):
         failure = done.task(name, host)
         assert failure["failed"] and not failure["changed"]
@@ -114,15 +152,18 @@ def test_from_one_connector_to_another(playbook: AnsiblePlaybook) -> None:
     look = done.task("look", host)["domains"]["irm_server"]
     assert not look["compliant"] and look["changes"] == [] and OTHER in look["refused"][0]
     assert exported(done.task("after refusal", host)) == first, "a refused server was written to"
+    left = {rf"{LONG}\MSDRM\ServiceLocation": {"of somebody": ("expandstring", "%SystemRoot%")}}
     after = exported(done.task("after", host))
-    assert values(after) == EXCHANGE_2013 | SHAREPOINT
+    assert values(after) == EXCHANGE_2013 | SHAREPOINT | left
     assert "rms-old" not in str(after) and "00000000" not in str(after)
     assert done.task("forced", host)["reboot_required"] and not done.task("again", host)["changed"]
     assert done.task("again", host)["reboot_required"], "the restart stays due until the host was restarted"
     assert "irm_server" in done.task("facts", host)["host"]["reboot"]["reasons"]
     assert done.task("absent check", host)["changes"] == done.task("absent", host)["changes"]
-    assert values(exported(done.task("absent export", host))) == values(before) == {}
+    assert values(exported(done.task("absent export", host))) == left
     assert not done.task("absent again", host)["changed"]
+    found = [exported(done.task(f"before {name}", host)) for name in ("absent", "forced", "first")]
+    assert found == [after, first, before], "restore brings back what was there, of another connector and of AD RMS"
     reset_hosts(host)  # of the restart that is due now
 
 

@@ -11,7 +11,8 @@ $option = @{
     other = @{ type = 'dict'; options = @{ address = @{ type = 'str' } } }
 }
 Protect-Address -Option $option -Given $case.given
-@(foreach ($one in $option.address, $option.other.options.address, $option.flag, $option.arguments) { [bool]$one.no_log })
+$all = $option.address, $option.other.options.address, $option.flag, $option.arguments
+@(foreach ($one in $all) { [bool]$one.no_log })
 """
 
 
@@ -40,7 +41,12 @@ def test_what_is_hidden(powershell: PowerShellHost, address: str | None, hidden:
 
 def test_a_list_of_addresses(powershell: PowerShellHost) -> None:
     script = "Protect-Address -Option @{} -Given $case -List endpoints; $case.endpoints"
-    given = ["https://me:secret@api.aadrm.com/x", "me:secret@api.aadrm.com", "https://api.aadrm.com", "api.aadrm.com:443"]
+    given = [
+        "https://me:secret@api.aadrm.com/x",
+        "me:secret@api.aadrm.com",
+        "https://api.aadrm.com",
+        "api.aadrm.com:443",
+    ]
     hidden = ["https://***@api.aadrm.com/x", "***@api.aadrm.com"]
     assert powershell.run(script, {"endpoints": given}) == [*hidden, *given[2:]]
     assert powershell.run(script, {"endpoints": given[0]}) == hidden[0]

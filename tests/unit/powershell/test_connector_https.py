@@ -424,7 +424,10 @@ def test_options(powershell: PowerShellHost, option: dict[str, Any], expected: s
         ({"url": "http://rms.contoso.com"}, "url is 'http://rms.contoso.com': expected https://HOST"),
         ({"url": "rms.contoso.com"}, "expected https://HOST or https://HOST:PORT"),
         ({"url": f"{URL}/_wmcs"}, "expected https://HOST or https://HOST:PORT"),
-        ({"url": "https://me:secret@rms.contoso.com"}, "url is one with a name or password in it: expected https://HOST"),
+        (
+            {"url": "https://me:secret@rms.contoso.com"},
+            "url is one with a name or password in it: expected https://HOST",
+        ),
         ({"port": 0}, "port is 0: expected 1 to 65535"),
         ({"url": URL, "port": 8443}, "port is 8443, and url has port 443: expected the same"),
         ({"expiry_warning_days": -1}, "expiry_warning_days is -1: expected 0 or more"),

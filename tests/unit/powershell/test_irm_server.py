@@ -209,7 +209,10 @@ def test_options_that_make_no_sense(powershell: PowerShellHost) -> None:
         (case("fci", "2016", connector_url="connector"), f"irm_server: connector_url is 'connector': {shape}"),
         (case("fci", "2016", connector_url="ftp://c"), f"irm_server: connector_url is 'ftp://c': {shape}"),
         (case("fci", "2016", connector_url=f"{C}/_wmcs"), f"irm_server: connector_url is '{C}/_wmcs': {shape}"),
-        (case("fci", "2016", connector_url="https://u:p@c"), f"irm_server: connector_url is one with a name or password in it: {shape}"),
+        (
+            case("fci", "2016", connector_url="https://u:p@c"),
+            f"irm_server: connector_url is one with a name or password in it: {shape}",
+        ),
         (case("fci", "2016", connector_url=f"{C}?a=b"), f"irm_server: connector_url is '{C}?a=b': {shape}"),
         (case("fci", "2016", tenant_url=f"{T}/other"), f"irm_server: tenant_url is '{T}/other': {shape}"),
         (
