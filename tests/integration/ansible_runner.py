@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -85,9 +86,14 @@ class AnsiblePlaybook:
         *arguments: str,
         extra_vars: Mapping[str, Any] | None = None,
         expect: int | None = 0,
+        cut_off_before: str = "",
         timeout: float = 540,
     ) -> Run:
-        """Run a playbook (a file, or plays as data). `expect`: the exit code that is wanted, None for any."""
+        """Run a playbook (a file, or plays as data). `expect`: the exit code that is wanted, None for any.
+
+        `cut_off_before`: a task, without its role, before which the run is killed; it must come so far, unless any end
+        is wanted.
+        """
         with tempfile.TemporaryDirectory() as folder:
             if not isinstance(playbook, Path):
                 file = Path(folder, "playbook.yml")
@@ -108,6 +114,11 @@ class AnsiblePlaybook:
                 # what a module was given is in its results, as older ansible-core always has it
                 "ANSIBLE_INJECT_INVOCATION": "1",
             }
+            if cut_off_before:
+                variables["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/integration/callbacks")
+                variables["ANSIBLE_CALLBACKS_ENABLED"] = "cut_off"
+                variables["CUT_OFF_BEFORE"] = cut_off_before
+                expect = None if expect is None else -signal.SIGKILL
             done = subprocess.run(
                 command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False
             )

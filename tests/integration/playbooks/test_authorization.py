@@ -84,10 +84,13 @@ def entries() -> Json:
         return {entry["dn"]: entry["attributes"] for entry in data["objects"] if entry["class"] == "group"}
 
 
-def run_role(authorization: AnsiblePlaybook, variables: Json, *arguments: str, expect: int = 0) -> Run:
+def run_role(
+    authorization: AnsiblePlaybook, variables: Json, *arguments: str, expect: int = 0, cut_off_before: str = ""
+) -> Run:
     """The role on a host that is no connector; what a connector would say is a variable."""
     plays = [{"name": "role", "hosts": ADMIN, "gather_facts": False, "roles": [{"role": ROLE}]}]
-    return authorization.run(plays, *arguments, extra_vars=variables, expect=expect)
+    ends: Json = {"expect": expect, "cut_off_before": cut_off_before}
+    return authorization.run(plays, *arguments, extra_vars=variables, **ends)
 
 
 def written(run: Run) -> list[str]:
@@ -226,6 +229,26 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
     assert removed.stats[ADMIN]["changed"] == 1
     # the fleet's hosts have the same password for their connection, which Ansible does not print either
     assert "Winfleet!2026" not in kept.stdout + removed.stdout + removed.stderr
+
+
+@pytest.mark.full
+def test_runs_that_are_cut_off_at_each_step(authorization: AnsiblePlaybook) -> None:
+    """One after the other, each going on where the one before has ended."""
+    variables = GROUPS | SIGN_IN | {"rms_authorization_administrator_emails": ["connector@contoso.test"]}
+    variables["rms_authorization_connector"] = LISTED | {"authorized": []}
+    half = {name: value for name, value in variables.items() if not name.startswith("rms_authorization_fci")}
+    # As when the loop has come to the second group, and the rest
+    groups, role = "Bring the groups to what is wanted", "Give or take the role of the connector administrator"
+    steps = [(groups, half), (role, half), (role, variables), ("Look at the connector", variables)]
+    for step, wanted in steps:
+        run_role(authorization, wanted, cut_off_before=step)
+    kept = [f"CN={name},CN=Users,{BASE}" for name in ("RMS FCI", "RMS SharePoint")]
+    assert sorted(set(entries()) - {EXCHANGE_SERVERS}) == kept
+    rest = run_role(authorization, variables | {"rms_authorization_connector": LISTED})
+    assert (rest.stats[ADMIN]["changed"], written(rest)) == (0, [])
+    assert [entries()[name]["member"] for name in kept] == [[FCI], [FARM, CONTENT]]
+    with directory.opened(state_directory(), directory.TENANT) as tenant:
+        assert [held["role"] for held in tenant["roles"]] == ["ConnectorAdministrator"]
 
 
 def test_secrets_stand_nowhere(authorization: AnsiblePlaybook) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from winfleet.connector import LIST, PROVIDER, AuthorizationList
 from winfleet.paths import state_directory
 
 from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
+from ..certificates import NAME, PASSWORD, make_certificate, served
 
 FIRST, SECOND = POOL = ["connector-1", "connector-2"]
 PACKAGES = ROOT / ".cache/winfleet/packages"
@@ -47,6 +49,20 @@ $Ansible.Result = @{
 }
 $Ansible.Changed = $false
 """
+
+#: Of a first deployment: until somebody has to sign in, and afterwards
+DEPLOYMENT = (
+    ["Mark it as taken out", "Install .NET Framework", "Install or remove the connector", "Keep the URL on the host"],
+    [
+        "Bind the certificate",
+        "Apply the settings",
+        "Restart IIS",
+        "Restart the host",
+        "Ask the connector, which also has it start when it was idle",
+        "Take the mark away",
+        "Note that it is brought to its end",
+    ],
+)
 
 pytestmark = [pytest.mark.xdist_group(FIRST), pytest.mark.timeout(900)]
 
@@ -91,7 +107,9 @@ def authorized(*accounts: tuple[str, str]) -> Iterator[None]:
         be(before)
 
 
-def run(playbook: AnsiblePlaybook, *arguments: str, expect: int | None = 0, **variables: object) -> Run:
+def run(
+    playbook: AnsiblePlaybook, *arguments: str, expect: int | None = 0, cut_off_before: str = "", **variables: object
+) -> Run:
     values: dict[str, Any] = {
         "rms_connector_pool": [{"members": POOL, "minimum_in_service": 1}],
         "rms_connector_verify_timeout": 20,
@@ -100,7 +118,8 @@ def run(playbook: AnsiblePlaybook, *arguments: str, expect: int | None = 0, **va
         **variables,
     }
     where = "--tags=connector", f"--limit={','.join(POOL)}"
-    return playbook.run(ROOT / "playbooks/connectors.yml", *where, *arguments, extra_vars=values, expect=expect)
+    ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before}
+    return playbook.run(ROOT / "playbooks/connectors.yml", *where, *arguments, extra_vars=values, **ends)
 
 
 def look(playbook: AnsiblePlaybook, host: str) -> dict[str, Any]:
@@ -133,6 +152,43 @@ def signs_in(host: str) -> None:
     fleet("sign-in", host)
 
 
+@pytest.mark.full
+def test_a_first_deployment_that_is_cut_off_at_each_step(
+    connectors: AnsiblePlaybook, proxy: str, tmp_path: Path
+) -> None:
+    """One run after the other, each going on where the one before has ended."""
+    certificate = make_certificate(tmp_path, "rms")
+    variables: dict[str, Any] = {
+        "rms_connector_version": "3.0.0",
+        "rms_connector_src": str(PACKAGES / "RMSConnectorSetup-3.0.0.exe"),
+        "rms_connector_sign_in": "fail",
+        "rms_connector_url": f"https://{NAME}",
+        "rms_connector_certificate_thumbprint": certificate.thumbprint,
+        "rms_connector_certificate_pfx": str(certificate.file),
+        "rms_connector_certificate_password": PASSWORD,
+        "rms_connector_proxy_address": proxy,
+    }
+    staging, serving = DEPLOYMENT
+    for step in staging:
+        run(connectors, cut_off_before=step, **variables)
+    for host in POOL:
+        ended = run(connectors, expect=2, **variables)
+        assert [where for where, stats in ended.stats.items() if stats["failures"]] == [host]
+        fleet("sign-in", host)
+    # From the first one's turn on it may be the only one that serves; then a run puts it back and wants another one.
+    ends = [run(connectors, expect=None, cut_off_before=step, **variables) for step in serving]
+    ends += [run(connectors, expect=None, **variables) for _ in range(2)]
+    assert all(one.rc in (0, -signal.SIGKILL) or "Run this again" in one.stdout for one in ends)
+    assert [one.rc for one in ends].count(-signal.SIGKILL) >= len(serving) - 1
+    run(connectors, **variables)
+    for host in POOL:
+        assert look(connectors, host) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": proxy, "mark": None}
+        assert served(host) == certificate.thumbprint
+    again = run(connectors, **variables)
+    assert [(again.stats[host]["changed"], len(again.module_runs(host))) for host in POOL] == [(0, 1), (0, 1)]
+    reset_hosts(*POOL)
+
+
 def test_somebody_has_to_act_first(connectors: AnsiblePlaybook, proxy: str) -> None:
     """With `fail` the host ends with the step, and with it the rollout; the setup is there by then."""
     ended = run(connectors, expect=2, rms_connector_sign_in="fail")
@@ -161,15 +217,10 @@ def test_somebody_is_waited_for(connectors: AnsiblePlaybook, proxy: str) -> None
     assert RESTART not in [task for task, _host, _result in again.results]
 
 
-def test_settings_that_were_never_taken(
-    connectors: AnsiblePlaybook, proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_that_were_never_taken(connectors: AnsiblePlaybook, proxy: str) -> None:
     """A run is cut off between writing and restarting: the next one restarts, though nothing differs any more."""
-    with monkeypatch.context() as cut_off:
-        cut_off.setenv("ANSIBLE_CALLBACK_PLUGINS", str(ROOT / "tests/integration/callbacks"))
-        cut_off.setenv("ANSIBLE_CALLBACKS_ENABLED", "cut_off")
-        cut_off.setenv("CUT_OFF_BEFORE", "Restart IIS")
-        run(connectors, f"--limit={FIRST}", expect=-9, rms_connector_settings_state="absent")
+    absent: dict[str, Any] = {"rms_connector_settings_state": "absent"}
+    run(connectors, f"--limit={FIRST}", cut_off_before="Restart IIS", **absent)
     assert {**look(connectors, FIRST), "mark": ""} == {
         "versions": ["3.0.0.0"],
         "has_settings": False,
@@ -178,7 +229,7 @@ def test_settings_that_were_never_taken(
     }
     audit = connectors.run(ROOT / "playbooks/audit.yml", f"--limit={FIRST}", "--tags=connector")
     assert "connector needs IIS to be restarted" in audit.stdout
-    rest = run(connectors, f"--limit={FIRST}", rms_connector_settings_state="absent")
+    rest = run(connectors, f"--limit={FIRST}", **absent)
     assert rest.task(RESTART, FIRST)["changed"]
     assert look(connectors, FIRST) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": None, "mark": None}
 

@@ -140,6 +140,25 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     assert registry(playbook) == {host: {} for host in HOSTS}
 
 
+@pytest.mark.full
+@pytest.mark.usefixtures("new_hosts")
+def test_runs_that_are_cut_off_at_each_step(playbook: AnsiblePlaybook, groups: str) -> None:
+    """One after the other, each going on where the one before has ended."""
+    connector = "http://rms.contoso.test"
+    variables = {"irm_server_connector_url": connector, "irm_server_tenant_url": TENANT, "irm_server_use_reg": True}
+    told = "Say that a restart is due"
+    steps = [task.rpartition(" : ")[2] for task in (SET, "Set them without a module", "Look at the server", IMPORT)] + [
+        "Note what the server has now",
+        told,
+    ]
+    for step in steps:
+        playbook.run(PLAYBOOK, groups, extra_vars=variables, cut_off_before=step)
+    assert registry(playbook) == expected(connector)
+    rest = playbook.run(PLAYBOOK, groups, extra_vars=variables)
+    assert all(rest.stats[host]["changed"] == 0 for host in HOSTS)
+    assert rest.task(f"infoprotect.aip.irm_server : {told}", FILES)["msg"], "nobody has heard of the restart so far"
+
+
 @pytest.mark.usefixtures("new_hosts")
 def test_a_connector_that_is_not_up_yet_keeps_its_servers_waiting_and_nobody_else(
     playbook: AnsiblePlaybook, groups: str, url: str
