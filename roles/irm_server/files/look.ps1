@@ -13,9 +13,15 @@ $differing = @(foreach ($value in $values) {
         $key = Get-Item -LiteralPath "HKLM:\$($value.key)" -ErrorAction SilentlyContinue
         if (-not $key -or "$($key.GetValue($value.name))" -ne $value.data) { $value.key }
     })
+$library = "$env:SystemRoot\System32\msdrm.dll"
+$file = if (Test-Path -LiteralPath $library) { [Diagnostics.FileVersionInfo]::GetVersionInfo($library) }
+$uninstall = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*', 'HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\*'
+$programs = Get-ItemProperty -Path $uninstall -ErrorAction SilentlyContinue
 ConvertTo-Json -Compress -InputObject @{
     exchange = $setup.MsiProductMajor, $setup.MsiProductMinor, $setup.MsiBuildMajor -join '.'
-    connector = Test-Path -LiteralPath 'HKLM:\SOFTWARE\Microsoft\AADRM\Connector'
+    connector = @($programs | Where-Object { $_.DisplayName -like 'Microsoft Rights Management connector*' }).Count -gt 0
+    # Numbers, since the text of a file's version is whatever its maker wrote
+    msdrm = if ($file) { $file.FileMajorPart, $file.FileMinorPart, $file.FileBuildPart, $file.FilePrivatePart -join '.' } else { 'none' }
     found = @($found | Sort-Object -Unique)
     differs = if ($absent) { $found.Count -gt 0 } else { $differing.Count -gt 0 }
 }

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from connector_page import TENANT, serve
+from winfleet import vendor
+from winfleet.paths import state_directory
+from winfleet.wine import Wine
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Run, reset_hosts
 from ..registry_export import Registry, export_task, exported, parse
@@ -138,6 +141,43 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     assert site.stats[SHAREPOINT]["changed"] == 0
     run(irm_server_state="absent")
     assert registry(playbook) == {host: {} for host in HOSTS}
+
+
+@pytest.mark.usefixtures("new_hosts")
+def test_servers_without_modules_that_are_refused(playbook: AnsiblePlaybook) -> None:
+    """Each reason alone, seen by PowerShell 3.0 over raw; nothing is written."""
+    prefix = state_directory() / "hosts" / LEGACY / "prefix"
+    library = prefix / "drive_c/windows/system32/msdrm.dll"
+    kept = library.read_bytes()
+    uninstall = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\connector"
+    setup = r"HKLM\SOFTWARE\Microsoft\ExchangeServer\v15\Setup"
+
+    def reg(*arguments: str) -> None:
+        code, said = Wine(prefix).run("reg", *arguments, "/f")
+        assert code == 0, said
+
+    def refused(**more: Any) -> str:
+        play = {"name": "raw", "hosts": LEGACY, "gather_facts": False, "roles": ["infoprotect.aip.irm_server"]}
+        variables = {"irm_server_connector_url": "http://rms.contoso.test", "irm_server_tenant_url": TENANT}
+        variables |= {"irm_server_use_reg": True, "irm_server_product": "exchange", **more}
+        run = playbook.run([play], extra_vars=variables, expect=2)
+        task = "infoprotect.aip.irm_server : Make sure that it is one that can use the connector"
+        said: str = run.task(task, LEGACY)["msg"]
+        assert "this can only be Exchange 2013, with Cumulative Update 3 or later and msdrm.dll 6.1.7600.17000" in said
+        return said
+
+    library.unlink()
+    assert "msdrm.dll: none" in refused()
+    # any program whose version is known, and older
+    library.write_bytes(vendor.packages()["RMSConnectorSetup-3.0.0.exe"].read_bytes())
+    assert "msdrm.dll: 3.0.0.0" in refused()
+    library.write_bytes(kept)
+    reg("add", uninstall, "/v", "DisplayName", "/d", "Microsoft Rights Management connector")
+    assert "connector: True" in refused()
+    reg("delete", uninstall)
+    reg("add", setup, "/v", "MsiBuildMajor", "/t", "REG_DWORD", "/d", "774")
+    assert "Exchange: 15.0.774" in refused()
+    assert registry(playbook)[LEGACY] == {}
 
 
 @pytest.mark.full
