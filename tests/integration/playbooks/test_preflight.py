@@ -147,6 +147,97 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
     assert found[CONTROLLER]["connector_root_certificate"]["found"] == f"api.aadrm.com needs {ours.subject}"
 
 
+def value(path: str, name: str = "", data: object = "", kind: str = "string") -> Json:
+    return {"path": rf"HKLM:\{path}", "name": name, "data": data, "type": kind}
+
+
+WINDOWS = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+CONTROL, SERVICES = (rf"SYSTEM\CurrentControlSet\{name}" for name in ("Control", "Services"))
+CLIENT = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\client"
+#: What makes a host break a requirement of the connector, and how that is said; memory and disks are this machine's
+BROKEN: dict[str, tuple[list[Json], str]] = {
+    "connector_member": ([value(rf"{SERVICES}\Netlogon", "Start", 3, "dword")], "standalone_server"),
+    "connector_os": ([value(WINDOWS, "CurrentBuildNumber", "7601")], "build 7601"),
+    "connector_architecture": (
+        [value(rf"{CONTROL}\Session Manager\Environment", "PROCESSOR_ARCHITECTURE", "x86")],
+        "x86",
+    ),
+    "connector_apart": ([value(rf"{SERVICES}\SrmSvc", "Start", 2, "dword")], "File Server Resource Manager"),
+    "connector_client": (
+        [
+            value(CLIENT, "DisplayName", "Microsoft Azure Information Protection"),
+            value(CLIENT, "DisplayVersion", "2.18.26.0"),
+        ],
+        "Microsoft Azure Information Protection 2.18.26.0",
+    ),
+    "connector_dotnet": (
+        [value(r"SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full", "Release", 461310, "dword")],
+        "4.7.1",
+    ),
+    "connector_tls": (
+        [value(rf"{CONTROL}\SecurityProviders\SCHANNEL\Protocols\TLS 1.2\Client", "Enabled", 0, "dword")],
+        "TLS 1.2 off",
+    ),
+    "connector_ntlm": (
+        [value(rf"{CONTROL}\Lsa\MSV1_0", "RestrictReceivingNTLMTraffic", 2, "dword")],
+        "RestrictReceivingNTLMTraffic 2",
+    ),
+    "connector_ad_rms": ([value(r"SOFTWARE\Microsoft\DRMS", "GICURL", "https://rms.contoso.test")], "AD RMS"),
+    "connector_installation": ([value(WINDOWS, "InstallationType", "Server Core")], "Server Core"),
+}
+ALL, *ALONE = [
+    *("connector-2", "connector-1", "client-2016", "client-2019", "admin-2019", "exchange-2019"),
+    *("sharepoint-2016", "sharepoint-2019", "fci-2016", "exchange-1", "fci-2019"),
+]
+#: What these are by themselves
+APART = {"exchange": "Exchange", "sharepoint": "SharePoint", "fci": "File Server Resource Manager"}
+
+
+def test_each_requirement_of_a_connector_is_broken_on_a_host(playbook: AnsiblePlaybook) -> None:
+    """Each alone (beside what the host is) and all together are named, in one run that changes nothing."""
+    hosts = [ALL, *ALONE]
+    broken = dict(zip(ALONE, [*BROKEN], strict=True)) | {ALL: "all"}
+    every = [one for values, _said in BROKEN.values() for one in values]
+    # That of Windows Server 2016 is too old by itself
+    dotnet = BROKEN["connector_dotnet"][0][0] | {"data": 461808}
+    values = {host: [dotnet, *(every if name == "all" else BROKEN[name][0])] for host, name in broken.items()}
+    break_it = {
+        "name": "break it",
+        "ansible.windows.win_regedit": {name: f"{{{{ item.{name} }}}}" for name in ("path", "name", "data", "type")},
+        "loop": "{{ broken[inventory_hostname] }}",
+    }
+    variables = {
+        "broken": values,
+        "aip_domains": ["connector"],
+        "rms_connector_state": "present",
+        "aip_preflight_endpoints": [],
+        "aip_preflight_stop": "never",
+        "aip_preflight_statements": {},
+        # alone in its pool
+        "rms_connector_pool": [{"members": [ALL]}, {"members": ALONE}],
+    }
+    plays = [{**play(*hosts, roles=()), "tasks": [break_it]}, play(*hosts, roles=(ROLE,))]
+    try:
+        run = playbook.run(plays, extra_vars=variables)
+    finally:
+        reset_hosts(*hosts)
+    said = only(run, SAID)["msg"]
+    for host, name in broken.items():
+        facts = run.task(f"{ROLE} : Assess the host", host)["ansible_facts"]
+        found = {
+            one["id"]: one["found"] for one in facts["aip_preflight_findings"] if one["id"].startswith("connector_")
+        }
+        found.pop("connector_internet", None)
+        wanted = {one: BROKEN[one][1] for one in (BROKEN if name == "all" else [name])}
+        kind = APART.get(host.partition("-")[0], "")
+        wanted |= {"connector_apart": kind} if kind else {}
+        wanted |= {"connector_count": ALL} if name == "all" else {}
+        assert set(found) == set(wanted), host
+        assert all(text in found[one] for one, text in wanted.items()), host
+    for one in BROKEN:
+        assert one in said
+
+
 @pytest.mark.parametrize(("stop", "said"), [pytest.param("never", SAID, marks=pytest.mark.full), ("run", STOPPED)])
 def test_a_connector_that_is_lost_on_its_way_to_the_service(playbook: AnsiblePlaybook, stop: str, said: str) -> None:
     """It is named in the list, also when it is the only one that asks, and goes no further."""
