@@ -68,13 +68,18 @@ def address(host: str) -> str:
 
 
 def served(host: str) -> str | None:
+    """See served_at."""
+    return served_at(address(host))
+
+
+def served_at(where: str) -> str | None:
     """The thumbprint of the certificate that a TLS client gets at port 443, or None when nobody listens."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection((address(host), 443), timeout=5) as plain,
+            socket.create_connection((where, 443), timeout=5) as plain,
             context.wrap_socket(plain, server_hostname=NAME) as secure,
         ):
             return hashlib.sha1(secure.getpeercert(binary_form=True) or b"").hexdigest().upper()

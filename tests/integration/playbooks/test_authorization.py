@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -316,15 +317,23 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
     fleet = [str(ROOT / "bin/fleet"), *(f"--inventory={one}" for one in playbook.inventories), "authorize", "--all"]
     subprocess.run([*fleet, r"fci=CONTOSO\RMS FCI"], check=True)
 
-    def run(**more: str) -> Run:
+    def somebody_adds_it() -> None:
+        subprocess.run([*fleet, r"fci=CONTOSO\RMS Other"], check=True)
+
+    def run(**more: str | int) -> Run:
         limit = f"--limit={connector}", "--tags=connector"
         return connectors.run(ROOT / "playbooks/connectors.yml", *limit, extra_vars=variables | more)
 
     try:
         runs = {group: run(rms_authorization_fci_group=group) for group in ("RMS FCI", "RMS Other")}
         without = run()
+        somebody = threading.Timer(10, somebody_adds_it)
+        somebody.start()
+        waiting: Json = {"list": "wait", "interval": 2, "timeout": 120, "fci_group": "RMS Other"}
+        waited = run(**{f"rms_authorization_{name}": value for name, value in waiting.items()})
+        somebody.join()
     finally:
-        subprocess.run([*fleet, "--remove", r"fci=CONTOSO\RMS FCI"], check=True)
+        subprocess.run([*fleet, "--remove", r"fci=CONTOSO\RMS FCI", r"fci=CONTOSO\RMS Other"], check=True)
     compare, said = f"{ROLE} : Compare its list with what is wanted", f"{ROLE} : Say what the connector's events tell"
     verdicts = {
         group: run.task(compare, connector)["ansible_facts"]["rms_authorization_verdict"] for group, run in runs.items()
@@ -334,6 +343,9 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
     assert r"CONTOSO\RMS Other is not on the connector's list" in runs["RMS Other"].task(said, connector)["msg"]
     assert all(len(one.module_runs(connector)) == 1 for one in (*runs.values(), without))
     assert compare not in [task for task, _host, _result in without.results]
+    assert waited.task(compare, connector)["ansible_facts"]["rms_authorization_verdict"]["status"] == "differs"
+    found = waited.task(f"{ROLE} : Compare it again", connector)["ansible_facts"]["rms_authorization_verdict"]
+    assert found["missing"] == []
 
 
 def test_connectors_playbook_begins_with_the_accounts(authorization: AnsiblePlaybook, tmp_path: Path) -> None:

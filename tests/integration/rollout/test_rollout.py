@@ -24,6 +24,7 @@ from winfleet.balancer import Balancer
 from winfleet.clients import Clients
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Run
+from ..certificates import PASSWORD, make_certificate, served_at
 
 CONNECTORS_PLAYBOOK = ROOT / "playbooks/connectors.yml"
 OTHERS = ["connector-1", "connector-2"]
@@ -254,6 +255,33 @@ def test_no_request_is_lost_in_a_rolling_upgrade(pool: Pool, python: Path) -> No
     assert pool.versions(*POOL) == {"3.1.0.0"}
     again = pool.run("3.1.0")
     assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
+
+
+@pytest.mark.full
+def test_a_certificate_is_renewed_on_one_member_after_another(pool: Pool, tmp_path: Path) -> None:
+    def run(name: str) -> Run:
+        made = made_as[name]
+        return pool.run(
+            "3.0.0",
+            rms_connector_certificate_thumbprint=made.thumbprint,
+            rms_connector_certificate_pfx=str(made.file),
+            rms_connector_certificate_password=PASSWORD,
+        )
+
+    def shown() -> set[str | None]:
+        return {served_at(address) for address, _port in pool.servers.values()}
+
+    made_as = {name: make_certificate(tmp_path, name) for name in ("old", "new")}
+    with Clients(partial(ask, pool.balancer.url)) as clients:
+        for name, made in made_as.items():
+            renewal = run(name)
+            assert taken(renewal) == restored(renewal) == POOL
+            assert shown() == {made.thumbprint}
+    assert clients.lost == []
+    again = run("new")
+    assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
+    pool.run("3.0.0", rms_connector_certificate_state="absent")
+    assert shown() == {None}
 
 
 def test_nobody_is_taken_out_when_another_one_is_gone(pool: Pool) -> None:
