@@ -295,3 +295,32 @@ def test_one_that_has_lost_its_list_ends_the_rollout(connectors: AnsiblePlaybook
     said = ended.task(f"{ROLE} : Stop when it has lost its list of authorized servers", FIRST)["msg"]
     assert r"authorizes nobody (event 2003), and when the run began the connectors authorized CONTOSO\EX-01$" in said
     assert look(connectors, SECOND)["versions"] == ["3.1.0.0"]
+
+
+@pytest.mark.full
+def test_the_administration_tool_of_an_admin_host(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """By the site's playbook: staged, signed in to, and as it is wanted from then on; whether it serves nobody asks."""
+    host = "admin-2019"
+    inventory = tmp_path / "groups.yml"
+    inventory.write_text(f"aip_admin_hosts: {{hosts: {{{host}: null}}}}\n", encoding="utf-8")
+    site = AnsiblePlaybook(playbook.bin_folder, [*playbook.inventories, inventory])
+    variables = unattended("3.0.0") | {"rms_connector_administration_tool": True, "aip_preflight_statements": {}}
+    del variables["rms_connector_arguments"]
+
+    def run(*arguments: str) -> Run:
+        where = f"--limit={host}", "--tags=connector"
+        return site.run(ROOT / "playbooks/site.yml", *where, *arguments, extra_vars=variables)
+
+    reset_hosts(host)
+    try:
+        checked, staged = run("--check"), run()
+        said = staged.task(f"{ROLE} : Say what somebody has to do at the host", host)["msg"]
+        assert any("the connector administration tool" in line for line in said)
+        fleet("sign-in", host)
+        after = run()
+    finally:
+        reset_hosts(host)
+    assert checked.stats[host]["changed"] and staged.stats[host]["changed"]
+    assert (after.stats[host]["changed"], len(after.module_runs(host))) == (0, 1)
+    tasks = {task for one in (checked, staged, after) for task, _host, _result in one.results}
+    assert not [task for task in tasks if "rms_pool" in task or task.endswith("Verify that it serves")]
