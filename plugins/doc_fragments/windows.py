@@ -60,6 +60,8 @@ options:
         that delegates (CredSSP, Kerberos with delegation).
       - It is brought into a folder that only administrators can write, checked there and run from there. A
         download lands whole or not at all.
+      - A URL with a query, in which there may be a signature, is shown nowhere; names and passwords belong into
+        O(url_username) and O(url_password).
       - Exclusive with O(src).
     type: str
   checksum:
