@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import HIDDEN, has_account
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.role_variables import described_by
 
@@ -58,7 +59,9 @@ class ActionModule(ActionBase):
         if "compliant" in look and waiting:
             look["compliant"] = False
             look["domains"] |= {domain: _not_yet(reason) for domain, reason in waiting.items()}
-        return {**result, **look, "changed": False, "looked": True, "looked_for": wanted, "waiting": waiting}
+        result |= {**look, "changed": False, "looked": True}
+        # what was refused may be what must not be shown
+        return result if look.get("failed") else {**result, "looked_for": wanted, "waiting": waiting}
 
 
 def _specs(roles: Sequence[str]) -> Result:
@@ -76,8 +79,12 @@ def _check(specs: Result, values: Result) -> None:
     """Hold the variables against the argument specs of their roles."""
     described = {name: value for name, value in values.items() if name in specs}
     checked = ArgumentSpecValidator(specs).validate(described, validate_role_argument_spec=True)
-    if checked.error_messages:
-        raise AnsibleActionFail("\n".join(["Validation of arguments failed:", *checked.error_messages]))
+    errors = list(checked.error_messages)
+    for name, value in described.items():
+        if isinstance(value, str) and not specs[name].get("no_log") and has_account(value):
+            errors.append(f"{name} is {HIDDEN}: expected an address without them")
+    if errors:
+        raise AnsibleActionFail("\n".join(["Validation of arguments failed:", *errors]))
 
 
 def _wanted(domains: Mapping[str, Any], unconditional: Sequence[str], values: Result) -> Result:

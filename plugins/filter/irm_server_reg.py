@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import shown
 
 UTIL = Path(__file__).resolve().parents[1] / "module_utils" / "_IrmServer.psm1"
 TENANT_TAIL = "/_wmcs/licensing"
@@ -35,7 +36,7 @@ def _base_url(option: str, url: Any, tail: str = "") -> str:
         path = "?"
     if path and path.lower() != tail:
         raise AnsibleFilterError(
-            f"{option} is {str(url)!r}: expected http:// or https:// and a name, without a path, "
+            f"{option} is {shown(str(url))}: expected http:// or https:// and a name, without a path, "
             "such as https://rmsconnector.contoso.com"
         )
     return f"{parts.scheme}://{parts.netloc}".lower()

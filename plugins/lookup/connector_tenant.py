@@ -65,6 +65,7 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import HIDDEN, has_account
 
 try:
     import requests
@@ -84,6 +85,10 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         if MISSING:
             raise AnsibleLookupError("connector_tenant needs the Python package requests-ntlm on the controller")
+        if any(has_account(str(term)) for term in terms):
+            raise AnsibleLookupError(
+                f"the address of a connector is {HIDDEN}: expected one such as https://rmsconnector.contoso.com"
+            )
         return [self._tenant(str(term).rstrip("/") + PAGE) for term in terms]
 
     def _tenant(self, page: str) -> str:

@@ -4,63 +4,84 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# Addresses that a user writes, in which there may be a secret.
+# Addresses that a user writes, in which there may be a password. Ansible puts what a module was given into its results and into the host's
+# event log, also when the module refuses it: what must not stand there has to go before the module is created.
 
-# A name or password before the host (also without a scheme, as proxies are written), or a query: it may hold a signature that opens
-# the place.
-$secretAddress = '://.*[@?]|^[^/\\]+:[^/\\]*@'
+# Options that refuse an address with a name or password in it, whatever module has them
+$addresses = 'connector_url', 'endpoints', 'proxy', 'proxy_address', 'tenant_url', 'url'
+# A name or password before the host, also without a scheme; not the @ of a file's name or of \\server@SSL\share. plugin_utils/addresses.py has it, too.
+$account = '://.*@|^(?![A-Za-z]:[\\/]|[\\/]).*:.*@'
 
-function Protect-Address {
+function Hide-AddressAccount {
     <#
     .SYNOPSIS
-    Has Ansible treat an address with a secret in it as it does the options that are no_log.
+    Takes names and passwords out of addresses with which the module has no use for them; what is left says that there was one.
 
     .DESCRIPTION
-    To be called before the module is created: Ansible writes what a module was given into its results and into the host's event log, also
-    when the module refuses it. An address without a secret stays as it is, so that results and differences can be read.
-
-    .PARAMETER Option
-    The options of an argument spec, of which the texts whose value is such an address become no_log. Options with suboptions likewise.
+    Nothing else is changed, so that results and differences can be read.
 
     .PARAMETER Given
-    What the module was given ($complex_args).
-
-    .PARAMETER List
-    Names of options that are lists of addresses. Ansible cannot hide an item of a list, so a name or password is taken out of it before the
-    module reads it: only for options that refuse such an address.
+    What the module was given ($complex_args), with the options of options.
     #>
     [CmdletBinding()]
     param (
-        [Parameter(Mandatory = $true)]
-        [System.Collections.IDictionary]
-        $Option,
-
         [Parameter()]
         [AllowNull()]
-        $Given,
-
-        [Parameter()]
-        [string[]]
-        $List = @()
+        $Given
     )
 
     if ($Given -isnot [System.Collections.IDictionary]) {
         return
     }
-    foreach ($name in @($Option.Keys)) {
-        $one = $Option[$name]
-        if ($one.Contains('options')) {
-            Protect-Address -Option $one.options -Given $Given[$name]
+    foreach ($name in @($Given.Keys)) {
+        $value = $Given[$name]
+        if ($value -is [System.Collections.IDictionary]) {
+            Hide-AddressAccount -Given $value
         }
-        elseif ($one.type -eq 'str' -and "$($Given[$name])" -match $secretAddress) {
-            $one.no_log = $true
-        }
-    }
-    foreach ($name in $List) {
-        if ($Given[$name]) {
-            $Given[$name] = @($Given[$name]) -replace '^(\w+://)?.*@', '$1***@'
+        elseif ($value -and $name -in $addresses) {
+            $Given[$name] = $value -replace '^(https?:/*)?.*@', '$1***@'
         }
     }
+}
+
+function Test-AddressAccount {
+    <#
+    .SYNOPSIS
+    Whether there is a name or password in an address.
+
+    .PARAMETER Address
+    An address, or the path of a file.
+    #>
+    [CmdletBinding()]
+    [OutputType([bool])]
+    param (
+        [Parameter()]
+        [AllowEmptyString()]
+        [string]
+        $Address
+    )
+
+    $Address -match $account
+}
+
+function Test-AddressSecret {
+    <#
+    .SYNOPSIS
+    The same, or a query, in which there may be a signature that opens the place.
+
+    .PARAMETER Address
+    An address, or the path of a file.
+    #>
+    [CmdletBinding()]
+    [OutputType([bool])]
+    param (
+        [Parameter()]
+        [AllowEmptyString()]
+        [string]
+        $Address
+    )
+
+    (Test-AddressAccount -Address $Address) -or $Address -match '://.*\?'
 }
 
 function Format-Address {

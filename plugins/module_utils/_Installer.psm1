@@ -75,7 +75,11 @@ function Get-InstallerSpec {
     [CmdletBinding()]
     param ()
 
-    Protect-Address -Option $installerOptions -Given $complex_args
+    foreach ($name in 'path', 'proxy_url') {
+        if (Test-AddressSecret -Address $complex_args.$name) {
+            $installerOptions[$name].no_log = $true
+        }
+    }
     @{
         options = $installerOptions
         mutually_exclusive = , @('src', 'path')
@@ -113,19 +117,16 @@ function Get-Package {
     )
 
     $source = $Option.path
-    $uri = $null
-    if ($source -match '^[A-Za-z][A-Za-z0-9+.-]+://') {
-        $uri = [uri]$source
-        if ($uri.Scheme -notin 'http', 'https') {
-            throw "path is $($source): expected a path on the host, a share, or a URL that starts with http:// or https://"
-        }
-        if ($uri.UserInfo) {
-            # The text is not repeated: it holds a password.
-            throw "path is a URL with a name or password in it: expected them in url_username and url_password"
-        }
+    if (Test-AddressAccount -Address $source) {
+        # The text is not repeated: it holds a password.
+        throw 'path is a URL with a name or password in it: expected them in url_username and url_password'
     }
+    $uri = if ($source -match '^[A-Za-z][A-Za-z0-9+.-]+://') { [uri]$source }
     # What is shown of it: a query may hold a signature that opens the place.
-    $shown = if ($uri) { $uri.GetLeftPart([UriPartial]::Path) } else { $source }
+    $shown = if ($uri) { $source -replace '\?.*' } else { $source }
+    if ($uri -and $uri.Scheme -notin 'http', 'https') {
+        throw "path is $($shown): expected a path on the host, a share, or a URL that starts with http:// or https://"
+    }
     $name = Get-InstallerName -Source $source
     $type = [Path]::GetExtension($name).TrimStart('.').ToLowerInvariant()
     if ($type -notin 'msi', 'exe') {

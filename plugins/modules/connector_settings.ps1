@@ -18,7 +18,7 @@ $spec = @{
     }
     supports_check_mode = $true
 }
-Protect-Address -Option $spec.options -Given $complex_args
+Hide-AddressAccount -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

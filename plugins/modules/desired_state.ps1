@@ -94,7 +94,7 @@ $spec = @{
     }
     supports_check_mode = $true
 }
-Protect-Address -Option $spec.options -Given $complex_args
+Hide-AddressAccount -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 # In the order in which they are written.

@@ -21,7 +21,7 @@ $spec = @{
     required_if = @(, @('proxy_source', 'explicit', @('proxy')))
     supports_check_mode = $true
 }
-Protect-Address -Option $spec.options -Given $complex_args -List endpoints
+Hide-AddressAccount -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

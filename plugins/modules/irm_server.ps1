@@ -24,7 +24,7 @@ $spec = @{
     required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
     supports_check_mode = $true
 }
-Protect-Address -Option $spec.options -Given $complex_args
+Hide-AddressAccount -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

@@ -28,6 +28,12 @@ def test_the_tenant(url: str) -> None:
     assert ask(url) == ask(url + "/") == [TENANT]
 
 
+def test_an_address_with_a_password_is_not_repeated() -> None:
+    with pytest.raises(AnsibleLookupError, match="is one with a name or password in it") as error:
+        ask("http://me:Secret!2@127.0.0.1:9")
+    assert "Secret" not in str(error.value)
+
+
 def test_no_web_proxy_is_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

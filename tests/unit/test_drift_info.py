@@ -94,7 +94,26 @@ def test_a_look_that_fails() -> None:
     """It is made again when it is asked for again."""
     look = Host({"failed": True, "msg": "no such registry"}).look()
     assert look["failed"] and look["msg"] == "no such registry"
+    assert "looked_for" not in look, "which may hold what was refused"
     assert Host().look(previous=look)["looked"]
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "value"),
+    [
+        ("rms_connector", "rms_connector_url", "http://me:Secret!1@rms.contoso.com"),
+        ("rms_connector", "rms_connector_proxy_address", "me:Secret!1@proxy:3128"),
+        ("irm_server", "irm_server_connector_url", "http://me:Secret!1@rms.contoso.com"),
+        ("aip_client", "aip_client_path", "https://me:Secret!1@packages.contoso.com/x.msi"),
+    ],
+)
+def test_addresses_with_a_password_are_refused_and_not_repeated(role: str, name: str, value: str) -> None:
+    host = Host()
+    with pytest.raises(AnsibleActionFail, match=f"{name} is one with a name or password in it") as error:
+        host.look({name: value}, roles=[role])
+    assert "Secret" not in str(error.value) and host.asked == []
+    # a password may look like an address
+    assert host.look({"rms_connector_certificate_password": value}, roles=["rms_connector"])["compliant"]
 
 
 def test_bad_variables_are_named_before_the_host_is_asked() -> None:

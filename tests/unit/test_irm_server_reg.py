@@ -80,6 +80,7 @@ def test_absent_and_purge() -> None:
         (("fci", "2016", "connector", T), "connector_url is 'connector': expected http://"),
         (("fci", "2016", f"{C}/_wmcs", T), "connector_url is 'https://rmsconnector.contoso.com/_wmcs': expected"),
         (("fci", "2016", C, f"{T}/x"), "tenant_url is 'https://5c6bb73b"),
+        (("fci", "2016", "http://me:pw@c", T), "connector_url is one with a name or password in it: expected"),
         (("fci", "2016", C, T, "gone"), "state is 'gone': expected present or absent"),
     ],
 )

@@ -15,11 +15,12 @@ $differing = @(foreach ($value in $values) {
     })
 $library = "$env:SystemRoot\System32\msdrm.dll"
 $file = if (Test-Path -LiteralPath $library) { [Diagnostics.FileVersionInfo]::GetVersionInfo($library) }
-$uninstall = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*', 'HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\*'
-$programs = Get-ItemProperty -Path $uninstall -ErrorAction SilentlyContinue
+# Not all values of a program: Get-ItemProperty ends with an error where one of them is malformed, as some installers write it
+$programs = 'SOFTWARE', 'SOFTWARE\WOW6432Node' |
+    ForEach-Object { Get-ChildItem -LiteralPath "HKLM:\$_\Microsoft\Windows\CurrentVersion\Uninstall" -ErrorAction SilentlyContinue }
 ConvertTo-Json -Compress -InputObject @{
     exchange = $setup.MsiProductMajor, $setup.MsiProductMinor, $setup.MsiBuildMajor -join '.'
-    connector = @($programs | Where-Object { $_.DisplayName -like 'Microsoft Rights Management connector*' }).Count -gt 0
+    connector = @($programs | Where-Object { "$($_.GetValue('DisplayName'))" -like 'Microsoft Rights Management connector*' }).Count -gt 0
     # Numbers, since the text of a file's version is whatever its maker wrote
     msdrm = if ($file) { $file.FileMajorPart, $file.FileMinorPart, $file.FileBuildPart, $file.FilePrivatePart -join '.' } else { 'none' }
     found = @($found | Sort-Object -Unique)

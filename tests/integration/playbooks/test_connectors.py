@@ -152,7 +152,15 @@ def signs_in(host: str) -> None:
     fleet("sign-in", host)
 
 
+@pytest.fixture
+def bare_again(connectors: AnsiblePlaybook) -> Iterator[None]:
+    """Afterwards the hosts are as new, for the tests that follow."""
+    yield
+    reset_hosts(*POOL)
+
+
 @pytest.mark.full
+@pytest.mark.usefixtures("bare_again")
 def test_a_first_deployment_that_is_cut_off_at_each_step(
     connectors: AnsiblePlaybook, proxy: str, tmp_path: Path
 ) -> None:
@@ -186,7 +194,6 @@ def test_a_first_deployment_that_is_cut_off_at_each_step(
         assert served(host) == certificate.thumbprint
     again = run(connectors, **variables)
     assert [(again.stats[host]["changed"], len(again.module_runs(host))) for host in POOL] == [(0, 1), (0, 1)]
-    reset_hosts(*POOL)
 
 
 def test_somebody_has_to_act_first(connectors: AnsiblePlaybook, proxy: str) -> None:

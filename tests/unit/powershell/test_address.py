@@ -1,64 +1,76 @@
-"""Addresses with a secret in them: which ones Ansible is told to hide, and how an error repeats them."""
+"""Addresses with a secret in them: which ones are known as such, what is left of them, how an error repeats them."""
 
 from __future__ import annotations
 
 import pytest
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import has_account, shown
 from powershell_host import PowerShellHost
 
-PROTECT = """
-$option = @{
-    address = @{ type = 'str' }; flag = @{ type = 'bool' }; arguments = @{ type = 'list'; elements = 'str' }
-    other = @{ type = 'dict'; options = @{ address = @{ type = 'str' } } }
+#: Whether there is a name or password in it, and what is left
+ADDRESSES = {
+    "http://me:secret@proxy:3128": "http://***@proxy:3128",
+    "http://me:p/w@proxy:3128": "http://***@proxy:3128",
+    "http://me:p@w@proxy:3128": "http://***@proxy:3128",
+    "http:/me:secret@proxy:3128": "http:/***@proxy:3128",
+    "me:secret@proxy:3128": "***@proxy:3128",
+    "me:p/w@proxy:3128": "***@proxy:3128",
+    r"CONTOSO\me:secret@proxy:3128": "***@proxy:3128",
+    "ftp://me:secret@host/x.msi": "***@host/x.msi",
+    "http://proxy:3128": None,
+    "proxy:3128": None,
+    "me@contoso.com": None,
+    r"C:\packages\a@b.msi": None,
+    "C:/packages/a@b.msi": None,
+    r"\\server@SSL\share\x.msi": None,
+    r"\\?\C:\x@y.msi": None,
+    "https://packages.contoso.com/x.msi?sv=2024&sig=secret": None,
+    "": None,
 }
-Protect-Address -Option $option -Given $case.given
-$all = $option.address, $option.other.options.address, $option.flag, $option.arguments
-@(foreach ($one in $all) { [bool]$one.no_log })
-"""
+
+
+def test_names_and_passwords_are_known(powershell: PowerShellHost) -> None:
+    """By the controller, too, with the same expression."""
+    script = "@($case | ForEach-Object { Test-AddressAccount -Address $_ })"
+    found = powershell.run(script, list(ADDRESSES))
+    assert dict(zip(ADDRESSES, found, strict=True)) == {address: bool(left) for address, left in ADDRESSES.items()}
+    assert [has_account(address) for address in ADDRESSES] == found
+
+
+def test_what_is_left(powershell: PowerShellHost) -> None:
+    given = {address: left for address, left in ADDRESSES.items() if left}
+    for address, left in given.items():
+        options = {"proxy_address": address, "endpoints": [address, "x:1"], "connector_https": {"URL": address}}
+        found = powershell.run("Hide-AddressAccount -Given $case; $case", options)
+        assert found == {"proxy_address": left, "endpoints": [left, "x:1"], "connector_https": {"URL": left}}
 
 
 @pytest.mark.parametrize(
-    ("address", "hidden"),
+    "given",
     [
-        ("http://proxy:3128", False),
-        ("http://me:secret@proxy:3128", True),
-        ("http://me:p/w@proxy:3128", True),
-        ("me:secret@proxy:3128", True),
-        ("https://packages.contoso.com/x.msi?sv=2024&sig=secret", True),
-        ("https://packages.contoso.com/x.msi", False),
-        ("me@contoso.com", False),
-        (r"C:\packages\a@b.msi", False),
-        (r"\\server@SSL\share\x.msi", False),
-        (r"\\?\C:\x.msi", False),
-        ("", False),
-        (None, False),
+        {"proxy_address": "http://proxy:3128", "endpoints": ["a.b", "c.d:443"], "url": None, "proxy": ""},
+        # no address
+        {"pfx_password": "x:y@z", "path": r"\\server@SSL\share", "arguments": ["P=http://me:secret@p"], "state": 5},
+        "proxy_address=http://me:secret@proxy",
+        None,
     ],
 )
-def test_what_is_hidden(powershell: PowerShellHost, address: str | None, hidden: bool) -> None:
-    cases = [{"address": address}, {"other": {"address": address}}, {"arguments": [address]}]
-    found = [powershell.run(PROTECT, {"given": given | {"flag": True}}) for given in cases]
-    assert found == [[hidden, False, False, False], [False, hidden, False, False], [False] * 4]
+def test_everything_else_stays(powershell: PowerShellHost, given: object) -> None:
+    script = "$given = $case.given; Hide-AddressAccount -Given $given; , $given"
+    assert powershell.run(script, {"given": given}) == given
 
 
-def test_a_list_of_addresses(powershell: PowerShellHost) -> None:
-    script = "Protect-Address -Option @{} -Given $case -List endpoints; $case.endpoints"
-    given = [
-        "https://me:secret@api.aadrm.com/x",
-        "me:secret@api.aadrm.com",
-        "https://api.aadrm.com",
-        "api.aadrm.com:443",
-    ]
-    hidden = ["https://***@api.aadrm.com/x", "***@api.aadrm.com"]
-    assert powershell.run(script, {"endpoints": given}) == [*hidden, *given[2:]]
-    assert powershell.run(script, {"endpoints": given[0]}) == hidden[0]
-    assert powershell.run(script, {"endpoints": None}) is None
-
-
-@pytest.mark.parametrize("given", [None, "address=http://me:secret@proxy:3128", {"other": "http://me:secret@proxy"}])
-def test_what_is_no_dictionary_is_left_to_ansible(powershell: PowerShellHost, given: object) -> None:
-    assert powershell.run(PROTECT, {"given": given}) == [False] * 4
+def test_secrets_of_a_download(powershell: PowerShellHost) -> None:
+    script = "Test-AddressSecret -Address $case.address"
+    for address, secret in {
+        "https://x/y.msi?sig=1": True,
+        "https://u:p@x/y.msi": True,
+        "https://x/y.msi": False,
+    }.items():
+        assert powershell.run(script, {"address": address}) is secret
+    assert powershell.run(script, {"address": r"\\?\C:\x.msi"}) is False
 
 
 def test_what_an_error_repeats(powershell: PowerShellHost) -> None:
     script = "Format-Address -Address $case.address"
-    assert powershell.run(script, {"address": "ftp://x"}) == "'ftp://x'"
-    assert powershell.run(script, {"address": "http://me:secret@x"}) == "one with a name or password in it"
+    for address, text in {"ftp://x": "'ftp://x'", "http://me:secret@x": "one with a name or password in it"}.items():
+        assert powershell.run(script, {"address": address}) == shown(address) == text

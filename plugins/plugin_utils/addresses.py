@@ -1,0 +1,22 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""Addresses that a user writes, in which there may be a password."""
+
+from __future__ import annotations
+
+import re
+
+#: As module_utils/_Address.psm1 has it: also without a scheme; not the @ of a file's name or of \\server@SSL\share
+ACCOUNT = re.compile(r"://.*@|^(?![A-Za-z]:[\\/]|[\\/]).*:.*@", re.DOTALL)
+HIDDEN = "one with a name or password in it"
+
+
+def has_account(address: str) -> bool:
+    """Whether there is a name or password in an address."""
+    return bool(ACCOUNT.search(address))
+
+
+def shown(address: str) -> str:
+    """An address as an error repeats it: not one with a name or password in it."""
+    return HIDDEN if has_account(address) else repr(address)
