@@ -9,8 +9,9 @@
 
 # Options that refuse an address with a name or password in it, whatever module has them
 $addresses = 'connector_url', 'endpoints', 'proxy', 'proxy_address', 'tenant_url', 'url'
-# A name or password before the host, also without a scheme; not the @ of a file's name or of \\server@SSL\share. plugin_utils/addresses.py has it, too.
-$account = '://.*@|^(?![A-Za-z]:[\\/]|[\\/]).*:.*@'
+# A name or password before the host, also with a / in it, and without a scheme; not the @ of \\server@SSL\share, of a file's name or in a
+# URL's path. plugin_utils/addresses.py has the same.
+$account = '://[^/?#]*(?:@|:[^0-9/?#][^@]*@)|^(?![\\/]|[A-Za-z]:[\\/]|[A-Za-z][\w+.-]*://).*:.*@'
 
 function Hide-AddressAccount {
     <#

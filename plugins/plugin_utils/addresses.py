@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-#: As module_utils/_Address.psm1 has it: also without a scheme; not the @ of a file's name or of \\server@SSL\share
-ACCOUNT = re.compile(r"://.*@|^(?![A-Za-z]:[\\/]|[\\/]).*:.*@", re.DOTALL)
+#: The same as in module_utils/_Address.psm1, where it is explained
+ACCOUNT = re.compile(r"://[^/?#]*(?:@|:[^0-9/?#][^@]*@)|^(?![\\/]|[A-Za-z]:[\\/]|[A-Za-z][\w+.-]*://).*:.*@", re.DOTALL)
 HIDDEN = "one with a name or password in it"
 
 

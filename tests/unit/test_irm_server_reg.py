@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +61,13 @@ def test_tables(product: str, version: str, expected: dict[str, object]) -> None
     assert {
         rf"HKEY_LOCAL_MACHINE\{v['key']}": {v["name"]: ("string", v["data"])} for v in values(product, version, C, T)
     } == expected
+
+
+def test_the_role_wants_the_same_client_without_the_module() -> None:
+    """By raw it cannot ask the module."""
+    variables = yaml.safe_load((ROOT / "roles/irm_server/vars/main.yml").read_text(encoding="utf-8"))
+    util = (ROOT / "plugins/module_utils/_IrmServer.psm1").read_text(encoding="utf-8")
+    assert f"msdrm = @{{ Title = 'msdrm.dll'; Minimum = [version]'{variables['irm_server_raw_msdrm']}' }}" in util
 
 
 def test_absent_and_purge() -> None:
