@@ -65,26 +65,6 @@ function Test-AddressAccount {
     $Address -match $account
 }
 
-function Test-AddressSecret {
-    <#
-    .SYNOPSIS
-    The same, or a query, in which there may be a signature that opens the place.
-
-    .PARAMETER Address
-    An address, or the path of a file.
-    #>
-    [CmdletBinding()]
-    [OutputType([bool])]
-    param (
-        [Parameter()]
-        [AllowEmptyString()]
-        [string]
-        $Address
-    )
-
-    (Test-AddressAccount -Address $Address) -or $Address -match '://.*\?'
-}
-
 function Format-Address {
     <#
     .SYNOPSIS

@@ -76,7 +76,8 @@ function Get-InstallerSpec {
     param ()
 
     foreach ($name in 'path', 'proxy_url') {
-        if (Test-AddressSecret -Address $complex_args.$name) {
+        # A query may hold a signature that opens the place.
+        if ((Test-AddressAccount -Address $complex_args.$name) -or $complex_args.$name -match '://.*\?') {
             $installerOptions[$name].no_log = $true
         }
     }
@@ -122,7 +123,7 @@ function Get-Package {
         throw 'path is a URL with a name or password in it: expected them in url_username and url_password'
     }
     $uri = if ($source -match '^[A-Za-z][A-Za-z0-9+.-]+://') { [uri]$source }
-    # What is shown of it: a query may hold a signature that opens the place.
+    # What is shown of it
     $shown = if ($uri) { $source -replace '\?.*' } else { $source }
     if ($uri -and $uri.Scheme -notin 'http', 'https') {
         throw "path is $($shown): expected a path on the host, a share, or a URL that starts with http:// or https://"

@@ -62,17 +62,6 @@ def test_everything_else_stays(powershell: PowerShellHost, given: object) -> Non
     assert powershell.run(script, {"given": given}) == given
 
 
-def test_secrets_of_a_download(powershell: PowerShellHost) -> None:
-    script = "Test-AddressSecret -Address $case.address"
-    for address, secret in {
-        "https://x/y.msi?sig=1": True,
-        "https://u:p@x/y.msi": True,
-        "https://x/y.msi": False,
-    }.items():
-        assert powershell.run(script, {"address": address}) is secret
-    assert powershell.run(script, {"address": r"\\?\C:\x.msi"}) is False
-
-
 def test_what_an_error_repeats(powershell: PowerShellHost) -> None:
     script = "Format-Address -Address $case.address"
     for address, text in {"ftp://x": "'ftp://x'", "http://me:secret@x": "one with a name or password in it"}.items():
