@@ -156,10 +156,10 @@ def test_servers_without_modules_that_are_refused(playbook: AnsiblePlaybook) -> 
         code, said = Wine(prefix).run("reg", *arguments, "/f")
         assert code == 0, said
 
-    def refused(**more: Any) -> str:
+    def refused() -> str:
         play = {"name": "raw", "hosts": LEGACY, "gather_facts": False, "roles": ["infoprotect.aip.irm_server"]}
         variables = {"irm_server_connector_url": "http://rms.contoso.test", "irm_server_tenant_url": TENANT}
-        variables |= {"irm_server_use_reg": True, "irm_server_product": "exchange", **more}
+        variables |= {"irm_server_use_reg": True, "irm_server_product": "exchange"}
         run = playbook.run([play], extra_vars=variables, expect=2)
         task = "infoprotect.aip.irm_server : Make sure that it is one that can use the connector"
         said: str = run.task(task, LEGACY)["msg"]
