@@ -230,7 +230,9 @@ class Host:
             "-File",
             prefix.HOME_ON_HOST + r"\agent.ps1",
         ]
-        variables = prefix.environment(self.prefix) | (prefix.RESIDENT if self._mode == "warm" else {})
+        variables = prefix.environment(self.prefix) | (prefix.RESIDENT if self._mode == "warm" else prefix.NO_CACHE)
+        if os.environ.get("WINFLEET_CACHE") == "0":
+            variables |= prefix.NO_CACHE
         return AgentProcess(command, variables, self.prefix / "drive_c/windows", self.folder / "agent.log")
 
     def _variables(self, user: str) -> Mapping[str, str]:

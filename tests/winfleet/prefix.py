@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winfleet import programs, registry
-from winfleet.paths import PACKAGE
+from winfleet.paths import CACHE, PACKAGE
 
 POWERSHELL = r"C:\windows\system32\WindowsPowerShell\v1.0\powershell.exe"
 HOME_ON_HOST = r"C:\windows\winfleet"
@@ -28,6 +28,10 @@ PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\syst
 #: For a process that runs many scripts. .NET would compile most of them twice, quickly and then well, which took half
 #: of a host's CPU time; a process that runs one script is quicker without.
 RESIDENT = {"DOTNET_TieredCompilation": "0"}
+#: The folder of compiled C# in the cache, and the link to it on a host.
+COMPILED = "compiled"
+#: Turns off what agent/Agent/CompileCache.cs and ParseCache.cs keep.
+NO_CACHE = {"WINFLEET_CACHE": "0"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def prepare_template(cache: Path, engine: Path) -> Path:
         if target.exists():
             return target
         print("template: booting Wine once (about 20 s)", file=sys.stderr, flush=True)
-        for old in cache.glob("template-*"):
+        for old in (*cache.glob("template-*"), cache / COMPILED):
             shutil.rmtree(old, ignore_errors=True)
         draft = cache / "template-draft"
         shutil.rmtree(draft, ignore_errors=True)
@@ -277,10 +281,13 @@ def remove_modules(prefix: Path, names: Iterable[str]) -> None:
 
 
 def share_state(prefix: Path, state: Path) -> None:
-    """Let a host find what the fleet shares (`winfleet.directory`)."""
-    link = prefix / "drive_c/windows/winfleet/shared"
-    link.unlink(missing_ok=True)
-    link.symlink_to(state / "shared")
+    """Let a host find what the fleet shares (`winfleet.directory`), and what any host has compiled."""
+    compiled = CACHE / COMPILED
+    compiled.mkdir(parents=True, exist_ok=True)
+    for name, target in {"shared": state / "shared", COMPILED: compiled}.items():
+        link = prefix / "drive_c/windows/winfleet" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def stop(prefix: Path, timeout: float = 20) -> None:

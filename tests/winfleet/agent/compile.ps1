@@ -7,7 +7,7 @@ foreach ($library in 'Agent', 'Startup', 'Directory') {
         LiteralPath          = $files
         OutputAssembly       = Join-Path $Target "Winfleet.$library.dll"
         OutputType           = 'Library'
-        ReferencedAssemblies = @("$PSHOME\System.Management.Automation.dll") + @(Get-ChildItem -LiteralPath "$PSHOME\ref" -Filter *.dll | ForEach-Object FullName)
+        ReferencedAssemblies = @('System.Management.Automation', 'Microsoft.CodeAnalysis', 'Microsoft.CodeAnalysis.CSharp' | ForEach-Object { "$PSHOME\$_.dll" }) + @(Get-ChildItem -LiteralPath "$PSHOME\ref" -Filter *.dll | ForEach-Object FullName)
         IgnoreWarnings       = $true
     }
     Add-Type @arguments

@@ -106,6 +106,12 @@ namespace Winfleet
             Console.SetIn(TextReader.Null);
             Console.SetOut(TextWriter.Null);
             Console.SetError(TextWriter.Null);
+            if (Environment.GetEnvironmentVariable("WINFLEET_CACHE") != "0")
+            {
+                CompileCache.Install();
+                CachedParser.Install();
+            }
+            TypeNames.Keep();
             Send('R', 0, "{\"pid\":" + Environment.ProcessId + "}");
             var header = new byte[9];
             while (Fill(input, header))

@@ -119,6 +119,7 @@ namespace Winfleet
                 error.Close();
                 session.Leave();
                 TypeNames.Restore();
+                CompileCache.Restore();
             }
             Agent.Done(id, exitCode);
         }

@@ -1,5 +1,5 @@
-// Names that a script gave to types it compiled outlive its runspace: PowerShell keeps them for the whole process. The next script may
-// compile the same source again, and must not be given a mixture of the two.
+// Type accelerators are one set for the whole process. Those that a script adds outlive its runspace, and the next script must not find
+// them: it may bring another version of the types behind them.
 using System;
 using System.Collections;
 using System.Collections.Generic;
@@ -13,14 +13,23 @@ namespace Winfleet
     {
         const BindingFlags Any = BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic;
         static readonly Type accelerators = typeof(PSObject).Assembly.GetType("System.Management.Automation.TypeAccelerators");
-        static readonly HashSet<string> original = new HashSet<string>(Current().Keys);
+        static HashSet<string> original;
 
         static Dictionary<string, Type> Current()
         {
             return (Dictionary<string, Type>)accelerators.GetProperty("Get", Any).GetValue(null);
         }
 
-        /// <summary>Forgets the type accelerators that were added since the process started, and the names looked up.</summary>
+        /// <summary>Lets scripts find a class of ours under the full name of another.</summary>
+        public static void Replace(string name, Type type)
+        {
+            accelerators.GetMethod("Add", Any).Invoke(null, new object[] { name, type });
+        }
+
+        /// <summary>From now on, Restore comes back to the type accelerators that there are.</summary>
+        public static void Keep() { original = new HashSet<string>(Current().Keys); }
+
+        /// <summary>Forgets the type accelerators that a script has added, and the names looked up.</summary>
         public static void Restore()
         {
             foreach (var name in Current().Keys.Where(name => !original.Contains(name)).ToList())
