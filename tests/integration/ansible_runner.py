@@ -1,4 +1,4 @@
-"""Runs an unchanged ansible-playbook against the emulated fleet and gives its results as Python objects."""
+"""Runs an unchanged ansible-playbook against the emulated fleet and returns its results as Python objects."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,14 @@ from typing import Any
 
 import yaml
 
+from .forked_ansible import Completed, ForkedAnsible
+
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORIES = (ROOT / "inventories/emulated", ROOT / "tests/integration/inventory")
 Json = dict[str, Any]
+#: The commands of the environment that runs the tests, whose ansible-playbook need not be started for each run.
+OWN_COMMANDS = Path(sys.executable).parent
+FORKED = ForkedAnsible()
 
 
 def reset_hosts(*hosts: str) -> None:
@@ -99,12 +105,11 @@ class AnsiblePlaybook:
                 file = Path(folder, "playbook.yml")
                 file.write_text(yaml.safe_dump(list(playbook), allow_unicode=True, sort_keys=False), encoding="utf-8")
                 playbook = file
-            command = [str(self.bin_folder / "ansible-playbook"), str(playbook), *arguments]
-            command += [f"--inventory={inventory}" for inventory in self.inventories]
+            words = [str(playbook), *arguments, *(f"--inventory={inventory}" for inventory in self.inventories)]
             if extra_vars:
                 values = Path(folder, "extra.json")
                 values.write_text(json.dumps(dict(extra_vars)), encoding="utf-8")
-                command += ["-e", f"@{values}"]
+                words += ["-e", f"@{values}"]
             variables = os.environ | {
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                 "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
@@ -119,9 +124,14 @@ class AnsiblePlaybook:
                 variables["ANSIBLE_CALLBACKS_ENABLED"] = "cut_off"
                 variables["CUT_OFF_BEFORE"] = cut_off_before
                 expect = None if expect is None else -signal.SIGKILL
-            done = subprocess.run(
-                command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False
-            )
+            done: Completed | subprocess.CompletedProcess[str]
+            if self.bin_folder == OWN_COMMANDS and not cut_off_before:
+                done = FORKED.run(words, ROOT, variables, Path(folder), timeout)
+            else:
+                command = [str(self.bin_folder / "ansible-playbook"), *words]
+                done = subprocess.run(
+                    command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False
+                )
         run = Run(done.returncode, done.stdout, done.stderr, *_results(done.stdout))
         if expect is not None and run.rc != expect:
             failures = [

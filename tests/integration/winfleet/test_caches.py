@@ -57,7 +57,9 @@ def test_a_parsed_script_starts_anew(fleet: Fleet) -> None:
 
 
 def test_a_script_that_does_not_parse_says_why(fleet: Fleet) -> None:
-    script = "$wrong = $null; [void] [Management.Automation.Language.Parser]::ParseInput('if (', [ref]$null, [ref]$wrong)"
+    script = (
+        "$wrong = $null; [void] [Management.Automation.Language.Parser]::ParseInput('if (', [ref]$null, [ref]$wrong)"
+    )
     for _ in range(2):
         assert int(fleet.powershell("alpha", f"{script}; $wrong.Count").out) > 0
 
