@@ -25,7 +25,7 @@ from typing import Any
 from winfleet.agent import AgentProcess, RunningCommand
 from winfleet.execution import ExecutionError
 
-MOST_COMMANDS = 100
+MOST_COMMANDS = 300
 MOST_MEMORY = 800 << 20
 MOST_PROCESSES = 2
 IDLE_TIME = 60.0  #: seconds after which a process goes that is not the only one
