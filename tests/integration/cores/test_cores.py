@@ -44,7 +44,7 @@ HOSTILE = "q'uo\"te [a-z]*? $env:TEMP `tick` %PATH% back\\slash é😀"
 #: makes a date of a text that looks like one, which the module refuses; Windows PowerShell 5.1 leaves it a text.
 WITHOUT_DATES = {"2.16", "2.19"}
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 def matrix() -> list[Any]:

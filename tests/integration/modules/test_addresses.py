@@ -41,7 +41,7 @@ CASES: dict[str, tuple[str, Json, str]] = {
     "signed": ("client", {"product": "unified_labeling", "path": SIGNED}, "http://127.0.0.1:9/setup.msi cannot be"),
 }
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 def test_passwords_stand_nowhere(playbook: AnsiblePlaybook) -> None:

@@ -149,7 +149,7 @@ def check_cells(run: Run, host: str, cells: Sequence[Cell]) -> None:
         assert not applied["reboot_required"]
 
 
-@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.xdist_group(host)) for host in HOSTS])
+@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.hosts(host)) for host in HOSTS])
 def test_from_one_client_to_another(playbook: AnsiblePlaybook, host: str) -> None:
     cells = PAIRS[host]
     check_cells(run_cells(playbook, host, cells), host, cells)
@@ -163,7 +163,7 @@ def test_the_pairs_cover_every_way() -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.xdist_group(host)) for host in HOSTS])
+@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.hosts(host)) for host in HOSTS])
 def test_every_way(playbook: AnsiblePlaybook, host: str) -> None:
     cells = all_cells(host)
     for first in range(0, len(cells), 4):

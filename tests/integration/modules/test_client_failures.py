@@ -21,7 +21,7 @@ PURVIEW = "PurviewInfoProtection-3.1.310"
 FAULTS = r"HKLM:\SOFTWARE\winfleet\installers"
 SECRET = "Not4Anybodys_eyes"
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ HOST = "client-2012r2"
 KEY = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
 LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 @pytest.mark.parametrize(

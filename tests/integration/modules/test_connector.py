@@ -30,7 +30,7 @@ REMOVAL = ["/quiet", "/uninstall", "/log", "{log}"]
 WINDOWS = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 PRODUCT = r"HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions"
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 def setup(version: str) -> Path:

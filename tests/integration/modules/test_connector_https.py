@@ -19,7 +19,7 @@ HOST = "connector-3"
 URL = f"https://{NAME}"
 STORED = r"HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo"
 FOREIGN = "{11111111-2222-3333-4444-555555555555}"
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ HOST = "connector-2"
 MSIP = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
 KEYS = [*test_tls.KEYS, MSIP]
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 BOTH = {"client_settings": {"use_default_credentials_in_proxy": True}, "tls": {}}
 

@@ -28,7 +28,7 @@ $task = Get-Item -Path "$env:ProgramData\infoprotect\packages\task-*"
 $task.CreationTimeUtc = $task.LastWriteTimeUtc = [datetime]::UtcNow.AddDays(-2)
 """
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 def left(name: str) -> Json:

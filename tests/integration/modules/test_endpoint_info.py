@@ -11,7 +11,7 @@ from service_endpoints import Authority, Proxy, tls_server
 
 from ..ansible_runner import AnsiblePlaybook, Run, reset_hosts
 
-pytestmark = pytest.mark.xdist_group("connector-1")
+pytestmark = pytest.mark.hosts("connector-1")
 HOST = "connector-1"
 NAMES = ["discover.aadrm.com", "api.aadrm.com", "admin.na.aadrm.com"]
 CONNECTOR = r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector"

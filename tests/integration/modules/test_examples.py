@@ -47,7 +47,7 @@ KEYS = [
 
 
 def on_its_host(module: str) -> object:
-    return pytest.param(module, marks=pytest.mark.xdist_group(HOSTS.get(module, HOST)))
+    return pytest.param(module, marks=pytest.mark.hosts(HOSTS.get(module, HOST)))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ HOST = "client-2016"
 KEY = r"HKLM\SOFTWARE\infoprotect-denied"
 PATH = r"HKLM:\SOFTWARE\infoprotect-denied"
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 def access(name: str, key: str, rights: str, method: str) -> Json:

@@ -15,7 +15,7 @@ NDP = r"HKLM:\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        pytest.param(host, expected, id=host, marks=pytest.mark.xdist_group(host))
+        pytest.param(host, expected, id=host, marks=pytest.mark.hosts(host))
         for host, expected in {
             "client-2012r2": {"product": "2012r2", "installation_type": "Server", "domain_role": "member_server"},
             "client-2016": {"product": "2016", "installation_type": "Server", "domain_role": "member_server"},
@@ -61,7 +61,7 @@ def test_facts(playbook: AnsiblePlaybook, host: str, expected: dict[str, Any]) -
     assert seen["unreadable"] == []
 
 
-@pytest.mark.xdist_group("client-2016")
+@pytest.mark.hosts("client-2016")
 def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
     """Pending restart, proxies, MSIP values, products and Group Policy are seen once they are there."""
     host = "client-2016"

@@ -57,7 +57,7 @@ ALIKE = ("exchange-2019", "sharepoint-2013", "sharepoint-2016")
 
 
 def on_its_host(host: str) -> object:
-    marks = [pytest.mark.xdist_group(host), *([pytest.mark.full] if host in ALIKE else [])]
+    marks = [pytest.mark.hosts(host), *([pytest.mark.full] if host in ALIKE else [])]
     return pytest.param(host, marks=marks)
 
 
@@ -82,8 +82,8 @@ RESOURCE_MANAGER = {
 @pytest.mark.parametrize(
     "host",
     [
-        pytest.param("server-2012", marks=pytest.mark.xdist_group("server-2012")),
-        pytest.param("client-2012r2", marks=[pytest.mark.xdist_group("client-2012r2"), pytest.mark.full]),
+        pytest.param("server-2012", marks=pytest.mark.hosts("server-2012")),
+        pytest.param("client-2012r2", marks=[pytest.mark.hosts("client-2012r2"), pytest.mark.full]),
     ],
 )
 def test_file_server_of_2012(playbook: AnsiblePlaybook, host: str) -> None:
@@ -102,7 +102,7 @@ def irm(name: str, **options: Any) -> dict[str, Any]:
     return {"name": name, "infoprotect.aip.irm_server": options}
 
 
-@pytest.mark.xdist_group("exchange-1")
+@pytest.mark.hosts("exchange-1")
 def test_from_one_connector_to_another(playbook: AnsiblePlaybook) -> None:
     """Refused without force; with it nothing of the first is left, and the restart is due until it was done."""
     host = "exchange-1"
@@ -167,7 +167,7 @@ def test_from_one_connector_to_another(playbook: AnsiblePlaybook) -> None:
     reset_hosts(host)  # of the restart that is due now
 
 
-@pytest.mark.xdist_group("fci-2016")
+@pytest.mark.hosts("fci-2016")
 def test_desired_state_is_the_module(playbook: AnsiblePlaybook) -> None:
     host = "fci-2016"
     wanted = {"product": "fci", **URLS}
@@ -193,7 +193,7 @@ def test_desired_state_is_the_module(playbook: AnsiblePlaybook) -> None:
     assert values(exported(done.task("restored", host))) == values(exported(done.task("before", host)))
 
 
-@pytest.mark.xdist_group("fci-2019")
+@pytest.mark.hosts("fci-2019", "connector-3")
 def test_servers_that_are_refused(playbook: AnsiblePlaybook) -> None:
     """Each reason with its own host, and nothing is written anywhere."""
     msipc = {"path": r"HKLM:\SOFTWARE\Microsoft\MSIPC\CurrentVersion"}

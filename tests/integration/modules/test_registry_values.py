@@ -19,7 +19,7 @@ LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
 LONG32 = KEY32.replace("HKLM", "HKEY_LOCAL_MACHINE")
 PATH = r"HKLM:\SOFTWARE\infoprotect-test"
 
-on_host = pytest.mark.xdist_group(HOST)
+on_host = pytest.mark.hosts(HOST)
 
 
 @on_host
@@ -217,7 +217,7 @@ BAD = [
 ]
 
 
-@pytest.mark.xdist_group("core-2019")
+@pytest.mark.hosts("core-2019")
 def test_bad_input_is_named_before_anything_is_written(playbook: AnsiblePlaybook) -> None:
     host = "core-2019"
     fine = {"path": PATH, "name": "first", "data": "fine"}

@@ -13,7 +13,7 @@ LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
 PATH = r"HKLM:\SOFTWARE\infoprotect-restore"
 RECEIPTS = r"C:\ProgramData\infoprotect\receipts"
 
-on_host = pytest.mark.xdist_group(HOST)
+on_host = pytest.mark.hosts(HOST)
 
 REMOVE = {"name": "remove", "ansible.windows.win_regedit": {"path": PATH, "state": "absent", "delete_key": True}}
 
@@ -56,7 +56,7 @@ def test_latest_first_and_by_name(playbook: AnsiblePlaybook) -> None:
     assert run.task("then one", HOST)["restored"]["module"] == "registry_values"
 
 
-@pytest.mark.xdist_group("core-2019")
+@pytest.mark.hosts("core-2019")
 def test_a_host_without_receipts_is_left_alone(playbook: AnsiblePlaybook) -> None:
     folder = {"name": "none", "ansible.windows.win_file": {"path": RECEIPTS, "state": "absent"}}
     tasks = [folder, restore("latest"), restore("first", receipt="first"), restore("named", receipt="000001-x.json")]

@@ -27,7 +27,7 @@ TOKEN = {"access_token": "winfleet.access.token"}
 SECRETS = ("Winfleet!tenant", "Winfleet!secret", "winfleet.access.token", "wrong-password", "wrong-token")
 READ = {"ansible.builtin.slurp": {"src": r"C:\windows\winfleet\shared\tenant.json"}}
 
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +176,7 @@ def test_secrets_are_nowhere(playbook: AnsiblePlaybook) -> None:
     assert [secret for secret in SECRETS if secret in run.stdout + run.stderr] == []
 
 
+@pytest.mark.hosts("controller-2019")
 def test_host_without_the_powershell_module(playbook: AnsiblePlaybook) -> None:
     run = play(playbook, {"name": "ask", MODULE: ADMIN}, host="controller-2019", expect=2)
     message = run.task("ask", "controller-2019")["msg"]

@@ -55,7 +55,7 @@ def parents(key: str) -> list[str]:
 @pytest.mark.parametrize(
     ("host", "options", "expected"),
     [
-        pytest.param(host, options, expected, id=f"{host}-{name}", marks=pytest.mark.xdist_group(host))
+        pytest.param(host, options, expected, id=f"{host}-{name}", marks=pytest.mark.hosts(host))
         for host, name, options, expected in [
             ("client-2019", "default", {}, off("Client") | off("Server") | STRONG_DOTNET),
             ("client-2016", "default", {"minimum": "1.2"}, off("Client") | off("Server") | STRONG_DOTNET),
@@ -86,7 +86,7 @@ def test_what_is_written(playbook: AnsiblePlaybook, host: str, options: Json, ex
     assert bool(cycle.applied["notes"]) >= left_out, "what was left out has to be said"
 
 
-@pytest.mark.xdist_group("client-2019")
+@pytest.mark.hosts("client-2019")
 def test_equal_by_meaning(playbook: AnsiblePlaybook) -> None:
     """0xFFFFFFFF is on, absent TLS 1.2 is on; TLS 1.2 that was switched off is switched on again."""
     values = [
@@ -125,7 +125,7 @@ def test_equal_by_meaning(playbook: AnsiblePlaybook) -> None:
     assert not any("TLS 1.2" in path for path in paths[2:])
 
 
-@pytest.mark.xdist_group("client-2016")
+@pytest.mark.hosts("client-2016")
 def test_absent_removes_what_is_managed(playbook: AnsiblePlaybook) -> None:
     base = {"name": "base", "infoprotect.aip.tls": {}}
     cycle = run_cycle(playbook, "client-2016", "tls", {"state": "absent"}, KEYS, before=[base])
@@ -134,7 +134,7 @@ def test_absent_removes_what_is_managed(playbook: AnsiblePlaybook) -> None:
     assert not any(name in STRONG for key, values in cycle.after.items() if ".NETFramework" in key for name in values)
 
 
-@pytest.mark.xdist_group("core-2019")
+@pytest.mark.hosts("core-2019")
 def test_another_minimum_is_refused(playbook: AnsiblePlaybook) -> None:
     minimums = ["1.1", "1.0", "2", "TLS 1.2"]
     tasks = [{"name": text, "infoprotect.aip.tls": {"minimum": text}, "ignore_errors": True} for text in minimums]

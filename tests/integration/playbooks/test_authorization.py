@@ -49,6 +49,8 @@ LOOK, WRITE, FAILED = (
     for name in ("Look at the directory", "Bring the groups to what is wanted", "Stop because of the list")
 )
 
+pytestmark = pytest.mark.hosts(ADMIN, CONTROLLER)
+
 
 @pytest.fixture
 def authorization(playbook: AnsiblePlaybook, tmp_path: Path) -> AnsiblePlaybook:
@@ -302,6 +304,7 @@ def test_list_that_is_not_as_it_should_be(authorization: AnsiblePlaybook) -> Non
     assert "there is no connector on this host" in waited.task(FAILED, ADMIN)["msg"]
 
 
+@pytest.mark.hosts("connector-3")
 def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     """By its look: a connector that complies costs no further module run, and what is not as wanted is said."""
     connector = "connector-3"
@@ -348,6 +351,7 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
     assert found["missing"] == []
 
 
+@pytest.mark.hosts("connector-3")
 def test_connectors_playbook_begins_with_the_accounts(authorization: AnsiblePlaybook, tmp_path: Path) -> None:
     """Groups and administrators, once for all connectors, and not with the tag of the connectors alone."""
     connector = "connector-3"
@@ -372,6 +376,7 @@ def test_connectors_playbook_begins_with_the_accounts(authorization: AnsiblePlay
     assert first.stats[connector]["changed"] > 0 and second.stats[connector]["changed"] == 0
 
 
+@pytest.mark.hosts("sharepoint-2016", "fci-2016")
 def test_the_service_tells_servers_the_tenant(authorization: AnsiblePlaybook) -> None:
     """Asked once for all of them, where nobody can sign in to the connector."""
     servers = ["sharepoint-2016", "fci-2016"]
@@ -392,6 +397,7 @@ def test_the_service_tells_servers_the_tenant(authorization: AnsiblePlaybook) ->
     assert "Wrong!secret" not in refused.stdout
 
 
+@pytest.mark.hosts("connector-1", "connector-2", "connector-3")
 def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -> None:
     """Once in a run, where a connector has to be set up; what it says outranks a statement."""
     preflight, requirement = "infoprotect.aip.aip_preflight", "protection_service_activated"

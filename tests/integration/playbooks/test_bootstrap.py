@@ -35,7 +35,7 @@ ROLE_NAME = "infoprotect.aip.aip_bootstrap"
 ROLE = f"{ROLE_NAME} : "
 LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.hosts(BARE, R2), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

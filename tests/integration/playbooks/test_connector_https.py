@@ -19,7 +19,7 @@ KEEP = "infoprotect.aip.rms_connector : Keep the URL on the host"
 STOP_RUN = "Stop the run before anything is changed"
 STOP = "infoprotect.aip.aip_preflight : Stop the host"
 TEXT = "What shows the connector's certificate has to be there, and the certificate has to be one that servers accept."
-pytestmark = pytest.mark.xdist_group(HOST)
+pytestmark = pytest.mark.hosts(HOST)
 
 
 @pytest.fixture

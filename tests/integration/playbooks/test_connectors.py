@@ -64,7 +64,7 @@ DEPLOYMENT = (
     ],
 )
 
-pytestmark = [pytest.mark.xdist_group(FIRST), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.hosts(*POOL), pytest.mark.timeout(900)]
 
 
 def fleet(*arguments: str) -> None:
@@ -305,6 +305,7 @@ def test_one_that_has_lost_its_list_ends_the_rollout(connectors: AnsiblePlaybook
 
 
 @pytest.mark.full
+@pytest.mark.hosts("admin-2019")
 def test_the_administration_tool_of_an_admin_host(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     """By the site's playbook: staged, signed in to, and as it is wanted from then on; whether it serves nobody asks."""
     host = "admin-2019"

@@ -26,7 +26,7 @@ KEYS = [
 SET = "infoprotect.aip.irm_server : Set the addresses of the connector"
 IMPORT = "infoprotect.aip.irm_server : Set the addresses of the connector by reg import"
 
-pytestmark = pytest.mark.xdist_group(EXCHANGE)
+pytestmark = pytest.mark.hosts(*HOSTS)
 
 
 @pytest.fixture

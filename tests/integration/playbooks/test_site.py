@@ -33,6 +33,8 @@ MARK, REPLACE_MARK = (
     f"infoprotect.aip.rms_pool : {task}" for task in ("Mark it as taken out", "Replace this run's mark")
 )
 
+pytestmark = pytest.mark.hosts(*HOSTS)
+
 
 @pytest.fixture
 def new_hosts() -> Iterator[None]:
@@ -159,6 +161,7 @@ def test_reboot_once(playbook: AnsiblePlaybook) -> None:
         assert run.task("result", "connector-1")["aip_settings_result.reboot_required"] is False
 
 
+@pytest.mark.hosts("legacy-2012")
 def test_a_host_without_powershell_5_1(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     """The audit says so and goes on; the site fails and says what is needed."""
     inventory = tmp_path / "hosts.yml"

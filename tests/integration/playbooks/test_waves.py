@@ -20,6 +20,8 @@ ring_pilot: {hosts: {client-2019: }}
 ring_broad: {hosts: {client-2016: , connector-1: }}
 """
 
+pytestmark = pytest.mark.hosts(*HOSTS)
+
 
 @pytest.fixture
 def new_hosts() -> None:

@@ -1,0 +1,162 @@
+"""Which tests there are, to which part they belong, and which of them run in one job.
+
+Standard library only, as bin/test --help needs it before anything is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Tests of one kind, which are in one folder.
+
+    Attributes:
+        split: what runs in a job of its own: the whole "folder", each "file", or each "test".
+        hosts: whether a job has a fleet of its own.
+        seconds: an estimate for one test, used until a run has measured the job.
+    """
+
+    folder: str
+    split: str
+    hosts: bool
+    seconds: float
+
+
+STAGES = {
+    "gates": Stage("tests/gates", "folder", False, 10),
+    "unit": Stage("tests/unit", "folder", False, 0.1),
+    "modules": Stage("tests/integration/modules", "file", True, 6),
+    "rollout": Stage("tests/integration/rollout", "file", True, 40),
+    "playbooks": Stage("tests/integration/playbooks", "file", True, 20),
+    "cores": Stage("tests/integration/cores", "file", True, 20),
+    "emulation": Stage("tests/integration/winfleet", "file", True, 3),
+    "molecule": Stage("tests/integration/molecule", "test", True, 120),
+}
+
+DEFAULT, COLD = "default", "cold"
+#: A test is in the default part, or it is marked `full`: then the mark or its folder names the part.
+#: The tests of the part "cold" are those of the modules once more.
+PARTS = {
+    DEFAULT: "what bin/test runs without --full",
+    COLD: "the module tests, on hosts that start a PowerShell process for each command",
+    "modules": "the other module tests",
+    "clients": "every way from one client to another, on every version of Windows",
+    "playbooks": "the other tests of playbooks and roles",
+    "cores": "every ansible-core over every kind of connection",
+    "rollout": "the other rolling upgrades",
+    "cut-offs": "runs that are killed at each of their steps",
+    "emulation": "the other tests of the emulated hosts",
+    "molecule": "the other Molecule scenarios",
+}
+
+#: Files that use the same hosts share a job and its fleet; each other file is a job of its own.
+TOGETHER = {
+    "modules/settings": ("client_settings", "failures", "host_info", "registry_values", "restore", "tls"),
+    "modules/client": ("client", "client_failures", "dotnet_framework"),
+    "modules/connector": (
+        "addresses",
+        "connector",
+        "connector_https",
+        "desired_state",
+        "endpoint_info",
+        "examples",
+        "tenant_administrator",
+    ),
+    "playbooks/site": ("preflight", "site", "waves"),
+    "playbooks/connectors": ("authorization", "connector_https", "connectors", "irm_servers"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test as pytest has collected it; `cold`: the default part runs it on a cold host, too."""
+
+    nodeid: str
+    cold: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """Tests that one pytest process runs, with a fleet of their own if they need hosts."""
+
+    name: str
+    stage: str
+    part: str
+    targets: tuple[str, ...]
+    tests: tuple[str, ...]
+    cold: bool = False
+    options: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Names the job in the history, also among those of other parts."""
+        return f"{self.part} {self.name}"
+
+    @property
+    def file_name(self) -> str:
+        return self.name.replace("/", "-")
+
+
+def stage_of(path: str) -> str:
+    """Return the stage of a test's file; ValueError when no stage has it."""
+    for name, stage in STAGES.items():
+        if PurePosixPath(path).is_relative_to(stage.folder):
+            return name
+    raise ValueError(f"{path} is in no folder of a stage. Move it, or add its folder to tests/runner/plan.py")
+
+
+def part_of(path: str, full: bool, named: str = "") -> str:
+    """Return the one part of a test: `full` tells whether it is so marked, `named` which part the mark names."""
+    if not full:
+        return DEFAULT
+    part = named or stage_of(path)
+    if part not in PARTS or part in (DEFAULT, COLD):
+        raise ValueError(f"{path}: no part {part!r} for its mark `full`. Name one, or add it to tests/runner/plan.py")
+    return part
+
+
+def selects(part: str, path: str, full: bool, named: str = "") -> bool:
+    """Return whether a part runs a test."""
+    own = part_of(path, full, named)
+    return stage_of(path) == "modules" and own in (DEFAULT, "modules") if part == COLD else own == part
+
+
+def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:
+    """Return the jobs that run the collected tests of a part."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    cold = []
+    for test in tests:
+        path = test.nodeid.partition("::")[0]
+        stage = stage_of(path)
+        groups.setdefault((stage, _job_name(stage, path, test.nodeid)), []).append(test)
+        if test.cold and part == DEFAULT:
+            cold.append(test)
+    jobs = []
+    for (stage, name), members in groups.items():
+        nodeids = tuple(test.nodeid for test in members)
+        files = dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids)
+        targets = {"folder": (STAGES[stage].folder,), "file": tuple(files), "test": nodeids}[STAGES[stage].split]
+        jobs.append(Job(name, stage, part, targets, nodeids, cold=part == COLD))
+    if cold:
+        nodeids = tuple(test.nodeid for test in cold)
+        files = dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids)
+        jobs.append(Job("modules/cold", "modules", part, tuple(files), nodeids, True, ("-m", "cold")))
+    return jobs
+
+
+def _job_name(stage: str, path: str, nodeid: str) -> str:
+    if STAGES[stage].split == "folder":
+        return stage
+    if STAGES[stage].split == "test":
+        return f"{stage}/{nodeid.partition('[')[2].removesuffix(']') or nodeid.rpartition('::')[2]}"
+    stem = PurePosixPath(path).stem.removeprefix("test_")
+    for name, stems in TOGETHER.items():
+        if name.startswith(f"{stage}/") and stem in stems:
+            return name
+    return f"{stage}/{stem}"
