@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from runner import plan
-from runner.recorder import Recorder
+from runner.recorder import Recorder, part_of, path_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,22 +25,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(record))
 
 
-def is_selected(item: pytest.Item, part: str) -> bool:
-    mark = item.get_closest_marker("full")
-    path = item.nodeid.partition("::")[0]
-    return plan.selects(part, path, mark is not None, *(mark.args if mark else ()))
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--full"):
         return
+    part = config.getoption("--part")
     selected: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
         try:
-            (selected if is_selected(item, config.getoption("--part")) else left_out).append(item)
+            runs = plan.selects(part, path_of(item), part_of(item))
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
+        (selected if runs else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = selected

@@ -59,10 +59,9 @@ class Result:
         return len(self.of("failed")) + bool(self.problem)
 
 
-def pytest_command(job_part: str, record: Path, *arguments: str) -> list[str]:
+def pytest_command(part: str, record: Path, *arguments: str) -> list[str]:
     """The command that runs or collects tests of a part."""
-    options = ["-p", "no:cacheprovider", f"--part={job_part}", f"--record={record}"]
-    return [sys.executable, "-m", "pytest", *options, *arguments]
+    return [sys.executable, "-m", "pytest", f"--part={part}", f"--record={record}", *arguments]
 
 
 def variables(job: Job | None = None, *, full: bool = False) -> dict[str, str]:
@@ -86,7 +85,7 @@ def collect(part: str, folders: Sequence[str]) -> list[Case]:
     """Return the tests of a part in these folders."""
     record = LOGS / f"collected-{part}.jsonl"
     record.unlink(missing_ok=True)
-    command = pytest_command(part, record, "--collect-only", "-q", *folders)
+    command = pytest_command(part, record, "--collect-only", "-qq", *folders)
     done = subprocess.run(command, cwd=ROOT, env=variables(), capture_output=True, text=True, check=False)
     # 5: none is selected, which the caller judges
     if done.returncode not in (0, 5):

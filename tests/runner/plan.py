@@ -121,9 +121,8 @@ def part_of(path: str, full: bool, named: str = "") -> str:
     return part
 
 
-def selects(part: str, path: str, full: bool, named: str = "") -> bool:
-    """Return whether a part runs a test."""
-    own = part_of(path, full, named)
+def selects(part: str, path: str, own: str) -> bool:
+    """Return whether a part runs a test, of which the own part is known."""
     return stage_of(path) == "modules" and own in (DEFAULT, "modules") if part == COLD else own == part
 
 

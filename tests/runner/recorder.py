@@ -8,6 +8,18 @@ from typing import Any
 
 import pytest
 
+from runner import plan
+
+
+def part_of(item: pytest.Item) -> str:
+    """Return the one part of a test; ValueError when its mark names none that there is."""
+    mark = item.get_closest_marker("full")
+    return plan.part_of(path_of(item), mark is not None, *(mark.args if mark else ()))
+
+
+def path_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
 
 class Recorder:
     """A plugin that writes to a file, which the runner reads at the same time."""
@@ -28,7 +40,7 @@ class Recorder:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
-            self._write(collected=item.nodeid, cold=item.get_closest_marker("cold") is not None)
+            self._write(collected=item.nodeid, part=part_of(item), cold=item.get_closest_marker("cold") is not None)
 
     def pytest_runtest_logstart(self) -> None:
         self._outcome, self._seconds, self._text = "passed", 0.0, ""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 #: What the command has stopped itself gets this long to end, in seconds.
-GRACE = 10.0
+GRACE = 5.0
 
 
 class StopError(Exception):
