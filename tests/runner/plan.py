@@ -5,6 +5,7 @@ Standard library only, as bin/test --help needs it before anything is installed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,19 +21,21 @@ class Stage:
         split: what runs in a job of its own: the whole "folder", each "file", or each "test".
         hosts: whether a job has a fleet of its own.
         seconds: an estimate for one test, used until a run has measured the job.
+        at_most: tests in a job; more are divided among several jobs.
     """
 
     folder: str
     split: str
     hosts: bool
     seconds: float
+    at_most: int = 10_000
 
 
 STAGES = {
     "gates": Stage("tests/gates", "folder", False, 10),
     "unit": Stage("tests/unit", "folder", False, 0.1),
     "modules": Stage("tests/integration/modules", "file", True, 6),
-    "rollout": Stage("tests/integration/rollout", "file", True, 40),
+    "rollout": Stage("tests/integration/rollout", "file", True, 40, at_most=30),
     "playbooks": Stage("tests/integration/playbooks", "file", True, 20),
     "cores": Stage("tests/integration/cores", "file", True, 20),
     "emulation": Stage("tests/integration/winfleet", "file", True, 3),
@@ -51,6 +54,7 @@ PARTS = {
     "cores": "every ansible-core over every kind of connection",
     "rollout": "the other rolling upgrades",
     "cut-offs": "runs that are killed at each of their steps",
+    "deaths": "members that die in the middle of a rolling upgrade",
     "emulation": "the other tests of the emulated hosts",
     "molecule": "the other Molecule scenarios",
 }
@@ -139,14 +143,24 @@ def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:
     jobs = []
     for (stage, name), members in groups.items():
         nodeids = tuple(test.nodeid for test in members)
-        files = dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids)
-        targets = {"folder": (STAGES[stage].folder,), "file": tuple(files), "test": nodeids}[STAGES[stage].split]
-        jobs.append(Job(name, stage, part, targets, nodeids, cold=part == COLD))
+        count = math.ceil(len(nodeids) / STAGES[stage].at_most)
+        size = math.ceil(len(nodeids) / count)
+        if count > 1:
+            shares = [nodeids[start : start + size] for start in range(0, len(nodeids), size)]
+            jobs += [
+                Job(f"{name}-{number}", stage, part, own, own, part == COLD) for number, own in enumerate(shares, 1)
+            ]
+            continue
+        targets = {"folder": (STAGES[stage].folder,), "file": _files(members), "test": nodeids}[STAGES[stage].split]
+        jobs.append(Job(name, stage, part, targets, nodeids, part == COLD))
     if cold:
         nodeids = tuple(test.nodeid for test in cold)
-        files = dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids)
-        jobs.append(Job("modules/cold", "modules", part, tuple(files), nodeids, True, ("-m", "cold")))
+        jobs.append(Job("modules/cold", "modules", part, _files(cold), nodeids, True, ("-m", "cold")))
     return jobs
+
+
+def _files(tests: Iterable[Case]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(test.nodeid.partition("::")[0] for test in tests))
 
 
 def _job_name(stage: str, path: str, nodeid: str) -> str:

@@ -22,9 +22,9 @@ def minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
-def seconds_left(running: Iterable[tuple[float, float]], waiting: Iterable[float], parallel: int) -> float:
-    """Return the time until all jobs have ended; running ones are pairs of estimate and elapsed seconds."""
-    lanes = sorted(max(estimate - elapsed, 0.0) for estimate, elapsed in running)
+def seconds_left(running: Iterable[float], waiting: Iterable[float], parallel: int) -> float:
+    """Return the time until all jobs have ended, by what running and waiting ones still take."""
+    lanes = sorted(running)
     lanes = [0.0] * (parallel - len(lanes)) + lanes
     for estimate in waiting:
         lanes[0] += estimate
@@ -61,11 +61,18 @@ class Progress:
         if due:
             self._next = time.monotonic() + PERIOD
 
+    def _remaining(self, job: RunningJob) -> float:
+        """By the estimate, and by the speed of its tests when it takes longer than that."""
+        ended = len(job.result.tests)
+        by_speed = job.elapsed / max(ended, 1) * (len(job.result.job.tests) - ended)
+        left = self._history.estimate(job.result.job) - job.elapsed
+        return left if left > 0 else by_speed
+
     def _state(self) -> str:
         running = self._scheduler.running
         results = [*self._scheduler.results, *(job.result for job in running)]
         left = seconds_left(
-            [(self._history.estimate(job.result.job), job.elapsed) for job in running],
+            [self._remaining(job) for job in running],
             [self._history.estimate(job) for job in self._scheduler.waiting],
             self._parallel,
         )

@@ -161,7 +161,7 @@ def test_the_pairs_cover_every_way() -> None:
     assert ways == {(cell.start, cell.target) for cell in all_cells("client-2019")}
 
 
-@pytest.mark.full
+@pytest.mark.full("clients")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.hosts(host)) for host in HOSTS])
 def test_every_way(playbook: AnsiblePlaybook, host: str) -> None:

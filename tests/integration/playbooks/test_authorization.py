@@ -234,7 +234,7 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
     assert "Winfleet!2026" not in kept.stdout + removed.stdout + removed.stderr
 
 
-@pytest.mark.full
+@pytest.mark.full("cut-offs")
 def test_runs_that_are_cut_off_at_each_step(authorization: AnsiblePlaybook) -> None:
     """One after the other, each going on where the one before has ended."""
     variables = GROUPS | SIGN_IN | {"rms_authorization_administrator_emails": ["connector@contoso.test"]}

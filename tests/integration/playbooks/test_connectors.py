@@ -159,7 +159,7 @@ def bare_again(connectors: AnsiblePlaybook) -> Iterator[None]:
     reset_hosts(*POOL)
 
 
-@pytest.mark.full
+@pytest.mark.full("cut-offs")
 @pytest.mark.usefixtures("bare_again")
 def test_a_first_deployment_that_is_cut_off_at_each_step(
     connectors: AnsiblePlaybook, proxy: str, tmp_path: Path

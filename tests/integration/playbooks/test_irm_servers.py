@@ -180,7 +180,7 @@ def test_servers_without_modules_that_are_refused(playbook: AnsiblePlaybook) -> 
     assert registry(playbook)[LEGACY] == {}
 
 
-@pytest.mark.full
+@pytest.mark.full("cut-offs")
 @pytest.mark.usefixtures("new_hosts")
 def test_runs_that_are_cut_off_at_each_step(playbook: AnsiblePlaybook, groups: str) -> None:
     """One after the other, each going on where the one before has ended."""

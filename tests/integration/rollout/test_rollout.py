@@ -324,7 +324,7 @@ def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) 
 
 
 @pytest.mark.parametrize(
-    "step", [pytest.param(step, marks=() if step == DRAIN else pytest.mark.full) for step in STEPS]
+    "step", [pytest.param(step, marks=() if step == DRAIN else pytest.mark.full("cut-offs")) for step in STEPS]
 )
 def test_a_run_that_is_cut_off_is_gone_on_with(pool: Pool, step: str) -> None:
     """At each step of the first member's turn; the next run brings all of them to their end, without a lost request."""
@@ -350,7 +350,9 @@ def test_a_run_that_is_cut_off_is_gone_on_with(pool: Pool, step: str) -> None:
 @pytest.mark.parametrize(
     ("aging_pool", "seed"),
     [
-        pytest.param(seed // len(VERSIONS), seed, marks=() if seed < len(VERSIONS) else pytest.mark.full, id=str(seed))
+        pytest.param(
+            seed // len(VERSIONS), seed, marks=() if seed < len(VERSIONS) else pytest.mark.full("deaths"), id=str(seed)
+        )
         for seed in range(60)
     ],
     indirect=["aging_pool"],
