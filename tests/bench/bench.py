@@ -6,18 +6,19 @@
 Requests and bytes are counted at the emulated host's listener; module runs and seconds come from Ansible. A fresh host,
 one that complies (medians of runs in turns), and the look beside win_ping. Seconds on an emulated host are not those of
 Windows: the ratios count.
-The fleet must be up (bin/fleet up); the host is given back Windows' defaults before and after.
+The host is started if it is down, and then stopped at the end. It is given back Windows' defaults before and after.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from integration.ansible_runner import AnsiblePlaybook, Run  # noqa: E402
+from integration.ansible_runner import INVENTORIES, AnsiblePlaybook, Run  # noqa: E402
 from integration.installed_clients import prepare_task, share_packages  # noqa: E402
 
 TWIN = ROOT / "tests/bench/twin.yml"
@@ -121,9 +122,27 @@ class Bench:
     def _play(self, *tasks: dict[str, Any]) -> dict[str, Any]:
         return {"name": "bench", "hosts": self.host, "gather_facts": False, "tasks": list(tasks)}
 
-    @staticmethod
-    def _fleet(*arguments: str) -> None:
-        subprocess.run([str(ROOT / "bin/fleet"), *arguments], check=True, stdout=subprocess.DEVNULL)
+    def _fleet(self, *arguments: str) -> None:
+        subprocess.run(fleet_command(*arguments), check=True, stdout=subprocess.DEVNULL)
+
+
+def fleet_command(*arguments: str) -> list[str]:
+    return [str(ROOT / "bin/fleet"), *(f"--inventory={inventory}" for inventory in INVENTORIES), *arguments]
+
+
+@contextlib.contextmanager
+def running(host: str) -> Iterator[None]:
+    """The host is up; if it was down before, it is stopped at the end."""
+    status = subprocess.run(fleet_command("status", "--json"), stdout=subprocess.PIPE, text=True, check=False).stdout
+    if any(state["name"] == host and state["phase"] == "up" for state in json.loads(status or "[]")):
+        yield
+        return
+    try:
+        if code := subprocess.run(fleet_command("up", host), check=False).returncode:
+            sys.exit(code)
+        yield
+    finally:
+        subprocess.run(fleet_command("down", host), check=False)
 
 
 def report(rows: Sequence[Figures], ping: float, look: float) -> str:
@@ -146,14 +165,19 @@ def report(rows: Sequence[Figures], ping: float, look: float) -> str:
 
 
 def main() -> int:
-    """Measure and print; returns 1 when a goal is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--host", default="client-2019")
     parser.add_argument("--rounds", type=int, default=7, help="pairs of win_ping and the look")
     parser.add_argument("--output", type=Path, help="also write the report to this file")
     arguments = parser.parse_args()
-    bench = Bench(arguments.host)
-    share_packages([arguments.host])
+    with running(arguments.host):
+        return measure_all(arguments.host, arguments.rounds, arguments.output)
+
+
+def measure_all(host: str, rounds: int, output: Path | None) -> int:
+    """Measure and print; returns 1 when a goal is missed."""
+    bench = Bench(host)
+    share_packages([host])
     rows = []
     for what, playbook in PLAYBOOKS.items():
         bench.reset()
@@ -171,11 +195,11 @@ def main() -> int:
                 print(complying[what][-1], flush=True)
     rows += [sorted(figures, key=lambda one: one.seconds)[len(figures) // 2] for figures in complying.values()]
     bench.reset()
-    ping, look = bench.look_beside_ping(arguments.rounds)
+    ping, look = bench.look_beside_ping(rounds)
     text = report(rows, ping, look)
     print(text)
-    if arguments.output:
-        arguments.output.write_text(text, encoding="utf-8")
+    if output:
+        output.write_text(text, encoding="utf-8")
     twin, site = rows[2:]
     goals = {
         "a complying host costs one module run": site.module_runs == 1,

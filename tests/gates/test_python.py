@@ -19,5 +19,13 @@ def test_ruff_format() -> None:
 
 def test_mypy() -> None:
     """The types of the commands, the plugins and the gates. tests/winfleet does not pass yet."""
-    typed = ("bin/", "plugins/", "tests/gates/", "tests/setup/", "tests/conftest.py")
+    typed = (
+        "bin/",
+        "plugins/",
+        "tests/gates/",
+        "tests/setup/",
+        "tests/runner/",
+        "tests/unit/runner/",
+        "tests/conftest.py",
+    )
     passes("mypy", "--scripts-are-modules", *(file for file in python_files() if file.startswith(typed)))

@@ -208,7 +208,7 @@ class Scheduler:
         self._environment = environment
 
     def step(self) -> list[RunningJob]:
-        """Start what there is room for; return the jobs that have ended since the last call."""
+        """Start jobs up to the limit; return those that have ended since the last call."""
         ended = [job for job in self.running if job.poll()]
         self.running = [job for job in self.running if job not in ended]
         self.results += [job.result for job in ended]

@@ -8,6 +8,7 @@ from runner.jobs import Result
 from runner.plan import STAGES
 
 SLOWEST = 10
+WIDTH = 140
 
 
 def lines(results: Sequence[Result], problems: Sequence[str], wall: float, parallel: int) -> list[str]:
@@ -24,7 +25,8 @@ def lines(results: Sequence[Result], problems: Sequence[str], wall: float, paral
         text += ["", "The slowest tests:"]
         for seconds, result, nodeid in sorted(tests, key=lambda test: test[0], reverse=True)[:SLOWEST]:
             mode = " (cold)" if result.job.cold else ""
-            text.append(f"{seconds:8.1f} s  {nodeid}{mode}")
+            name = nodeid if len(nodeid) <= WIDTH else f"{nodeid[:WIDTH]}..."
+            text.append(f"{seconds:8.1f} s  {name}{mode}")
     text += ["", *table(results)]
     cpu = sum(result.cpu for result in results)
     text += [

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from winfleet.paths import state_directory
 
 from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
 from ..certificates import NAME, PASSWORD, Certificate, make_certificate, served
@@ -276,7 +277,7 @@ def test_failures_are_undone(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     assert [step["action"] for step in done.task("again", HOST)["actions"]] == ["bind"]
     assert shows(seen(done, "in the end"), first.thumbprint)
 
-    (key,) = (ROOT / ".cache").rglob(f"hosts/{HOST}/**/{first.thumbprint}.pem")
+    (key,) = (state_directory() / "hosts" / HOST).rglob(f"{first.thumbprint}.pem")
     imported: dict[str, Any] = {"thumbprint": second.thumbprint, "src": str(second.file), "pfx_password": PASSWORD}
     run(playbook, https("renew", **imported))
     content = key.read_bytes()
@@ -354,7 +355,7 @@ def test_settings_of_the_address_are_kept(playbook: AnsiblePlaybook, tmp_path: P
     assert done.task("nothing to do", HOST)["changed"] is False
     assert "certificate: disabletls13=enable." in done.task("too new for it", HOST)["msg"]
 
-    (key,) = (ROOT / ".cache").rglob(f"hosts/{HOST}/**/{first.thumbprint}.pem")
+    (key,) = (state_directory() / "hosts" / HOST).rglob(f"{first.thumbprint}.pem")
     content = key.read_bytes()
     key.unlink()
     try:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import winrm
+from winfleet.paths import BESIDE, state_directory
 
 ROOT = Path(__file__).resolve().parents[3]
 INVENTORY = Path(__file__).parent / "inventory"
@@ -138,8 +139,8 @@ def make_fleet() -> Iterator[Callable[..., Fleet]]:
     made: list[Fleet] = []
 
     def make(name: str, mode: str = "warm") -> Fleet:
-        state = ROOT / ".cache" / f"winfleet-{name}-{os.getpid()}"
-        state.mkdir()
+        state = state_directory() / BESIDE / f"{name}-{os.getpid()}"
+        state.mkdir(parents=True)
         made.append(Fleet(state, mode))
         return made[-1]
 

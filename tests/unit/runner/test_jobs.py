@@ -29,7 +29,7 @@ def pytest_configure(config):
     config.pluginmanager.register(Recorder(config.getoption("--record")))
 
 """
-#: A daemon: a session of its own, which nobody waits for
+#: Starts a daemon, which has a session of its own and outlives its parent.
 DAEMON = """
 import subprocess, sys
 subprocess.run(["sh", "-c", "setsid sleep 600 & echo $! >{file}"])

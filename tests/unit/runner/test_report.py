@@ -77,7 +77,8 @@ class FakeRunning:
 
 class FakeScheduler:
     def __init__(self, running: list[FakeRunning], waiting: list[Job]) -> None:
-        self.running, self.waiting, self.results, self.done = running, waiting, [], False
+        self.running, self.waiting, self.done = running, waiting, False
+        self.results: list[Result] = []
 
 
 def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
