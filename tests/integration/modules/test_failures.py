@@ -61,6 +61,7 @@ def values(last: str) -> Json:
     }
 
 
+@pytest.mark.cold
 def test_a_write_that_fails_in_the_middle_undoes_the_call(playbook: AnsiblePlaybook) -> None:
     """Windows refuses to make a key when others were already written: everything is as before, the error names it."""
     options = values(r"volatile\lasting")

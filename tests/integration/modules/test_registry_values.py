@@ -23,6 +23,7 @@ on_host = pytest.mark.hosts(HOST)
 
 
 @on_host
+@pytest.mark.cold
 def test_every_type_and_view(playbook: AnsiblePlaybook) -> None:
     options = {
         "values": [
