@@ -33,7 +33,7 @@ class Stage:
 
 STAGES = {
     "gates": Stage("tests/gates", "folder", False, 10),
-    "unit": Stage("tests/unit", "folder", False, 0.1),
+    "unit": Stage("tests/unit", "folder", False, 0.06),
     "modules": Stage("tests/integration/modules", "file", True, 6),
     "rollout": Stage("tests/integration/rollout", "file", True, 40, at_most=30),
     "playbooks": Stage("tests/integration/playbooks", "file", True, 20),
