@@ -104,7 +104,9 @@ class Job:
 
     @property
     def file_name(self) -> str:
-        return self.name.replace("/", "-")
+        """Names the job's log and the folder of its fleet."""
+        name = self.name.replace("/", "-")
+        return name if self.part == DEFAULT else f"{self.part}-{name}"
 
 
 def stage_of(path: str) -> str:

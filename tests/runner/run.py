@@ -34,7 +34,8 @@ class Run:
     problems: list[str] = field(default_factory=list)
 
     def part(self, part: str) -> None:
-        """Run the jobs of one part."""
+        """Run the jobs of one part, on hosts that are new."""
+        clear_fleets()
         stages = [stage for stage in STAGES if not self.options.only or stage in self.options.only]
         digest = emulation_digest()
         tests = collect(part, [STAGES[stage].folder for stage in stages])
@@ -110,7 +111,6 @@ def main() -> int:
             return 1
         run = Run(options, History.load())
         try:
-            clear_fleets()
             shutil.rmtree(LOGS, ignore_errors=True)
             LOGS.mkdir(parents=True)
             say(f"ansible-core {versions()}")

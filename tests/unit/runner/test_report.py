@@ -166,6 +166,7 @@ def test_unchanged_emulation_is_not_run_again(
         self.results += [result(job.name, outcome, stage=job.stage) for job in jobs]
 
     monkeypatch.setattr(run, "emulation_digest", lambda: "same")
+    monkeypatch.setattr(run, "clear_fleets", lambda: None)
     monkeypatch.setattr(run, "collect", lambda part, folders: [Case(MOLECULE), Case(EMULATED)])
     monkeypatch.setattr(Run, "_run", fake)
     monkeypatch.setattr(History, "save", lambda self: None)
@@ -180,6 +181,7 @@ def test_unchanged_emulation_is_not_run_again(
 
 def test_a_stage_without_a_test_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "collect", lambda part, folders: [Case(MOLECULE)])
+    monkeypatch.setattr(run, "clear_fleets", lambda: None)
     monkeypatch.setattr(Run, "_run", lambda self, jobs: None)
     monkeypatch.setattr(History, "save", lambda self: None)
     one = Run(Options(False, (DEFAULT,), ("unit", "molecule"), 2), History())
