@@ -45,7 +45,7 @@ class Run:
         if not found and not wanted:
             self.problems.append(f"part {part}: no test")
         jobs = jobs_of(tests, part)
-        unchanged = self.history.passes.get("emulation") == digest
+        unchanged = "emulation" in found and self.history.passes.get("emulation") == digest
         if unchanged and not self.options.full and "emulation" not in self.options.only:
             jobs = [job for job in jobs if job.stage != "emulation"]
             say("emulation: unchanged since its last pass, not run (--only emulation runs it)")
@@ -57,7 +57,7 @@ class Run:
         if part == DEFAULT and emulation:
             good = all(result.complete and not result.failed for result in emulation)
             self.history.passes["emulation"] = digest if good else ""
-        self.history.save()
+            self.history.save()
 
     def _run(self, jobs: list[Job]) -> None:
         scheduler = Scheduler(jobs, self.options.jobs, environment=partial(variables, full=self.options.full))
@@ -76,6 +76,7 @@ class Run:
                 say(f"interrupted, {stopped}; {len(scheduler.waiting)} jobs did not start")
                 scheduler.stop()
             self.results += scheduler.results
+            self.history.save()
 
 
 def versions() -> str:

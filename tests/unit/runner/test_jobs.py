@@ -203,3 +203,24 @@ def test_jobs_at_a_time(make: Callable[..., tuple[Job, list[str]]]) -> None:
     stopped = scheduler.results[-1]
     assert len(stopped.of("passed")) == 1 and stopped.failed == 0 and not stopped.complete
     assert [job.name for job in scheduler.waiting] == ["fourth"]
+
+
+def test_fleets_of_a_run_that_was_killed_are_stopped_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its supervisor, which still runs: here it is a process that sleeps."""
+    monkeypatch.setattr(jobs, "FLEETS", tmp_path / "beside")
+    host, nested = tmp_path / "beside/modules/hosts/alpha", tmp_path / "beside/emulation/beside/warm/hosts/beta"
+    with subprocess.Popen(["sleep", "600"]) as one, subprocess.Popen(["sleep", "600"]) as other:
+        for folder, process in ((host, one), (nested, other)):
+            (folder / "prefix").mkdir(parents=True)
+            (folder / "host.json").write_text("{}")
+            started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+            (folder / "pid").write_text(f"{process.pid} {started}")
+        try:
+            jobs.clear_fleets()
+            assert one.wait(1) == other.wait(1) == -signal.SIGTERM
+        finally:
+            one.kill()
+            other.kill()
+    assert list((tmp_path / "beside").iterdir()) == []
