@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import (
     NO_STATEMENT,
     NOT_STATED,
@@ -127,4 +128,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {"assess": assess, "assess_lines": assess_lines}
+        return of_defined(assess, assess_lines)

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 
 
@@ -54,8 +55,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {
-            "authorization_search": authorization_search,
-            "authorization_plan": authorization_plan,
-            "authorization_verify": authorization_verify,
-        }
+        return of_defined(authorization_search, authorization_plan, authorization_verify)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
 
 Result = Mapping[str, Any]
 
@@ -100,4 +101,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {"drift": drift, "drift_summary": drift_summary}
+        return of_defined(drift, drift_summary)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import shown
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
 
 UTIL = Path(__file__).resolve().parents[1] / "module_utils" / "_IrmServer.psm1"
 TENANT_TAIL = "/_wmcs/licensing"
@@ -93,4 +94,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {"irm_server_reg": irm_server_reg, "irm_server_values": irm_server_values}
+        return of_defined(irm_server_reg, irm_server_values)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements, role_variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step, pool_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark import is_live, mark_of_run
@@ -69,10 +70,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {
-            "rollout_hosts": rollout_hosts,
-            "rollout_mark": rollout_mark,
-            "rollout_mark_is_live": rollout_mark_is_live,
-            "rollout_pool": rollout_pool,
-            "rollout_step": rollout_step,
-        }
+        return of_defined(rollout_hosts, rollout_mark, rollout_mark_is_live, rollout_pool, rollout_step)
