@@ -1,6 +1,6 @@
 """Prepare a checkout: Debian packages, virtual environments, the link by which Ansible finds the collection.
 
-    python3 tests/setup/environment.py [--for demo|fleet|test]
+    python3 tests/setup/environment.py [--for demo|fleet|test|full]
 
 Ends with 0 when all is there (at once when it was there before), 2 when something is missing that only the user can
 install, 1 when an installation failed. Standard library only: this is what a fresh machine runs first.
@@ -17,24 +17,35 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
+VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
 LOG = CACHE / "setup.log"
 
 SUPPORTED_PYTHONS = ((3, 13), (3, 12), (3, 11))
 # The ansible-core that .venv gets with a Python; the others are for tests only.
 CORE_OF_PYTHON = {(3, 13): "2.21", (3, 12): "2.21", (3, 11): "2.19"}
-# The Pythons each ansible-core runs on, the one to take first.
+# The Pythons each supported ansible-core runs on, the one to take first.
 PYTHONS_OF_CORE: dict[str, tuple[tuple[int, int], ...]] = {
     "2.16": ((3, 11), (3, 12)),
+    "2.18": ((3, 11), (3, 12), (3, 13)),
     "2.19": ((3, 11), (3, 12), (3, 13)),
+    "2.20": ((3, 12), (3, 13)),
     "2.21": ((3, 13), (3, 12)),
 }
+# What the default test run needs beside the oldest and the newest core; --full needs all of them.
+DEFAULT_CORES = ("2.19",)
+# The collections that are used, out of the hundred that the package `ansible` has for a core.
+COLLECTIONS = ("ansible.posix", "ansible.windows", "microsoft.ad")
 
 # Commands and the Debian (and Ubuntu) packages that bring them.
 FLEET_COMMANDS: dict[str, tuple[str, ...]] = {
@@ -51,6 +62,12 @@ COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     # git and shellcheck: the gates
     "test": {**FLEET_COMMANDS, **BALANCER_COMMANDS, "git": ("git",), "shellcheck": ("shellcheck",)},
 }
+COMMANDS["full"] = COMMANDS["test"]
+# Those that need the test tools; full needs every supported ansible-core.
+TEST_PURPOSES = ("test", "full")
+
+# Where a container's image forbids bytecode, each start of pip, for another Python too, would compile all of it.
+INHERITED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 # winfleet's engine and paths modules are of the standard library only, as this one is
 sys.path.insert(0, str(ROOT / "tests"))
@@ -94,14 +111,20 @@ def run(arguments: Sequence[str | Path], what: str, **environment: str) -> None:
     """Run a command with its output in the log; its last lines are in the error."""
     started = time.monotonic()
     say(f"{what} ...")
+    result = subprocess.run(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**INHERITED, **environment},
+        check=False,
+    )
     with LOG.open("a") as log:
-        log.write(f"\n$ {' '.join(map(str, arguments))}\n")
-        log.flush()
-        result = subprocess.run(
-            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **environment}, check=False
-        )
+        log.write(f"\n$ {' '.join(map(str, arguments))}\n{result.stdout}")
     if result.returncode:
-        last = "\n".join(f"    {line}" for line in LOG.read_text(errors="replace").splitlines()[-8:])
+        last = "\n".join(f"    {line}" for line in result.stdout.splitlines()[-8:])
         raise SetupError(f"{what}: failed ({result.returncode}), see {LOG.relative_to(ROOT)}:\n{last}")
     say(f"{what}: {time.monotonic() - started:.0f} s")
 
@@ -192,101 +215,158 @@ def prepare_engine() -> None:
 # ---- virtual environments
 
 
-def digest(requirements: Path) -> str:
-    return hashlib.sha256(requirements.read_bytes()).hexdigest()
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment and the requirements files that it is made from, that of its ansible-core first."""
+
+    folder: Path
+    python: Python
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.folder.relative_to(ROOT)} ({self.python})"
+
+    @property
+    def executable(self) -> Path:
+        return self.folder / "bin" / "python"
 
 
-def stamp_of(venv: Path) -> dict[str, str]:
+def digest(name: str) -> str:
+    """The digest of a requirements file, for collections-X.txt together with the names of the collections."""
+    text = (REQUIREMENTS / name).read_text()
+    return hashlib.sha256(f"{text}{COLLECTIONS if name.startswith('collections-') else ''}".encode()).hexdigest()
+
+
+def stamp_of(folder: Path) -> dict[str, str]:
     """Requirements file -> its digest when it was installed; empty when the environment cannot be used as it is."""
     try:
-        stamp = json.loads((venv / "installed.json").read_text())
+        stamp = json.loads((folder / "installed.json").read_text())
     except (OSError, ValueError):
         return {}  # never finished
     # scripts of an environment carry its path, and its Python may have been removed since
-    moved = stamp.pop("venv", None) != str(venv)
-    return {} if moved or not (venv / "bin" / "python").exists() else stamp
+    moved = stamp.pop("venv", None) != str(folder)
+    return {} if moved or not (folder / "bin" / "python").exists() else stamp
 
 
-def core_of(venv: Path) -> str | None:
+def core_of(folder: Path) -> str | None:
     """The ansible-core series that is installed in an environment."""
-    cores = [name.removeprefix("core-").removesuffix(".txt") for name in stamp_of(venv) if name.startswith("core-")]
+    cores = [name.removeprefix("core-").removesuffix(".txt") for name in stamp_of(folder) if name.startswith("core-")]
     return cores[0] if cores else None
 
 
-def is_current(venv: Path, names: Sequence[str]) -> bool:
-    stamp = stamp_of(venv)
-    return all(stamp.get(name) == digest(REQUIREMENTS / name) for name in names)
+def is_current(folder: Path, names: Sequence[str]) -> bool:
+    stamp = stamp_of(folder)
+    return all(stamp.get(name) == digest(name) for name in names)
 
 
-def make_venv(venv: Path, python: Python, names: Sequence[str]) -> None:
-    """Bring an environment to the given requirements. The stamp is written last, so one left half done is made anew."""
-    if is_current(venv, names):
+def files_of_core(core: str, *more: str) -> tuple[str, ...]:
+    return (f"core-{core}.txt", f"collections-{core}.txt", *more)
+
+
+def create(environment: Environment) -> None:
+    """Make the folder, unless it has this ansible-core already. Only .venv gets pip, which serves the others."""
+    if environment.names[0] in stamp_of(environment.folder):
         return
-    stamp = stamp_of(venv)
-    label = f"{venv.relative_to(ROOT)} ({python})"
-    if names[0] in stamp:  # complete for this ansible-core: pip brings it up to date in place
-        (venv / "installed.json").unlink()
+    if environment.folder.is_symlink():
+        environment.folder.unlink()
     else:
-        stamp = {}
-        if venv.is_symlink():
-            venv.unlink()
-        elif venv.exists():
-            shutil.rmtree(venv)
-        run([python.executable, "-m", "venv", venv], f"making {label}")
-    files: list[str | Path] = [argument for name in names for argument in ("-r", REQUIREMENTS / name)]
-    pip: list[str | Path] = [
-        venv / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-        # most modules are never imported, Python compiles those that are
-        "--no-compile",
-    ]
-    run([*pip, *files], f"installing Python packages in {label}")
-    stamp.update({name: digest(REQUIREMENTS / name) for name in names}, venv=str(venv))
-    (venv / "installed.json").write_text(json.dumps(stamp, indent=2) + "\n")
+        shutil.rmtree(environment.folder, ignore_errors=True)
+    options = [] if environment.folder == VENV else ["--without-pip"]
+    run([environment.python.executable, "-m", "venv", *options, environment.folder], f"making {environment}")
 
 
-def main_venv(purpose: str, pythons: dict[tuple[int, int], Python]) -> None:
+def install(environment: Environment) -> None:
+    """Bring an environment to its requirements. The stamp is written last, so one left half done is made anew."""
+    stamp = stamp_of(environment.folder)
+    (environment.folder / "installed.json").unlink(missing_ok=True)
+    pip: list[str | Path] = [VENV / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    collections = [name for name in environment.names if name.startswith("collections-")]
+    others = [name for name in environment.names if name not in collections]
+    # most modules are never imported; Python compiles the others when they are
+    command = [*pip, "--python", environment.executable, "install", "--no-compile"]
+    command += [word for name in others for word in ("-r", REQUIREMENTS / name)]
+    run(command, f"installing Python packages in {environment}")
+    for name in collections:
+        unpack_collections(environment, pip, name)
+    stamp.update({name: digest(name) for name in environment.names}, venv=str(environment.folder))
+    (environment.folder / "installed.json").write_text(json.dumps(stamp, indent=2) + "\n")
+
+
+def unpack_collections(environment: Environment, pip: Sequence[str | Path], name: str) -> None:
+    """Unpack the collections that are used from a package of 20,000 files, to where pip would install them."""
+    (packages,) = environment.folder.glob("lib/python3*/site-packages")
+    folders = [f"ansible_collections/{collection.replace('.', '/')}/" for collection in COLLECTIONS]
+    with tempfile.TemporaryDirectory(dir=CACHE) as download:
+        command = [*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", download, "-r"]
+        run([*command, REQUIREMENTS / name], f"unpacking collections in {environment}")
+        (wheel,) = Path(download).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            for folder in folders:
+                shutil.rmtree(packages / folder, ignore_errors=True)
+                archive.extractall(packages, [member for member in archive.namelist() if member.startswith(folder)])
+
+
+def make(environments: Sequence[Environment]) -> None:
+    """Bring environments up to date, two at a time: one downloads while the other unpacks."""
+    pending = [environment for environment in environments if not is_current(environment.folder, environment.names)]
+    for environment in pending:
+        create(environment)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(install, pending))
+
+
+def cores(pythons: dict[tuple[int, int], Python]) -> dict[str, Python]:
+    """The supported ansible-cores that the Pythons here can run, the oldest first, each with its Python."""
+    found = {}
+    for core, versions in PYTHONS_OF_CORE.items():
+        python = next((pythons[v] for v in versions if v in pythons and pythons[v].complete), None)
+        if python:
+            found[core] = python
+    return found
+
+
+def main_environment(purpose: str, pythons: dict[tuple[int, int], Python]) -> Environment:
     """.venv: the newest Python with its ansible-core; with the test tools when tests are to be run."""
-    venv = ROOT / ".venv"
     python = pythons[max(version for version, python in pythons.items() if python.complete)]
     core = CORE_OF_PYTHON[python.version]
-    make_venv(venv, python, [f"core-{core}.txt", *([f"test-{core}.txt"] if purpose == "test" else [])])
-    if purpose == "test":
-        make_venv(CACHE / "venvs" / "galaxy-importer", python, [f"importer-{core}.txt"])
+    return Environment(VENV, python, files_of_core(core, *([f"test-{core}.txt"] if purpose in TEST_PURPOSES else [])))
 
 
-def core_venvs(pythons: dict[tuple[int, int], Python]) -> None:
-    """.cache/venvs/core-X: every ansible-core that the Pythons here can run; that of .venv is a link to it."""
+def test_environments(purpose: str, main: Environment, pythons: dict[tuple[int, int], Python]) -> list[Environment]:
+    """.cache/venvs: one for each ansible-core that the purpose needs, and one for galaxy-importer.
+
+    The core of .venv is a link to it. The cores that the gates look at have ansible-lint.
+    """
     folder = CACHE / "venvs"
-    own = core_of(ROOT / ".venv")
+    folder.mkdir(exist_ok=True)
+    here = cores(pythons)
+    oldest = next(iter(here))
+    own = main.names[0].removeprefix("core-").removesuffix(".txt")
+    environments = []
     for core, versions in PYTHONS_OF_CORE.items():
-        venv = folder / f"core-{core}"
-        python = next((pythons[v] for v in versions if v in pythons and pythons[v].complete), None)
+        place = folder / f"core-{core}"
         if core == own:
-            if not venv.is_symlink():
-                shutil.rmtree(venv, ignore_errors=True)
-                venv.symlink_to("../../.venv")
-        elif python:
-            if venv.is_symlink():
-                venv.unlink()
-            make_venv(venv, python, [f"core-{core}.txt"])
-        else:
+            if not place.is_symlink():
+                shutil.rmtree(place, ignore_errors=True)
+                place.symlink_to("../../.venv")
+        elif core not in here:
             wanted = " or ".join(f"{major}.{minor}" for major, minor in versions)
             say(f"ansible-core {core} is not tested here: it needs Python {wanted}")
+        elif purpose == "full" or core == oldest:
+            environments.append(Environment(place, here[core], files_of_core(core, "lint.txt")))
+        elif core in DEFAULT_CORES:
+            environments.append(Environment(place, here[core], files_of_core(core)))
+    return [*environments, Environment(folder / "galaxy-importer", main.python, (f"importer-{own}.txt",))]
 
 
 def is_prepared(purpose: str) -> bool:
     """Whether all is there, without starting any process."""
-    if purpose == "test" or not all(installed(command) for command in COMMANDS[purpose]):
+    if purpose in TEST_PURPOSES or not all(installed(command) for command in COMMANDS[purpose]):
         return False
     if not any((CACHE / "winfleet").glob("engine/*/complete")):
         return False
-    core = core_of(ROOT / ".venv")
-    return core is not None and is_current(ROOT / ".venv", [f"core-{core}.txt"])
+    core = core_of(VENV)
+    return core is not None and is_current(VENV, files_of_core(core))
 
 
 def link_collection() -> None:
@@ -312,10 +392,8 @@ def prepare(purpose: str) -> None:
             if still := missing_packages(purpose, pythons):
                 raise SetupError(f"still missing after their installation: {' '.join(still)}", 2)
         prepare_engine()
-        (CACHE / "venvs").mkdir(exist_ok=True)
-        main_venv(purpose, pythons)
-        if purpose == "test":
-            core_venvs(pythons)
+        main = main_environment(purpose, pythons)
+        make([main, *(test_environments(purpose, main, pythons) if purpose in TEST_PURPOSES else [])])
 
 
 def main() -> int:
