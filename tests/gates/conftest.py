@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from winfleet import engine
 from winfleet.paths import state_directory
 
-from .tools import CACHE, GATES
+from .tools import CACHE, GATES, passes
 
 PREFIX = CACHE / "prefix"  # known to bin/pwsh too
+
+
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """Test processes that run side by side make the prefix one after the other."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "prefix.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def make_prefix() -> None:
@@ -37,13 +49,25 @@ def make_prefix() -> None:
 
 
 @pytest.fixture(scope="session")
-def pwsh() -> Iterator[Callable[..., str]]:
+def pwsh() -> Callable[..., str]:
     """Run a PowerShell script: pwsh(script, argument, ...) returns what it wrote. bin/pwsh does the same for others."""
-    make_prefix()
+    with locked():
+        make_prefix()
+    # Wine's server outlasts the time between two calls, or each would boot Windows' services; then it ends by itself
+    environment = {**os.environ, "WINEPREFIX": str(PREFIX), "WINEDEBUG": "-all"}
+    subprocess.run(["wineserver", "--persistent=20"], env=environment, capture_output=True, check=False)
 
     def call(*arguments: object) -> str:
         command = [str(GATES / "bin" / "pwsh"), *map(str, arguments)]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
 
-    yield call
-    subprocess.run(["wineserver", "--kill"], env={**os.environ, "WINEPREFIX": str(PREFIX)}, check=False)
+    return call
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection as ansible-galaxy builds it."""
+    folder = tmp_path_factory.mktemp("built")
+    passes("ansible-galaxy", "collection", "build", "--output-path", folder)
+    (built,) = folder.glob("infoprotect-aip-*.tar.gz")
+    return built

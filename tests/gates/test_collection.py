@@ -7,6 +7,9 @@ import re
 import tarfile
 from pathlib import Path
 
+import yaml
+from setup.environment import PYTHONS_OF_CORE
+
 from .tools import ROOT, passes
 
 #: Ansible finds the checkout there as infoprotect.aip (tests/setup/environment.py makes the link)
@@ -23,17 +26,37 @@ def test_documentation() -> None:
     passes("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", COLLECTION)
 
 
-def test_build(tmp_path: Path) -> None:
-    """The archive builds and holds the collection, and nothing that only serves its development."""
-    passes("ansible-galaxy", "collection", "build", "--output-path", tmp_path)
-    (archive,) = tmp_path.glob("infoprotect-aip-*.tar.gz")
+def test_build(archive: Path) -> None:
+    """The archive holds the collection, and nothing that only serves its development."""
     with tarfile.open(archive) as tar:
-        top = {name.split("/")[0] for name in tar.getnames()}
+        names = tar.getnames()
+    top = {name.split("/")[0] for name in names}
     assert {"plugins", "roles", "playbooks", "meta", "README.md", "LICENSE", "MANIFEST.json"} <= top
-    assert not {".cache", ".venv", ".git", "bin", "tests", "requirements"} & top
+    assert not {".cache", ".venv", ".git", "bin", "requirements"} & top
+    # what ansible-test has to ignore is part of the collection
+    assert {name for name in names if name.startswith("tests/")} == {
+        "tests/sanity",
+        *(f"tests/sanity/{file.name}" for file in (ROOT / "tests" / "sanity").iterdir()),
+    }
+    assert not [name for name in names if "__pycache__" in name]
 
 
-def test_galaxy_importer(tmp_path: Path) -> None:
+def test_ignored_by_sanity() -> None:
+    """ansible-core 2.17 is not tested; its ansible-test judges action plugins as 2.16 does."""
+    sanity = ROOT / "tests" / "sanity"
+    assert (sanity / "ignore-2.17.txt").read_text() == (sanity / "ignore-2.16.txt").read_text()
+
+
+def test_supported_cores() -> None:
+    """The collection demands the oldest ansible-core that is tested, and the README names all of them."""
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
+    oldest, *_others, newest = PYTHONS_OF_CORE
+    assert runtime["requires_ansible"] == f">={oldest}.0"
+    row = f"| ansible-core | {oldest} to {newest} (tested: {', '.join(PYTHONS_OF_CORE)}) |"
+    assert row in (ROOT / "README.md").read_text().splitlines()
+
+
+def test_galaxy_importer(archive: Path, tmp_path: Path) -> None:
     """What Automation Hub and Galaxy look at in a release; a warning, which they would accept, fails here.
 
     Without its linters: flake8 takes PowerShell for Python, and ansible-lint is a gate of its own.
@@ -43,8 +66,6 @@ def test_galaxy_importer(tmp_path: Path) -> None:
         "[galaxy-importer]\nCHECK_REQUIRED_TAGS = True\nCHECK_CHANGELOG = True\nRUN_FLAKE8 = False\n"
         "RUN_ANSIBLE_LINT = False\nRUN_ANSIBLE_DOC = True\nRUN_ANSIBLE_TEST = False\n"
     )
-    passes("ansible-galaxy", "collection", "build", "--output-path", tmp_path)
-    (archive,) = tmp_path.glob("infoprotect-aip-*.tar.gz")
     importer = ROOT / ".cache" / "venvs" / "galaxy-importer" / "bin"
     environment = {"GALAXY_IMPORTER_CONFIG": str(settings), "PATH": f"{importer}:{os.environ['PATH']}"}
     output = passes(importer / "python", "-m", "galaxy_importer.main", archive, cwd=tmp_path, env=environment)

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .tools import ROOT, passes, project_files, run, shebang_files
+import pytest
+
+from .tools import NEWEST, ROOT, each_core, passes, project_files, run, shebang_files, tools_of
 
 #: addresses everybody has; anything else that this machine's package tools are set to is the machine's own business
 PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org", "deb.debian.org", "security.debian.org", "archive.ubuntu.com"}
@@ -22,8 +24,11 @@ def test_yamllint() -> None:
     passes("yamllint", "--strict", ".")
 
 
-def test_ansible_lint() -> None:
-    passes("ansible-lint", "--profile", "production", "--offline", "--strict")
+@pytest.mark.parametrize("core", each_core())
+def test_ansible_lint(core: str) -> None:
+    """The collection with each core; its tests, which only the newest one runs as a whole, with that."""
+    tests = [] if core == NEWEST else ["--exclude", "tests", "extensions"]
+    passes("ansible-lint", "--profile", "production", "--offline", "--strict", *tests, tools=tools_of(core))
 
 
 def machine_words() -> set[str]:

@@ -7,20 +7,41 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
+from setup.environment import cores, find_pythons
 
 ROOT = Path(__file__).resolve().parents[2]
 GATES = ROOT / "tests" / "gates"
 CACHE = ROOT / ".cache" / "gates"
 #: the commands of the virtual environment that runs the tests, before those of the system
 TOOLS = Path(sys.prefix) / "bin"
+#: the supported ansible-cores that this machine can run, the oldest first, each with its Python
+CORES = cores(find_pythons())
+OLDEST, *_BETWEEN, NEWEST = CORES
+
+
+def each_core() -> list[Any]:
+    """As the parameters of a test: the oldest and the newest core, with --full all."""
+    return [pytest.param(core, marks=[] if core in (OLDEST, NEWEST) else pytest.mark.full) for core in CORES]
+
+
+def tools_of(core: str) -> Path:
+    """The commands of the environment with this ansible-core."""
+    folder = ROOT / ".cache" / "venvs" / f"core-{core}" / "bin"
+    assert folder.is_dir(), f"no environment with ansible-core {core}: python3 tests/setup/environment.py --for full"
+    return folder
 
 
 def run(
-    *arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+    *arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, tools: Path = TOOLS
 ) -> subprocess.CompletedProcess[str]:
-    """Run a tool of the virtual environment or the system; its output (both streams) is in `stdout`."""
-    environment = {**os.environ, "PATH": f"{TOOLS}:{os.environ['PATH']}", "NO_COLOR": "1", **(env or {})}
-    environment.pop("FORCE_COLOR", None)
+    """Run a tool of a virtual environment or the system; its output (both streams) is in `stdout`."""
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "NO_COLOR": "1", **(env or {})}
+    # without bytecode each start of an Ansible command compiles all of it
+    for unwanted in ("FORCE_COLOR", "PYTHONDONTWRITEBYTECODE"):
+        environment.pop(unwanted, None)
     return subprocess.run(
         [str(argument) for argument in arguments],
         cwd=cwd,
@@ -33,9 +54,9 @@ def run(
     )
 
 
-def passes(*arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
-    """Run a tool that has to end with 0; returns what it said."""
-    result = run(*arguments, cwd=cwd, env=env)
+def passes(*arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, tools: Path = TOOLS) -> str:
+    """Run a tool that must end with 0; returns its output."""
+    result = run(*arguments, cwd=cwd, env=env, tools=tools)
     assert result.returncode == 0, f"{Path(arguments[0]).name} ended with {result.returncode}:\n{result.stdout}"
     return result.stdout
 
