@@ -54,6 +54,9 @@ def test_supported_cores() -> None:
     assert runtime["requires_ansible"] == f">={oldest}.0"
     row = f"| ansible-core | {oldest} to {newest} (tested: {', '.join(PYTHONS_OF_CORE)}) |"
     assert row in (ROOT / "README.md").read_text().splitlines()
+    for core in PYTHONS_OF_CORE:
+        pins = (ROOT / "requirements" / f"core-{core}.txt").read_text()
+        assert f"\nansible-core=={core}." in pins, f"requirements/core-{core}.txt pins another ansible-core"
 
 
 def test_galaxy_importer(archive: Path, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ class AnsibleTest:
         return passes(tools / "ansible-test", *command, cwd=folder, env=environment)
 
 
+@pytest.mark.timeout(1800)  # the first run installs the tools
 @pytest.mark.parametrize("core", each_core())
 def test_sanity(pwsh: Callable[..., str], archive: Path, request: pytest.FixtureRequest, core: str) -> None:
     """Every test runs, and passes, but those that are waived."""

@@ -24,6 +24,7 @@ def test_yamllint() -> None:
     passes("yamllint", "--strict", ".")
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("core", each_core())
 def test_ansible_lint(core: str) -> None:
     """The collection with each core; its tests, which only the newest one runs as a whole, with that."""
