@@ -55,7 +55,9 @@ def pwsh() -> Callable[..., str]:
         make_prefix()
     # Wine's server outlasts the time between two calls, or each would boot Windows' services; then it ends by itself
     environment = {**os.environ, "WINEPREFIX": str(PREFIX), "WINEDEBUG": "-all"}
-    subprocess.run(["wineserver", "--persistent=20"], env=environment, capture_output=True, check=False)
+    command = ["wineserver", "--persistent=20"]
+    # the server would keep a pipe open
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
     def call(*arguments: object) -> str:
         command = [str(GATES / "bin" / "pwsh"), *map(str, arguments)]
