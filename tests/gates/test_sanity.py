@@ -12,17 +12,18 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .tools import CACHE, CORES, GATES, NEWEST, each_core, passes, run, tools_of
+from .tools import CACHE, CORES, GATES, NEWEST, OLDEST, passes, run, tools_of
 
 #: Tests that cannot run here, each with the reason. Any other test that ansible-test leaves out is a failure.
 WAIVED = {
     # PSScriptAnalyzer comes from the PowerShell Gallery only; check51 parses every file and knows what 5.1 lacks
     "pslint",
 }
-#: Tests whose verdict hardly depends on ansible-core: the default run leaves them to the newest one.
+#: Tests whose verdict hardly depends on ansible-core. The default run has them with the newest one only.
 OF_ANY_CORE = {"changelog", "pep8", "pylint", "shellcheck", "yamllint"}
 
 #: ansible-test bootstraps pip in an environment for each tool by a script that it would fetch from Ansible's CI.
@@ -64,6 +65,7 @@ class AnsibleTest:
     """ansible-test of one ansible-core, with the Python of its environment; ruff holds the code to 3.11."""
 
     core: str
+    which: str
 
     @property
     def python(self) -> str:
@@ -71,7 +73,7 @@ class AnsibleTest:
 
     def collection(self, archive: Path) -> Path:
         """What ansible-galaxy packed, where ansible-test wants it, as a git repository, with the collection it uses."""
-        folder = CACHE / "sanity" / self.core / "ansible_collections" / "infoprotect" / "aip"
+        folder = CACHE / "sanity" / self.core / self.which / "ansible_collections" / "infoprotect" / "aip"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         passes("tar", "-xf", archive, "-C", folder)
@@ -104,18 +106,24 @@ class AnsibleTest:
         return passes(tools / "ansible-test", *command, cwd=folder, env=environment)
 
 
+def runs() -> list[Any]:
+    """A core, and which of its tests: all, those that depend on it, or the rest."""
+    between = [core for core in CORES if core not in (OLDEST, NEWEST)]
+    in_full = [(OLDEST, "rest"), *((core, "all") for core in between)]
+    return [(NEWEST, "all"), (OLDEST, "own"), *(pytest.param(*run, marks=pytest.mark.full) for run in in_full)]
+
+
 @pytest.mark.timeout(1800)  # the first run installs the tools
-@pytest.mark.parametrize("core", each_core())
-def test_sanity(pwsh: Callable[..., str], archive: Path, request: pytest.FixtureRequest, core: str) -> None:
+@pytest.mark.parametrize(("core", "which"), runs())
+def test_sanity(pwsh: Callable[..., str], archive: Path, core: str, which: str) -> None:
     """Every test runs, and passes, but those that are waived."""
-    ansible_test = AnsibleTest(core)
-    everything = core == NEWEST or request.config.getoption("--full")
-    left_out = WAIVED if everything else WAIVED | OF_ANY_CORE
+    ansible_test = AnsibleTest(core, which)
     folder = ansible_test.collection(archive)
-    output = ansible_test.sanity(folder, *(word for name in sorted(left_out) for word in ("--skip-test", name)))
     listed = ansible_test.sanity(folder, "--list-tests")
-    offered = set(re.findall(r"^ *([a-z0-9][\w-]+)$", listed, re.MULTILINE))
+    offered = set(re.findall(r"^ *([a-z0-9][\w-]+)$", listed, re.MULTILINE)) - WAIVED
+    assert {"action-plugin-docs", "import", "validate-modules", *OF_ANY_CORE} <= offered
+    wanted = {"all": offered, "own": offered - OF_ANY_CORE, "rest": OF_ANY_CORE}[which]
+    output = ansible_test.sanity(folder, *(word for name in sorted(wanted) for word in ("--test", name)))
     ran = set(re.findall(r'^Running sanity test "([\w-]+)"', output, re.MULTILINE))
-    assert {"action-plugin-docs", "ansible-doc", "import", "validate-modules"} <= ran
-    assert offered - ran == left_out, f"not run: {offered - ran}"
+    assert ran == wanted, f"not run: {wanted - ran}"
     assert not re.search(r"^WARNING: (?!Using locale|Reviewing previous)", output, re.MULTILINE), output

@@ -48,6 +48,7 @@ DEFAULT, COLD = "default", "cold"
 PARTS = {
     DEFAULT: "what bin/test runs without --full",
     COLD: "the module tests, on hosts that start a PowerShell process for each command",
+    "gates": "ansible-lint and ansible-test sanity with the other versions of ansible-core",
     "modules": "the other module tests",
     "clients": "every way from one client to another, on every version of Windows",
     "playbooks": "the other tests of playbooks and roles",
