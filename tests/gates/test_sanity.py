@@ -54,10 +54,14 @@ print(get_venv_packages(SimpleNamespace(version=sys.argv[1]))["pip"])
 
 
 def pip_settings() -> str:
-    """This machine's settings of pip as one file. ansible-test passes on neither its variables nor the user's file."""
+    """This machine's settings of pip as one file: ansible-test passes on neither its variables nor the user's file.
+
+    Errors only, so that a warning in the output of ansible-test is its own.
+    """
     listed = run("pip", "config", "list").stdout
     settings = dict(re.findall(r"^(?:global|:env:)\.([\w-]+)=(.+)$", listed, re.MULTILINE))
-    return "\n".join(["[global]", *(f"{name} = {ast.literal_eval(value)}" for name, value in settings.items()), ""])
+    lines = [f"{name} = {ast.literal_eval(value)}" for name, value in settings.items()]
+    return "\n".join(["[global]", *lines, "quiet = 2", ""])
 
 
 @dataclass(frozen=True)
