@@ -40,9 +40,9 @@ class Run:
         digest = emulation_digest()
         tests = collect(part, [STAGES[stage].folder for stage in stages])
         found = {stage_of(case.nodeid.partition("::")[0]) for case in tests}
-        wanted = stages if part == DEFAULT else [stage for stage in stages if self.options.only]
-        self.problems += [f"part {part}, stage {stage}: no test" for stage in wanted if stage not in found]
-        if not found and not wanted:
+        if part == DEFAULT:
+            self.problems += [f"stage {stage}: no test" for stage in stages if stage not in found]
+        elif not found and not self.options.only:
             self.problems.append(f"part {part}: no test")
         jobs = jobs_of(tests, part)
         unchanged = "emulation" in found and self.history.passes.get("emulation") == digest
@@ -128,6 +128,8 @@ def main() -> int:
 
 def finish(run: Run, wall: float, code: int) -> int:
     """Print the report; returns the exit code."""
+    if not run.results and not run.problems and not code:
+        run.problems.append("no test is in these parts and stages")
     *text, total = report.lines(run.results, run.problems, wall, run.options.jobs)
     print(*text, sep="\n")
     if code == INTERRUPTED:

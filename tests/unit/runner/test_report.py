@@ -48,7 +48,7 @@ def test_a_test_on_a_cold_host_is_told_apart() -> None:
         ([result("unit", "passed")], [], 0, 0),
         ([result("unit", "passed", "failed")], [], 0, 1),
         ([result("unit", "passed", problem="pytest ended with 3")], [], 0, 1),
-        ([result("unit", "passed")], ["part default, stage modules: no test"], 0, 1),
+        ([result("unit", "passed")], ["stage modules: no test"], 0, 1),
         ([], [], 0, 1),
         ([result("unit", "skipped")], [], 0, 1),
         ([result("unit", "passed")], [], INTERRUPTED, INTERRUPTED),
@@ -186,8 +186,12 @@ def test_a_stage_without_a_test_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(History, "save", lambda self: None)
     one = Run(Options(False, (DEFAULT,), ("unit", "molecule"), 2), History())
     one.part(DEFAULT)
-    assert one.problems == ["part default, stage unit: no test"]
+    assert one.problems == ["stage unit: no test"]
     monkeypatch.setattr(run, "collect", lambda part, folders: [])
     empty = Run(Options(True, ("cores",), (), 2), History())
     empty.part("cores")
     assert empty.problems == ["part cores: no test"]
+    other = Run(Options(True, ("cores", "cold"), ("molecule",), 2), History())
+    other.part("cores")
+    assert other.problems == [], "another part may have tests of this stage"
+    assert finish(other, 1, 0) == 1 and other.problems == ["no test is in these parts and stages"]
