@@ -1,41 +1,37 @@
-"""client_settings: the MSIP values of the AIP client."""
+"""client_settings over Ansible: the MSIP values of the AIP client; what each option means is a unit test."""
 
 from __future__ import annotations
 
 import pytest
 
-from ..ansible_runner import AnsiblePlaybook, Json
+from ..ansible_runner import AnsiblePlaybook
 from .cycle import run_cycle
 
-HOST = "client-2012r2"
+HOST = "server-2012"
 KEY = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
-LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
-
-pytestmark = pytest.mark.hosts(HOST)
+PATH = KEY.replace("HKLM", "HKLM:")
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"use_default_credentials_in_proxy": True}, {"UseDefaultCredentialsInProxy": ("dword", 1)}),
-        ({"use_default_credentials_in_proxy": False}, {"UseDefaultCredentialsInProxy": ("dword", 0)}),
-    ],
-)
-def test_present(playbook: AnsiblePlaybook, options: Json, expected: Json) -> None:
-    cycle = run_cycle(playbook, HOST, "client_settings", options, [KEY])
-    assert cycle.after == {LONG: expected}
-
-
-def test_absent_removes(playbook: AnsiblePlaybook) -> None:
-    base = {"name": "base", "infoprotect.aip.client_settings": {"use_default_credentials_in_proxy": True}}
-    other = {
-        "name": "other",
-        "ansible.windows.win_regedit": {"path": KEY.replace("HKLM", "HKLM:"), "name": "SomebodyElses", "data": "kept"},
+@pytest.mark.cold
+@pytest.mark.xdist_group(HOST)
+def test_present_and_absent(playbook: AnsiblePlaybook) -> None:
+    """One setting is set and the other one removed; what somebody else has set stays."""
+    cloud = {"name": "cloud", "infoprotect.aip.client_settings": {"cloud_environment": "gcc"}}
+    other = {"path": PATH, "name": "SomebodyElses", "data": "kept"}
+    remove = {"name": "clean", "ansible.windows.win_regedit": {"path": PATH, "state": "absent", "delete_key": True}}
+    proxy = {
+        "name": "proxy",
+        "infoprotect.aip.client_settings": {"use_default_credentials_in_proxy": True},
     }
-    cycle = run_cycle(playbook, HOST, "client_settings", {"state": "absent"}, [KEY], before=[base, other])
-    assert cycle.after == {LONG: {"SomebodyElses": ("string", "kept")}}
-    clean = {
-        "name": "clean",
-        "ansible.windows.win_regedit": {"path": KEY.replace("HKLM", "HKLM:"), "state": "absent", "delete_key": True},
-    }
-    playbook.run([{"name": "clean", "hosts": HOST, "gather_facts": False, "tasks": [clean]}])
+    cycle = run_cycle(
+        playbook,
+        HOST,
+        "client_settings",
+        {"state": "absent", "names": ["cloud_environment"]},
+        [KEY],
+        before=[cloud, {"name": "other", "ansible.windows.win_regedit": other}, proxy],
+        after=[remove],
+    )
+    kept = {"SomebodyElses": ("string", "kept"), "UseDefaultCredentialsInProxy": ("dword", 1)}
+    assert list(cycle.before.values()) == [kept | {"CloudEnvType": ("dword", 1)}]
+    assert list(cycle.after.values()) == [kept]

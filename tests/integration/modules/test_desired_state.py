@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import tls_cases
 
 from ..ansible_runner import AnsiblePlaybook
 from ..registry_export import export_task, exported
-from . import test_tls
 
 HOST = "connector-2"
 MSIP = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
-KEYS = [*test_tls.KEYS, MSIP]
+KEYS = [*tls_cases.KEYS, MSIP]
 
 pytestmark = pytest.mark.hosts(HOST)
 
@@ -60,9 +60,9 @@ def test_look_apply_again_restore(playbook: AnsiblePlaybook) -> None:
         )
         assert not check["domains"][domain]["compliant"]
         assert again["domains"][domain]["compliant"]
-    assert after[test_tls.long(MSIP)] == {"UseDefaultCredentialsInProxy": ("dword", 1)}
-    written = {key: after[key] for key in test_tls.off("Client") | test_tls.off("Server")}
-    assert written == test_tls.off("Client") | test_tls.off("Server")
+    assert after[tls_cases.long(MSIP)] == {"UseDefaultCredentialsInProxy": ("dword", 1)}
+    written = {key: after[key] for key in tls_cases.BOTH}
+    assert written == tls_cases.BOTH
     assert applied["receipt"] and check["receipt"] is None
     assert again["compliant"] and not again["changed"]
     assert again["reboot_required"], "SCHANNEL keys are younger than the start of the host"
@@ -70,23 +70,3 @@ def test_look_apply_again_restore(playbook: AnsiblePlaybook) -> None:
     assert run.task("no domain", HOST)["compliant"]
     assert run.task("no domain", HOST)["host"]["os"]["product"] == "2019"
     assert exported(run.task("restored", HOST)) == before
-
-
-def test_bad_options_are_named(playbook: AnsiblePlaybook) -> None:
-    bad: list[tuple[dict[str, object], list[str]]] = [
-        ({"tls": {"minimum": "1.1"}}, ["minimum", "1.1", "1.2"]),
-        ({"tls": {"parts": ["schannel", "dotnet"]}}, ["parts", "schannel"]),
-        ({"tls": {"versoin": "1.2"}}, ["versoin"]),
-        ({"client_settings": {}}, ["client_settings"]),
-        ({"client_settings": {"cloud_environment": "mars"}}, ["cloud_environment", "mars"]),
-    ]
-    tasks = [
-        {"name": f"bad {number}", "infoprotect.aip.desired_state": options, "ignore_errors": True}
-        for number, (options, _expected) in enumerate(bad)
-    ]
-    run = playbook.run([{"name": "bad", "hosts": HOST, "gather_facts": False, "tasks": tasks}])
-    for number, (_options, expected) in enumerate(bad):
-        failure = run.task(f"bad {number}", HOST)
-        assert failure["failed"]
-        for text in expected:
-            assert text in failure["msg"]

@@ -7,7 +7,7 @@ import pytest
 from ..ansible_runner import AnsiblePlaybook, Json
 from ..registry_export import export_task, exported
 
-HOST = "client-2016"
+HOST = "client-2019"
 KEY = r"HKLM\SOFTWARE\infoprotect-denied"
 PATH = r"HKLM:\SOFTWARE\infoprotect-denied"
 
@@ -90,6 +90,7 @@ def test_a_write_that_fails_in_the_middle_undoes_the_call(playbook: AnsiblePlayb
     assert exported(run.task("after", HOST)) == exported(run.task("before", HOST))
 
 
+@pytest.mark.full
 def test_a_denied_key_is_found_before_anything_is_written(playbook: AnsiblePlaybook) -> None:
     options = values("locked")
     locked = r"SOFTWARE\infoprotect-denied\locked"
@@ -125,6 +126,7 @@ def test_a_denied_key_is_found_before_anything_is_written(playbook: AnsiblePlayb
     assert "never reached" in exported(run.task("at last", HOST))[KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")]
 
 
+@pytest.mark.full
 def test_a_key_that_cannot_be_read_is_named(playbook: AnsiblePlaybook) -> None:
     key = r"SOFTWARE\infoprotect-denied\unreadable"
     prepare = rf"$null = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey('{key}')"

@@ -11,11 +11,19 @@ from ..ansible_runner import AnsiblePlaybook
 CURRENT = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 NDP = r"HKLM:\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
 
+#: The other versions, editions and roles are unit tests of the whole module.
+ALWAYS = ("server-2012", "exchange-1")
+
+
+def on_its_host(host: str, expected: dict[str, Any]) -> object:
+    marks = [pytest.mark.xdist_group(host), *([] if host in ALWAYS else [pytest.mark.full])]
+    return pytest.param(host, expected, id=host, marks=marks)
+
 
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        pytest.param(host, expected, id=host, marks=pytest.mark.hosts(host))
+        on_its_host(host, expected)
         for host, expected in {
             "client-2012r2": {"product": "2012r2", "installation_type": "Server", "domain_role": "member_server"},
             "client-2016": {"product": "2016", "installation_type": "Server", "domain_role": "member_server"},
@@ -61,10 +69,11 @@ def test_facts(playbook: AnsiblePlaybook, host: str, expected: dict[str, Any]) -
     assert seen["unreadable"] == []
 
 
-@pytest.mark.hosts("client-2016")
+@pytest.mark.cold
+@pytest.mark.xdist_group("client-2019")
 def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
     """Pending restart, proxies, MSIP values, products and Group Policy are seen once they are there."""
-    host = "client-2016"
+    host = "client-2019"
     uninstall = (
         r"HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\{6F8A30BE-992C-4C06-817B-4A222430F2B8}"
     )

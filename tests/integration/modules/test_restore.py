@@ -1,4 +1,7 @@
-"""restore: latest, first and named receipts, what somebody changed since, files that are no receipt."""
+"""restore over Ansible: latest and named receipts, force, sensitive data.
+
+What is refused or kept, and files that are no receipt, are unit tests of the whole module.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,12 @@ import pytest
 from ..ansible_runner import AnsiblePlaybook, Json
 from ..registry_export import export_task, exported
 
-HOST = "connector-1"
+HOST = "client-2019"
 KEY = r"HKLM\SOFTWARE\infoprotect-restore"
 LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
 PATH = r"HKLM:\SOFTWARE\infoprotect-restore"
-RECEIPTS = r"C:\ProgramData\infoprotect\receipts"
 
-on_host = pytest.mark.hosts(HOST)
+on_host = pytest.mark.xdist_group(HOST)
 
 REMOVE = {"name": "remove", "ansible.windows.win_regedit": {"path": PATH, "state": "absent", "delete_key": True}}
 
@@ -33,8 +35,12 @@ def play(playbook: AnsiblePlaybook, *tasks: Json):
     return playbook.run([{"name": "restore", "hosts": HOST, "gather_facts": False, "tasks": [REMOVE, *tasks]}])
 
 
+@pytest.mark.cold
 @on_host
-def test_latest_first_and_by_name(playbook: AnsiblePlaybook) -> None:
+def test_latest_by_name_and_by_force(playbook: AnsiblePlaybook) -> None:
+    """A change of somebody else is overwritten only by force."""
+    theirs = {"path": PATH, "name": "a", "data": "changed"}
+    first: Json = {"receipt": "{{ one.receipt }}"}
     run = play(
         playbook,
         write("one", a="1", b="1"),
@@ -45,115 +51,24 @@ def test_latest_first_and_by_name(playbook: AnsiblePlaybook) -> None:
         restore("undo the restoring", receipt="{{ latest.receipt }}"),
         export_task("after undo", KEY),
         restore("by name", receipt="{{ two.receipt | win_basename }}"),
-        restore("then one", receipt="{{ one.receipt }}"),
+        {"name": "their change", "ansible.windows.win_regedit": theirs},
+        restore("refused", **first),
+        export_task("after refused", KEY),
+        {**restore("check forced", force=True, **first), "check_mode": True},
+        restore("forced", force=True, **first),
         export_task("at last", KEY),
     )
     assert exported(run.task("after latest", HOST)) == {LONG: {"a": ("string", "1"), "b": ("string", "1")}}
     assert not run.task("latest again", HOST)["changed"], "the latest is never one of restore itself"
     assert exported(run.task("after undo", HOST))[LONG]["b"] == ("string", "2")
     assert run.task("by name", HOST)["changed"]
-    assert exported(run.task("at last", HOST)) == {}, "the key was made by the call and is removed when it is empty"
-    assert run.task("then one", HOST)["restored"]["module"] == "registry_values"
-
-
-@pytest.mark.hosts("core-2019")
-def test_a_host_without_receipts_is_left_alone(playbook: AnsiblePlaybook) -> None:
-    folder = {"name": "none", "ansible.windows.win_file": {"path": RECEIPTS, "state": "absent"}}
-    tasks = [folder, restore("latest"), restore("first", receipt="first"), restore("named", receipt="000001-x.json")]
-    run = playbook.run([{"name": "none", "hosts": "core-2019", "gather_facts": False, "tasks": tasks}])
-    for name in ("latest", "first"):
-        result = run.task(name, "core-2019")
-        assert not result["changed"]
-        assert result["restored"] is None
-    assert "000001-x.json" in run.task("named", "core-2019")["msg"]
-
-
-@on_host
-def test_what_somebody_changed_since_is_not_overwritten_unless_forced(playbook: AnsiblePlaybook) -> None:
-    receipt = "{{ one.receipt }}"
-    run = play(
-        playbook,
-        write("one", mine="1", theirs="1"),
-        {"name": "their change", "ansible.windows.win_regedit": {"path": PATH, "name": "theirs", "data": "changed"}},
-        restore("refused", receipt=receipt),
-        export_task("after refused", KEY),
-        {**restore("check forced", receipt=receipt, force=True), "check_mode": True},
-        restore("forced", receipt=receipt, force=True),
-        export_task("after forced", KEY),
-        restore("forced again", receipt=receipt, force=True),
-    )
     refused = run.task("refused", HOST)
-    assert refused["failed"]
-    assert "theirs" in refused["msg"]
-    assert "mine" not in [value["name"] for value in refused["not_restored"]]
-    assert [value["name"] for value in refused["not_restored"]] == ["theirs"]
-    assert exported(run.task("after refused", HOST))[LONG] == {"mine": ("string", "1"), "theirs": ("string", "changed")}
+    assert refused["failed"] and not refused["changed"] and "a" in refused["msg"]
+    assert [value["name"] for value in refused["not_restored"]] == ["a"]
+    assert exported(run.task("after refused", HOST)) == {LONG: {"a": ("string", "changed"), "b": ("string", "1")}}
     assert run.task("check forced", HOST)["diff"] == run.task("forced", HOST)["diff"]
-    assert exported(run.task("after forced", HOST)) == {}
-    assert not run.task("forced again", HOST)["changed"]
-
-
-@on_host
-def test_a_key_that_is_in_use_by_others_stays(playbook: AnsiblePlaybook) -> None:
-    run = play(
-        playbook,
-        write("one", mine="1"),
-        {"name": "their value", "ansible.windows.win_regedit": {"path": PATH, "name": "theirs", "data": "new"}},
-        restore("restore", receipt="{{ one.receipt }}"),
-        export_task("after", KEY),
-        REMOVE | {"name": "clean"},
-    )
-    assert exported(run.task("after", HOST)) == {LONG: {"theirs": ("string", "new")}}
-    assert run.task("restore", HOST)["not_restored"][0]["name"] is None
-
-
-@on_host
-@pytest.mark.parametrize("content", ["no receipt at all", '{"some": "json"}', "", None])
-def test_what_is_no_receipt_is_refused(playbook: AnsiblePlaybook, content: str | None) -> None:
-    """The error names the file and says what was expected; None: there is no such file."""
-    file = rf"{RECEIPTS}\999999-not-one.json"
-    make = {"name": "make", "ansible.windows.win_copy": {"content": content or "x", "dest": file}}
-    if content == "":
-        make = {"name": "make", "ansible.windows.win_file": {"path": file, "state": "touch"}}
-    if content is None:
-        make = {"name": "make", "ansible.windows.win_file": {"path": file, "state": "absent"}}
-    run = play(
-        playbook,
-        write("the folder of receipts is there", a="1"),
-        make,
-        restore("refused", receipt=file),
-        {"name": "clean", "ansible.windows.win_file": {"path": file, "state": "absent"}},
-    )
-    refused = run.task("refused", HOST)
-    assert refused["failed"]
-    assert file in refused["msg"]
-    assert "receipt" in refused["msg"]
-    assert not refused["changed"]
-
-
-@on_host
-def test_a_receipt_of_another_host_is_refused(playbook: AnsiblePlaybook) -> None:
-    """The receipt is real, but the host is no longer the one that wrote it."""
-    machine = r"HKLM:\SOFTWARE\Microsoft\Cryptography"
-    run = play(
-        playbook,
-        {"name": "guid", "ansible.windows.win_reg_stat": {"path": machine, "name": "MachineGuid"}, "register": "guid"},
-        write("one", a="1"),
-        {
-            "name": "clone",
-            "ansible.windows.win_regedit": {"path": machine, "name": "MachineGuid", "data": "another-machine"},
-        },
-        restore("refused", receipt="{{ one.receipt }}", force=True),
-        {
-            "name": "back",
-            "ansible.windows.win_regedit": {"path": machine, "name": "MachineGuid", "data": "{{ guid.value }}"},
-        },
-        restore("accepted", receipt="{{ one.receipt }}"),
-    )
-    refused = run.task("refused", HOST)
-    assert refused["failed"]
-    assert "host" in refused["msg"]
-    assert run.task("accepted", HOST)["changed"]
+    assert exported(run.task("at last", HOST)) == {}, "the key was made by the call and is removed when it is empty"
+    assert run.task("forced", HOST)["restored"]["module"] == "registry_values"
 
 
 @on_host

@@ -11,9 +11,13 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from module_cycle import Registry
 from winfleet import prefix, registry
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
@@ -21,6 +25,66 @@ from winfleet.paths import state_directory
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = Path(__file__).resolve().parent
+IDENTITY = Identity(name="unit-2019", address="127.0.0.1")
+
+#: Runs a module as ansible-core's wrapper does; it ends by an exception instead of the process.
+_MODULE = r"""
+$global:complex_args = $case.parameters
+[Ansible.Basic.AnsibleModule]::WriteLine = { param ($line) $global:moduleResult = $line }
+[Ansible.Basic.AnsibleModule]::Exit = { param ($code) throw "the module ended with $code" }
+$global:moduleResult = $null
+try {
+    & ([scriptblock]::Create([IO.File]::ReadAllText($case.file)))
+}
+catch {
+    if (-not $moduleResult) { throw }
+}
+$moduleResult
+"""
+
+_REGISTRY = r"""
+$found = [Collections.Generic.List[object]]::new()
+function Read-Key($path) {
+    $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($path)
+    if (-not $key) { return }
+    $values = @(foreach ($name in $key.GetValueNames()) {
+        $data = $key.GetValue($name, $null, 'DoNotExpandEnvironmentNames')
+        , @($name, "$($key.GetValueKind($name))", $data)
+    })
+    $found.Add(@("HKEY_LOCAL_MACHINE\$path", $values))
+    foreach ($name in $key.GetSubKeyNames()) { Read-Key "$path\$name" }
+    $key.Dispose()
+}
+foreach ($path in $case) { Read-Key $path }
+, $found
+"""
+#: Values below HKLM: key, name and data, without data they are removed
+_SET = r"""
+foreach ($one in $case) {
+    $key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey($one[0])
+    if ($null -eq $one[2]) { $key.DeleteValue($one[1], $false) }
+    elseif ($one[2] -is [string]) { $key.SetValue($one[1], $one[2]) }
+    else { $key.SetValue($one[1], [int]$one[2]) }
+    $key.Dispose()
+}
+"""
+_REMOVE = "foreach ($one in $case) { [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree($one, $false) }"
+_KINDS = {
+    "String": "string",
+    "ExpandString": "expandstring",
+    "MultiString": "multistring",
+    "DWord": "dword",
+    "QWord": "qword",
+    "Binary": "binary",
+    "None": "none",
+}
+
+
+def _data(kind: str, data: Any) -> Any:
+    """Numbers without sign, bytes as such: what `registry_export` has, too."""
+    if kind in ("DWord", "QWord"):
+        return data % (1 << (32 if kind == "DWord" else 64))
+    return bytes(data) if kind in ("Binary", "None") else data
 
 
 class PowerShellError(Exception):
@@ -39,7 +103,7 @@ class PowerShellHost:
         self.disk = folder / "drive_c"
         state = state_directory()
         prefix.clone(prefix.prepare_template(state, prepare_engine(state)), folder)
-        registry.append(folder / "system.reg", Identity(name="unit-2019", address="127.0.0.1").registry())
+        registry.append(folder / "system.reg", IDENTITY.registry())
         # As the fleet does, or Wine overwrites the computer's name
         registry.append(folder / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
         place = self.disk / "unit"
@@ -52,6 +116,7 @@ class PowerShellHost:
             core / "csharp/Ansible.Basic.cs",
             core / "powershell/Ansible.ModuleUtils.AddType.psm1",
             *(ROOT / "plugins/module_utils").glob("_*.*"),
+            *(ROOT / "plugins/modules").glob("*.ps1"),
         ):
             shutil.copy(file, place)
         self._pty, terminal = os.openpty()
@@ -115,6 +180,37 @@ class PowerShellHost:
         results = self.run("$all = @(" + loop % script + "); , $all", cases)
         assert len(results) == len(cases)
         return [result[0] for result in results]
+
+    def module(self, name: str, options: Mapping[str, Any] | None = None, *, check: bool = False) -> dict[str, Any]:
+        """The result of a whole module, with the parameters that Ansible would give it, also of one that fails."""
+        parameters = {"_ansible_module_name": f"infoprotect.aip.{name}", "_ansible_check_mode": check}
+        case = {"file": rf"C:\unit\{name}.ps1", "parameters": {**(options or {}), **parameters, "_ansible_diff": True}}
+        result: dict[str, Any] = json.loads(self.run(_MODULE, case))
+        return result
+
+    def registry(self, *paths: str) -> Registry:
+        """Keys (HKLM\\...) with all below, as .NET reads them, which owes nothing to the collection."""
+        found = self.run(_REGISTRY, [path.partition("\\")[2] for path in paths]) or []
+        return {key: {name: (_KINDS[kind], _data(kind, data)) for name, kind, data in values} for key, values in found}
+
+    @contextmanager
+    def identity(self, **differs: Any) -> Iterator[None]:
+        """The host is another one (attributes of winfleet's Identity), as far as that is in the registry."""
+        ours = IDENTITY.registry()
+        others = replace(IDENTITY, **differs).registry()
+        other = {
+            (key, name): data
+            for key, values in others.items()
+            for name, data in values.items()
+            if isinstance(data, (str, int)) and ours.get(key, {}).get(name) != data
+        }
+        back = [[key, name, ours.get(key, {}).get(name)] for key, name in other]
+        self.run(_SET, [[key, name, data] for (key, name), data in other.items()])
+        try:
+            yield
+        finally:
+            self.run(_SET, back)
+            self.run(_REMOVE, [key for key in others if key not in ours])
 
     def close(self) -> None:
         assert self._process.stdin

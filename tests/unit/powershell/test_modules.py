@@ -1,0 +1,332 @@
+"""Whole modules in one process: options, check mode, changes, restore and refusals, without a controller or WinRM.
+
+Each is run over Ansible, too (tests/integration/modules). What differs from host to host and from option to option is
+here, because a run takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import tls_cases
+from module_cycle import Cycle, Json
+from powershell_host import PowerShellHost
+from tls_cases import PROTOCOLS, long
+
+KEYS = [r"HKLM\SOFTWARE\Unit", r"HKLM\SOFTWARE\WOW6432Node\Unit"]
+LONG, LONG32 = map(long, KEYS)
+PATH = r"HKLM:\SOFTWARE\Unit"
+MSIP = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
+NO_RECEIPTS = r"Remove-Item -Recurse -LiteralPath C:\ProgramData\infoprotect\receipts -ErrorAction Ignore"
+
+
+def run_cycle(powershell: PowerShellHost, module: str, options: Json, keys: Sequence[str]) -> Cycle:
+    """The cycle of a module on the host as it is; verified."""
+    before = powershell.registry(*keys)
+    check = powershell.module(module, options, check=True)
+    after_check = powershell.registry(*keys)
+    applied = powershell.module(module, options)
+    assert not applied.get("failed"), applied["msg"]
+    after, again = powershell.registry(*keys), powershell.module(module, options)
+    restore: list[Any] = []
+    if applied["changed"]:
+        receipt = {"receipt": applied["receipt"]}
+        restore = [
+            powershell.module("restore", receipt, check=True),
+            powershell.module("restore", receipt),
+            powershell.registry(*keys),
+            powershell.module("restore", receipt),
+        ]
+    cycle = Cycle(before, check, after_check, applied, after, again, *restore)
+    cycle.verify()
+    return cycle
+
+
+def values(*names: str, data: str = "1") -> Json:
+    return {"values": [{"path": PATH, "name": name, "data": data} for name in names]}
+
+
+def set_values(powershell: PowerShellHost, **data: str) -> None:
+    """By .NET, as somebody else does."""
+    script = "foreach ($one in $case) { [Microsoft.Win32.Registry]::SetValue($one[0], $one[1], $one[2]) }"
+    powershell.run(script, [[LONG, *one] for one in data.items()])
+
+
+def refused(result: Json, *texts: str) -> None:
+    """The module failed without a change, and its message has the texts."""
+    assert result.get("failed") and not result["changed"], result
+    missing = [text for text in texts if text not in result["msg"]]
+    assert not missing, result["msg"]
+
+
+@pytest.fixture
+def without_tls(powershell: PowerShellHost) -> Iterator[None]:
+    """Windows has its defaults afterwards, whatever a test left."""
+    yield
+    assert not powershell.module("tls", {"state": "absent"}).get("failed")
+
+
+@pytest.mark.parametrize("case", tls_cases.CASES, ids=str)
+def test_tls(powershell: PowerShellHost, case: tls_cases.Case) -> None:
+    with powershell.identity(**case.identity):
+        case.verify(run_cycle(powershell, "tls", case.options, tls_cases.KEYS))
+
+
+@pytest.mark.usefixtures("without_tls")
+def test_tls_that_is_equal_by_meaning(powershell: PowerShellHost) -> None:
+    """0xFFFFFFFF is on; TLS 1.2 that was turned off is turned on, before the older protocols are turned off."""
+    both = PROTOCOLS.replace("HKLM", "HKLM:")
+    given = [
+        (rf"{both}\TLS 1.2\Server", "Enabled", 0xFFFFFFFF),
+        (rf"{both}\TLS 1.2\Client", "Enabled", 0),
+        (rf"{both}\TLS 1.2\Client", "DisabledByDefault", 1),
+    ]
+    base = [{"path": path, "name": name, "type": "dword", "data": data} for path, name, data in given]
+    assert powershell.module("registry_values", {"values": base})["changed"]
+    cycle = run_cycle(powershell, "tls", {"parts": ["schannel_client", "schannel_server"]}, tls_cases.KEYS)
+    on = {"Enabled": ("dword", 1), "DisabledByDefault": ("dword", 0)}
+    assert cycle.after[long(rf"{PROTOCOLS}\TLS 1.2\Client")] == on
+    assert cycle.after[long(rf"{PROTOCOLS}\TLS 1.2\Server")] == {"Enabled": ("dword", 0xFFFFFFFF)}
+    assert ["TLS 1.2" in change["path"] for change in cycle.applied["changes"]] == [True] * 2 + [False] * 15
+
+
+@pytest.mark.usefixtures("without_tls")
+def test_tls_absent(powershell: PowerShellHost) -> None:
+    """Removes what the module manages, except the value that Windows ships."""
+    powershell.module("tls", {})
+    cycle = run_cycle(powershell, "tls", {"state": "absent"}, tls_cases.KEYS)
+    left = {key: names for key, names in cycle.after.items() if "SCHANNEL" in key and names}
+    assert left == {long(rf"{PROTOCOLS}\SSL 2.0\Client"): {"DisabledByDefault": ("dword", 1)}}
+    assert not any(tls_cases.STRONG.keys() & names for key, names in cycle.after.items() if ".NETFramework" in key)
+
+
+@pytest.mark.parametrize("minimum", ["1.1", "1.0", "2", "TLS 1.2"])
+def test_tls_with_another_minimum(powershell: PowerShellHost, minimum: str) -> None:
+    refused(powershell.module("tls", {"minimum": minimum}), "minimum", minimum, "1.2")
+
+
+SETTINGS: list[tuple[Json, Json]] = [
+    ({"use_default_credentials_in_proxy": True}, {"UseDefaultCredentialsInProxy": 1}),
+    ({"use_default_credentials_in_proxy": False}, {"UseDefaultCredentialsInProxy": 0}),
+    ({"cloud_environment": "commercial"}, {"CloudEnvType": 0}),
+    ({"cloud_environment": "gcc"}, {"CloudEnvType": 1}),
+    ({"cloud_environment": "gcc_high"}, {"CloudEnvType": 2}),
+    ({"cloud_environment": "dod"}, {"CloudEnvType": 3}),
+    ({"cloud_environment": "usnat"}, {"CloudEnvType": 4}),
+    ({"cloud_environment": "ussec"}, {"CloudEnvType": 5}),
+    ({"cloud_environment": "china"}, {"CloudEnvType": 6}),
+    ({"cloud_environment": "germany"}, {"CloudEnvType": 7}),
+    (
+        {"use_default_credentials_in_proxy": True, "cloud_environment": "germany"},
+        {"UseDefaultCredentialsInProxy": 1, "CloudEnvType": 7},
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), SETTINGS)
+def test_client_settings(powershell: PowerShellHost, options: Json, expected: Json) -> None:
+    cycle = run_cycle(powershell, "client_settings", options, [MSIP])
+    assert cycle.after == {long(MSIP): {name: ("dword", data) for name, data in expected.items()}}
+
+
+def test_client_settings_absent(powershell: PowerShellHost) -> None:
+    """All of them, or those that are named; never a value of somebody else."""
+    everything = {"use_default_credentials_in_proxy": True, "cloud_environment": "gcc"}
+    powershell.module("client_settings", everything)
+    other = {"path": MSIP.replace("HKLM", "HKLM:"), "name": "SomebodyElses", "data": "kept"}
+    powershell.module("registry_values", {"values": [other]})
+    kept: Json = {"SomebodyElses": ("string", "kept")}
+    one = run_cycle(powershell, "client_settings", {"state": "absent", "names": ["cloud_environment"]}, [MSIP])
+    assert one.after == {long(MSIP): kept | {"UseDefaultCredentialsInProxy": ("dword", 1)}}
+    assert run_cycle(powershell, "client_settings", {"state": "absent"}, [MSIP]).after == {long(MSIP): kept}
+    for _ in "other", "everything":
+        powershell.module("restore")
+
+
+BAD_VALUES: list[tuple[list[Json], list[str]]] = [
+    ([{"path": PATH, "name": "x", "type": "float", "data": 1}], ["type", "float", "dword"]),
+    ([{"path": PATH, "name": "wrong", "type": "dword", "data": "many"}], [PATH, "wrong", "many", "dword"]),
+    ([{"path": PATH, "name": "big", "type": "dword", "data": 2**32}], [PATH, "big", "4294967296", "dword"]),
+    ([{"path": PATH, "name": "hex", "type": "binary", "data": "0xZZ"}], [PATH, "hex", "0xZZ", "binary"]),
+    ([{"path": r"SOFTWARE\no hive", "name": "x", "data": "1"}], [r"SOFTWARE\no hive", "HKLM"]),
+    ([{"path": "HKLM:", "name": "x", "data": "1"}], ["HKLM:"]),
+    (
+        [{"path": PATH, "name": "Twice", "data": "1"}, {"path": PATH.lower(), "name": "TWICE", "data": "2"}],
+        ["TWICE", "wanted twice"],
+    ),
+    (
+        [
+            {"path": PATH, "name": "same", "view": "32", "data": "1"},
+            {"path": r"HKLM:\SOFTWARE\WOW6432Node\Unit", "name": "same", "data": "2"},
+        ],
+        ["same", "wanted twice"],
+    ),
+    ([{"path": PATH, "name": "nothing", "type": "dword"}], [PATH, "nothing", "data"]),
+    ([{"path": PATH, "name": "x" * 16384, "data": "1"}], ["16383"]),
+    ([{"path": PATH + "\\" + "k" * 256, "name": "x", "data": "1"}], ["255"]),
+    ([{"path": PATH, "data": "1", "state": "gone"}], ["state", "gone", "absent"]),
+    ([{"name": "x", "data": "1"}], ["path"]),
+]
+
+
+@pytest.mark.parametrize(("bad", "expected"), BAD_VALUES)
+def test_bad_registry_values(powershell: PowerShellHost, key: str, bad: list[Json], expected: list[str]) -> None:
+    """Named before anything is written, also what comes before them."""
+    refused(powershell.module("registry_values", {"values": [*values("fine")["values"], *bad]}), *expected)
+    assert powershell.registry(*KEYS) == {}
+
+
+def test_registry_values_without_options(powershell: PowerShellHost) -> None:
+    refused(powershell.module("registry_values"), "one of the following is required: values, purge")
+
+
+def test_purge_of_the_32_bit_view(powershell: PowerShellHost, key: str) -> None:
+    """Keeps what it is told to, and shows no data of a sensitive rule; the other view stays."""
+    names = ("Keep", "wanted", "secret-1", "other")
+    given = [
+        {"path": PATH, "view": view, "name": name, "data": f"data of {name}"} for view in ("64", "32") for name in names
+    ]
+    powershell.module("registry_values", {"values": given})
+    options = {
+        "values": [{"path": PATH, "view": "32", "name": "Wanted", "data": "data of wanted"}],
+        "purge": [
+            {"path": PATH, "view": "32", "match": "^secret", "sensitive": True},
+            {"path": PATH, "view": "32", "keep": ["keep", "no such"]},
+        ],
+    }
+    cycle = run_cycle(powershell, "registry_values", options, KEYS)
+    assert cycle.after[LONG32] == {"Keep": ("string", "data of Keep"), "wanted": ("string", "data of wanted")}
+    assert cycle.after[LONG] == cycle.before[LONG]
+    assert "data of secret-1" not in str(cycle.applied)
+    assert "data of other" in str(cycle.applied)
+
+
+def test_sensitive_data_is_in_no_result(powershell: PowerShellHost, key: str) -> None:
+    set_values(powershell, secret="s3cr3t-é")
+    options = {"values": [{"path": PATH, "name": "secret", "data": "other-s3cr3t", "sensitive": True}]}
+    cycle = run_cycle(powershell, "registry_values", options, KEYS)
+    results = [cycle.check, cycle.applied, cycle.again, cycle.restore_check, cycle.restored, cycle.restored_again]
+    assert "s3cr3t" not in str([{**result, "invocation": None} for result in results])
+
+
+def test_restore_of_a_changed_value(powershell: PowerShellHost, key: str) -> None:
+    """Refused, and the other values stay; with force it is overwritten, as check mode has said."""
+    receipt: Json = {"receipt": powershell.module("registry_values", values("mine", "theirs"))["receipt"]}
+    set_values(powershell, theirs="changed")
+    result = powershell.module("restore", receipt)
+    refused(result, "theirs", "force")
+    assert [one["name"] for one in result["not_restored"]] == ["theirs"]
+    assert powershell.registry(*KEYS) == {LONG: {"mine": ("string", "1"), "theirs": ("string", "changed")}}
+    forced = receipt | {"force": True}
+    check, done = (powershell.module("restore", forced, check=check) for check in (True, False))
+    assert check["diff"] == done["diff"] and done["changed"]
+    assert powershell.registry(*KEYS) == {}
+    assert not powershell.module("restore", forced)["changed"]
+
+
+def test_restore_leaves_a_key_that_others_use(powershell: PowerShellHost, key: str) -> None:
+    receipt = powershell.module("registry_values", values("mine"))["receipt"]
+    set_values(powershell, theirs="new")
+    result = powershell.module("restore", {"receipt": receipt})
+    assert powershell.registry(*KEYS) == {LONG: {"theirs": ("string", "new")}}
+    assert [(one["name"], one["reason"]) for one in result["not_restored"]] == [(None, "the key is not empty")]
+
+
+def test_restore_by_latest_first_and_name(powershell: PowerShellHost, key: str) -> None:
+    """`latest` ignores receipts written by a restore, which can be undone by its own receipt all the same."""
+    powershell.run(NO_RECEIPTS)
+    one = powershell.module("registry_values", values("a", "b"))
+    two = powershell.module("registry_values", values("b", "c", data="2"))
+    latest = powershell.module("restore")
+    assert latest["restored"] == {
+        "path": two["receipt"],
+        "module": "registry_values",
+        "time": latest["restored"]["time"],
+    }
+    assert powershell.registry(*KEYS) == {LONG: {"a": ("string", "1"), "b": ("string", "1")}}
+    assert not powershell.module("restore")["changed"], "latest is never one of restore itself"
+    assert powershell.module("restore", {"receipt": latest["receipt"]})["changed"]
+    assert powershell.registry(*KEYS)[LONG]["b"] == ("string", "2")
+    assert powershell.module("restore", {"receipt": two["receipt"].rpartition("\\")[2]})["changed"]
+    assert powershell.module("restore", {"receipt": "first"})["restored"]["path"] == one["receipt"]
+    assert powershell.registry(*KEYS) == {}
+
+
+def test_restore_without_receipts(powershell: PowerShellHost) -> None:
+    powershell.run(NO_RECEIPTS)
+    for name in ("latest", "first"):
+        result = powershell.module("restore", {"receipt": name})
+        assert (result["changed"], result["restored"]) == (False, None)
+    refused(powershell.module("restore", {"receipt": "000001-x.json"}), "000001-x.json")
+
+
+def test_restore_on_another_host(powershell: PowerShellHost, key: str) -> None:
+    """A receipt of a cloned host is refused, also with force."""
+    receipt = powershell.module("registry_values", values("a"))["receipt"]
+    machine = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Cryptography"
+    guid = powershell.run("[Microsoft.Win32.Registry]::GetValue($case, 'MachineGuid', $null)", machine)
+    name_it = "[Microsoft.Win32.Registry]::SetValue($case[0], 'MachineGuid', $case[1])"
+    powershell.run(name_it, [machine, "another-machine"])
+    try:
+        refused(powershell.module("restore", {"receipt": receipt, "force": True}), "belongs to another host")
+    finally:
+        powershell.run(name_it, [machine, guid])
+    assert powershell.module("restore", {"receipt": receipt})["changed"]
+
+
+@pytest.mark.parametrize("content", ["no receipt at all", '{"some": "json"}', "", None])
+def test_restore_of_what_is_no_receipt(powershell: PowerShellHost, key: str, content: str | None) -> None:
+    """The message names the file and says what was expected. None: there is no such file."""
+    folder = powershell.disk / "ProgramData/infoprotect/receipts"
+    powershell.module("registry_values", values("a"))
+    file = folder / "999999-not-one.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    for name in (file.name, rf"C:\ProgramData\infoprotect\receipts\{file.name}"):
+        refused(powershell.module("restore", {"receipt": name}), file.name, "receipt")
+    file.unlink(missing_ok=True)
+    assert powershell.registry(*KEYS) == {LONG: {"a": ("string", "1")}}
+
+
+BAD_DOMAINS: list[tuple[Json, list[str]]] = [
+    ({"tls": {"minimum": "1.1"}}, ["minimum", "1.1", "1.2"]),
+    ({"tls": {"parts": ["schannel", "dotnet"]}}, ["parts", "schannel"]),
+    ({"tls": {"versoin": "1.2"}}, ["versoin"]),
+    ({"client_settings": {}}, ["client_settings"]),
+    ({"client_settings": {"cloud_environment": "mars"}}, ["cloud_environment", "mars"]),
+    ({"connector_settings": {"proxy_address": "proxy"}}, ["proxy_address"]),
+    ({"irm_server": {"product": "fci"}}, ["connector_url", "tenant_url"]),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), BAD_DOMAINS)
+def test_bad_options_of_desired_state(powershell: PowerShellHost, options: Json, expected: list[str]) -> None:
+    before = powershell.registry(*tls_cases.KEYS, MSIP)
+    refused(powershell.module("desired_state", {"tls": {}} | options), *expected)
+    assert powershell.registry(*tls_cases.KEYS, MSIP) == before
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"os": "2012"},
+        {"os": "2012r2"},
+        {"os": "2016", "roles": ("exchange",)},
+        {"os": "2019", "edition": "core"},
+        {"os": "2019", "roles": ("domain_controller",)},
+        {"os": "2019", "roles": ("sharepoint",), "product": "2019"},
+        {"os": "2016", "roles": ("fci",)},
+    ],
+    ids=lambda differs: "-".join([differs["os"], differs.get("edition", ""), *differs.get("roles", ())]),
+)
+def test_host_info(powershell: PowerShellHost, differs: Json) -> None:
+    with powershell.identity(**differs):
+        host = powershell.module("host_info")["host"]
+    roles = differs.get("roles", ())
+    assert host["os"]["product"] == differs["os"]
+    assert host["os"]["installation_type"] == ("Server Core" if "edition" in differs else "Server")
+    assert {name for name, role in host["roles"].items() if role["found"]} == set(roles)
+    assert host["domain_role"] == ("domain_controller" if "domain_controller" in roles else "member_server")
+    assert host["unreadable"] == []
