@@ -116,10 +116,31 @@ def test_addresses_with_a_password_are_refused_and_not_repeated(role: str, name:
     assert host.look({"rms_connector_certificate_password": value}, roles=["rms_connector"])["compliant"]
 
 
-def test_bad_variables_are_named_before_the_host_is_asked() -> None:
+@pytest.mark.parametrize(
+    ("role", "variables", "expected"),
+    [
+        ("aip_tls", {"aip_tls_minimum": "1.1"}, ["aip_tls_minimum", "1.1", "1.2"]),
+        ("aip_tls", {"aip_tls_minimum": 1.1}, ["aip_tls_minimum", "1.1", "1.2"]),
+        ("aip_tls", {"aip_tls_parts": ["everything"]}, ["aip_tls_parts", "everything"]),
+        (
+            "aip_client",
+            {"aip_client_use_default_credentials_in_proxy": "perhaps"},
+            ["aip_client_use_default_credentials_in_proxy"],
+        ),
+        ("aip_inspect", {"aip_domains": ["tsl"]}, ["aip_domains", "tsl", "tls"]),
+    ],
+)
+def test_bad_variables_are_named_before_the_host_is_asked(
+    role: str, variables: dict[str, Any], expected: list[str]
+) -> None:
     host = Host()
-    with pytest.raises(AnsibleActionFail, match=r"(?s)Validation of arguments failed.*aip_tls_minimum.*1\.1"):
-        host.look({"aip_tls_minimum": "1.1"}, roles=["aip_tls"])
+    with pytest.raises(AnsibleActionFail, match="Validation of arguments failed") as error:
+        host.look(variables, roles=[role])
+    assert all(text in str(error.value) for text in expected) and host.asked == []
+
+
+def test_bad_options_of_the_look() -> None:
+    host = Host()
     with pytest.raises(AnsibleActionFail, match="roles has nobody"):
         host.look(roles=["nobody"])
     with pytest.raises(AnsibleActionFail, match="domains"):

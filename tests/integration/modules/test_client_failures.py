@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from package_server import PackageServer, serve
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, lose_host
 from ..installed_clients import SHARE, expected, list_task, listed, prepare_task, share_packages
-from ..package_server import PackageServer, serve
 from ..secrets_watch import no_secret_shows
 
 HOST = "client-2019"
@@ -69,45 +69,23 @@ def run(playbook: AnsiblePlaybook, *tasks: Json, expect: int | None = 0) -> Run:
 def test_what_is_not_what_it_should_be_is_not_run(
     playbook: AnsiblePlaybook, packages: Path, server: PackageServer
 ) -> None:
-    """Each is refused with what was expected; nothing is installed, nothing left behind."""
+    """By what the controller, the share, the signature and the server tell; each other reason is a unit test."""
     good = packages / f"{CURRENT}.msi"
     digest, zeros = hashlib.sha256(good.read_bytes()).hexdigest(), "0" * 64
     cases: dict[str, tuple[Json, str]] = {
         "checksum of src": ({"src": str(good), "checksum": zeros}, f"{digest}: expected {zeros}"),
-        "checksum": ({"path": rf"{SHARE}\{CURRENT}.msi", "checksum": zeros}, f": expected {zeros}"),
-        "no checksum": (
-            {"path": rf"{SHARE}\{CURRENT}.msi", "checksum": "md5:123"},
-            "expected SHA-256, 64 hexadecimal digits",
-        ),
         "publisher": (
             {"path": rf"{SHARE}\{CURRENT}-contoso.exe"},
             "is signed by 'Contoso Ltd': expected 'Microsoft Corporation'",
         ),
-        "unsigned": ({"path": rf"{SHARE}\{CURRENT}-unsigned.exe"}, "is not valid: NotSigned"),
-        "tampered": ({"path": rf"{SHARE}\{CURRENT}-tampered.exe"}, "is not valid: HashMismatch"),
-        "too old": (
-            {"path": rf"{SHARE}\{OLD}.msi", "version": "2.18.26"},
-            "2.16.73.0: expected version 2.18.26 or later",
-        ),
-        "not exact": ({"path": rf"{SHARE}\{CURRENT}.exe", "version": "2.17", "exact": True}, "expected version 2.17"),
-        "product": ({"path": rf"{SHARE}\{PURVIEW}.exe"}, "Microsoft Purview Information Protection 3.1.310"),
-        "choice": ({"path": rf"{SHARE}\{CURRENT}.msi", "powershell_only": True}, "expected an installer of type exe"),
-        "none": ({}, "An installer is needed (install unified_labeling): expected src or path"),
         "no file": ({"src": "nowhere.msi"}, "src cannot be found on the controller"),
-        "no path": ({"path": r"C:\no\such[1] é.msi"}, r"C:\no\such[1] é.msi does not exist or cannot be read"),
         "no share": ({"path": r"\\nowhere\share\x.msi"}, "which cannot sign in to other hosts: see share_username"),
         "share": (
             {"path": r"\\nowhere\share\x.msi", "share_username": r"CONTOSO\me", "share_password": SECRET},
             r"the share \\nowhere\share cannot be opened as CONTOSO\me",
         ),
-        "type": ({"path": r"C:\windows\notepad.txt"}, "expected a file whose name ends with .msi or .exe"),
-        "scheme": ({"path": "ftp://127.0.0.1/x.msi"}, "expected a path on the host, a share, or a URL"),
-        "user": ({"path": f"http://me:{SECRET}@127.0.0.1/x.msi"}, "expected them in url_username and url_password"),
         "truncated": ({"path": server.url(f"truncated/{CURRENT}.msi")}, "cannot be downloaded: "),
-        "full disk": ({"path": server.url(f"huge/{CURRENT}.msi")}, " MB free: expected "),
-        "404": ({"path": server.url("missing.msi")}, "404"),
         "nobody": ({"path": "http://127.0.0.1:9/x.msi"}, "http://127.0.0.1:9/x.msi cannot be downloaded: "),
-        "both": ({"path": r"C:\x.msi", "src": "x.msi"}, "mutually exclusive: src, path"),
     }
     tasks = [client(name, **options) for name, (options, _message) in cases.items()]
     done = run(playbook, prepare_task("nothing", None), *tasks, list_task("after"), leftovers_task())

@@ -41,9 +41,15 @@ def run(playbook: AnsiblePlaybook, *tasks: Json, expect: int | None = 0) -> Run:
 
 
 @pytest.fixture
-def packages() -> Iterator[Path]:
+def packages() -> Path:
+    """The installers, on a host that is new."""
     reset_hosts(HOST)
-    yield share_packages([HOST])
+    return share_packages([HOST])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_nothing(fleet: None) -> Iterator[None]:
+    yield
     reset_hosts(HOST)
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from package_server import PackageServer, serve
 from winfleet import vendor
 from winfleet.paths import state_directory
 
 from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Json, Run
-from ..package_server import PackageServer, serve
 
 BARE = "bootstrap-2012"  # PowerShell 3.0, .NET 4.5
 R2 = "bootstrap-2012r2"  # PowerShell 4.0, .NET 4.5.1

@@ -152,7 +152,7 @@ def make_fleet() -> Iterator[Callable[..., Fleet]]:
         assert not left, left
 
 
-@pytest.fixture(scope="module", params=["warm", "cold"])
+@pytest.fixture(scope="module", params=["warm", pytest.param("cold", marks=pytest.mark.full)])
 def fleet(request: pytest.FixtureRequest, make_fleet: Callable[..., Fleet]) -> Fleet:
     """alpha (2019, domain member) and beta (2012 R2, workgroup), in both ways to run commands."""
     one = make_fleet(f"{request.param}-{request.module.__name__.rpartition('.')[2]}", request.param)

@@ -9,6 +9,9 @@ import pytest
 
 from .conftest import Fleet, Result
 
+# what a cold host does differently is in these tests
+pytestmark = pytest.mark.parametrize("fleet", ["warm", "cold"], indirect=True, scope="module")
+
 
 def test_text_of_any_language_passes_both_ways(fleet: Fleet) -> None:
     result = fleet.powershell("alpha", '"ä Ω 日本"; $input | ForEach-Object { "<$_>" }', "größe 漢字\n".encode())

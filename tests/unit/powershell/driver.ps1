@@ -7,7 +7,7 @@ $addType = [scriptblock]::Create([IO.File]::ReadAllText("$folder\Ansible.ModuleU
 New-Module -Name AddType -ScriptBlock $addType | Import-Module -Scope Global
 $sources = @('Ansible.Basic.cs') + [IO.Directory]::GetFiles($folder, '_*.cs').ForEach({ [IO.Path]::GetFileName($_) }) | ForEach-Object -Process { [IO.File]::ReadAllText("$folder\$_") }
 Add-CSharpType -References $sources
-foreach ($file in [IO.Directory]::GetFiles($folder, '_*.psm1')) {
+foreach ($file in @("$folder\WebRequest.psm1") + [IO.Directory]::GetFiles($folder, '_*.psm1')) {
     $name = [IO.Path]::GetFileNameWithoutExtension($file)
     $errors = $null
     $ast = [System.Management.Automation.Language.Parser]::ParseInput([IO.File]::ReadAllText($file), $name, [ref]$null, [ref]$errors)

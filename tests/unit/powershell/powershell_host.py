@@ -110,11 +110,13 @@ class PowerShellHost:
         place.mkdir()
         specification = importlib.util.find_spec("ansible")
         assert specification and specification.submodule_search_locations
-        core = Path(specification.submodule_search_locations[0]) / "module_utils"
+        ansible = Path(specification.submodule_search_locations[0])
+        core = ansible / "module_utils"
         for file in (
             FOLDER / "driver.ps1",
             core / "csharp/Ansible.Basic.cs",
             core / "powershell/Ansible.ModuleUtils.AddType.psm1",
+            ansible.parent / "ansible_collections/ansible/windows/plugins/module_utils/WebRequest.psm1",
             *(ROOT / "plugins/module_utils").glob("_*.*"),
             *(ROOT / "plugins/modules").glob("*.ps1"),
         ):
