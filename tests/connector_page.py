@@ -55,7 +55,8 @@ class Connector(BaseHTTPRequestHandler):
 def serve() -> Iterator[str]:
     """The URL of a connector on this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Connector)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # shutdown() waits for the next poll, by default half a second
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

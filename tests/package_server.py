@@ -49,7 +49,8 @@ class _Handler(SimpleHTTPRequestHandler):
 def serve(folder: Path) -> Iterator[PackageServer]:
     """A server that runs until the block ends."""
     server = PackageServer(folder)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # shutdown() waits for the next poll, by default half a second
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server
     finally:

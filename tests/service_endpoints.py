@@ -103,7 +103,8 @@ def listen(talk: Callable[[socket.socket], object]) -> Iterator[Address]:
         block_on_close = False
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # shutdown() waits for the next poll, by default half a second
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield ("127.0.0.1", server.server_address[1])
         finally:

@@ -23,9 +23,12 @@ pytestmark = pytest.mark.hosts(HOST)
 
 
 @pytest.fixture
-def new_host() -> Iterator[None]:
-    """The host is new before and after."""
+def new_host() -> None:
     reset_hosts(HOST)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_nothing(fleet: None) -> Iterator[None]:
     yield
     reset_hosts(HOST)
 

@@ -45,8 +45,12 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def new_hosts() -> Iterator[None]:
+def new_hosts() -> None:
     reset_hosts(*HOSTS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_nothing(fleet: None) -> Iterator[None]:
     yield
     reset_hosts(*HOSTS)
 
@@ -143,7 +147,6 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     assert registry(playbook) == {host: {} for host in HOSTS}
 
 
-@pytest.mark.usefixtures("new_hosts")
 def test_servers_without_modules_that_are_refused(playbook: AnsiblePlaybook) -> None:
     """Each reason alone, seen by PowerShell 3.0 over raw; nothing is written."""
     prefix = state_directory() / "hosts" / LEGACY / "prefix"

@@ -69,6 +69,17 @@ foreach ($one in $case) {
 }
 """
 _REMOVE = "foreach ($one in $case) { [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree($one, $false) }"
+_DENY = r"""
+$rights = [System.Security.AccessControl.RegistryRights]'ReadPermissions, ChangePermissions'
+$check = [Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree
+$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($case.key, $check, $rights)
+$security = $key.GetAccessControl('Access')
+$everyone = [System.Security.Principal.SecurityIdentifier]'S-1-1-0'
+$rule = [System.Security.AccessControl.RegistryAccessRule]::new($everyone, $case.rights, 'Deny')
+if ($case.undo) { $null = $security.RemoveAccessRule($rule) } else { $security.AddAccessRule($rule) }
+$key.SetAccessControl($security)
+$key.Dispose()
+"""
 _KINDS = {
     "String": "string",
     "ExpandString": "expandstring",
@@ -213,6 +224,16 @@ class PowerShellHost:
         finally:
             self.run(_SET, back)
             self.run(_REMOVE, [key for key in others if key not in ours])
+
+    @contextmanager
+    def denied(self, key: str, rights: str) -> Iterator[None]:
+        """Nobody has these rights on a key below HKLM."""
+        case = {"key": key, "rights": rights}
+        self.run(_DENY, case)
+        try:
+            yield
+        finally:
+            self.run(_DENY, case | {"undo": True})
 
     def close(self) -> None:
         assert self._process.stdin

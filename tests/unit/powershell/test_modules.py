@@ -148,7 +148,10 @@ def test_client_settings_absent(powershell: PowerShellHost) -> None:
 BAD_VALUES: list[tuple[list[Json], list[str]]] = [
     ([{"path": PATH, "name": "x", "type": "float", "data": 1}], ["type", "float", "dword"]),
     ([{"path": PATH, "name": "wrong", "type": "dword", "data": "many"}], [PATH, "wrong", "many", "dword"]),
-    ([{"path": PATH, "name": "big", "type": "dword", "data": 2**32}], [PATH, "big", "4294967296", "dword"]),
+    (
+        [{"path": PATH, "name": "big", "type": "dword", "data": 2**32}],
+        [PATH, "big", "4294967296", "dword", "in the range of"],
+    ),
     ([{"path": PATH, "name": "hex", "type": "binary", "data": "0xZZ"}], [PATH, "hex", "0xZZ", "binary"]),
     ([{"path": r"SOFTWARE\no hive", "name": "x", "data": "1"}], [r"SOFTWARE\no hive", "HKLM"]),
     ([{"path": "HKLM:", "name": "x", "data": "1"}], ["HKLM:"]),
@@ -180,6 +183,28 @@ def test_bad_registry_values(powershell: PowerShellHost, key: str, bad: list[Jso
 
 def test_registry_values_without_options(powershell: PowerShellHost) -> None:
     refused(powershell.module("registry_values"), "one of the following is required: values, purge")
+
+
+def test_a_key_that_cannot_be_written(powershell: PowerShellHost, key: str) -> None:
+    """Check mode predicts the change all the same; the module names the key before anything is written."""
+    set_values(powershell, old="before")
+    powershell.module("registry_values", {"values": [{"path": rf"{PATH}\locked", "name": "a", "data": "before"}]})
+    before = powershell.registry(*KEYS)
+    options = values("old", data="changed")
+    options["values"].append({"path": rf"{PATH}\locked", "name": "a", "data": "changed"})
+    with powershell.denied(r"SOFTWARE\Unit\locked", "SetValue, CreateSubKey, Delete"):
+        assert powershell.module("registry_values", options, check=True)["changed"]
+        refused(powershell.module("registry_values", options), rf"{PATH}\locked", "so nothing was written")
+        assert powershell.registry(*KEYS) == before
+    assert powershell.module("registry_values", options)["changed"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_key_that_cannot_be_read(powershell: PowerShellHost, key: str, check: bool) -> None:
+    set_values(powershell, old="before")
+    with powershell.denied(r"SOFTWARE\Unit", "QueryValues"):
+        refused(powershell.module("registry_values", values("old"), check=check), PATH, "so nothing was written")
+    assert powershell.registry(*KEYS) == {LONG: {"old": ("string", "before")}}
 
 
 def test_purge_of_the_32_bit_view(powershell: PowerShellHost, key: str) -> None:
@@ -229,9 +254,14 @@ def test_restore_of_a_changed_value(powershell: PowerShellHost, key: str) -> Non
 def test_restore_leaves_a_key_that_others_use(powershell: PowerShellHost, key: str) -> None:
     receipt = powershell.module("registry_values", values("mine"))["receipt"]
     set_values(powershell, theirs="new")
-    result = powershell.module("restore", {"receipt": receipt})
+    check, result, again = (
+        powershell.module("restore", {"receipt": receipt}, check=check) for check in (True, False, False)
+    )
     assert powershell.registry(*KEYS) == {LONG: {"theirs": ("string", "new")}}
-    assert [(one["name"], one["reason"]) for one in result["not_restored"]] == [(None, "the key is not empty")]
+    for one in check, result, again:
+        assert [(kept["name"], kept["reason"]) for kept in one["not_restored"]] == [(None, "the key is not empty")]
+    assert check["diff"] == result["diff"]
+    assert [one["changed"] for one in (check, result, again)] == [True, True, False]
 
 
 def test_restore_by_latest_first_and_name(powershell: PowerShellHost, key: str) -> None:
@@ -258,6 +288,7 @@ def test_restore_without_receipts(powershell: PowerShellHost) -> None:
     powershell.run(NO_RECEIPTS)
     for name in ("latest", "first"):
         result = powershell.module("restore", {"receipt": name})
+        assert not result.get("failed"), result["msg"]
         assert (result["changed"], result["restored"]) == (False, None)
     refused(powershell.module("restore", {"receipt": "000001-x.json"}), "000001-x.json")
 

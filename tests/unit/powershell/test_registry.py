@@ -46,18 +46,6 @@ foreach ($view in 'Registry64', 'Registry32') {
 }
 """
 
-DENY = r"""
-$rights = [System.Security.AccessControl.RegistryRights]'ReadPermissions, ChangePermissions'
-$check = [Microsoft.Win32.RegistryKeyPermissionCheck]::ReadWriteSubTree
-$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($case.key, $check, $rights)
-$security = $key.GetAccessControl('Access')
-$everyone = [System.Security.Principal.SecurityIdentifier]'S-1-1-0'
-$rule = [System.Security.AccessControl.RegistryAccessRule]::new($everyone, $case.rights, 'Deny')
-if ($case.undo) { $null = $security.RemoveAccessRule($rule) } else { $security.AddAccessRule($rule) }
-$key.SetAccessControl($security)
-$key.Dispose()
-"""
-
 
 def value(key: str, name: str = "", data: object = None, **more: object) -> dict[str, object]:
     return {"Path": key, "Name": name, "Data": data, **more}
@@ -236,55 +224,38 @@ def test_diff_is_sorted_and_reads_well(powershell: PowerShellHost, key: str) -> 
 
 def test_reading_needs_no_right_to_write(powershell: PowerShellHost, key: str) -> None:
     powershell.run(APPLY, {"values": [value(key, "a", "x")]})
-    deny = {"key": r"SOFTWARE\Unit", "rights": "SetValue, CreateSubKey, Delete"}
-    powershell.run(DENY, deny)
-    try:
+    with powershell.denied(r"SOFTWARE\Unit", "SetValue, CreateSubKey, Delete"):
         plan = "(Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name a -Data y)).Changes.Count"
         assert powershell.run(plan, key) == 1
         assert powershell.run(APPLY, {"values": [value(key, "a", "x")]})["changes"] == []
-    finally:
-        powershell.run(DENY, {**deny, "undo": True})
 
 
 def test_denied_keys_are_all_named_and_nothing_is_written(powershell: PowerShellHost, key: str) -> None:
     powershell.run(APPLY, {"values": [value(key + rf"\{name}", "a", "x") for name in ("One", "Two", "Three")]})
-    denied = [
-        {"key": rf"SOFTWARE\Unit\{name}", "rights": "SetValue, CreateSubKey, Delete"} for name in ("Two", "Three")
+    rights = "SetValue, CreateSubKey, Delete"
+    values = [
+        value(key + r"\One", "a", "y"),
+        value(key + r"\Two", "a", "y"),
+        value(key + r"\Three\New\Deep", "a", "y"),
     ]
-    for deny in denied:
-        powershell.run(DENY, deny)
-    try:
-        values = [
-            value(key + r"\One", "a", "y"),
-            value(key + r"\Two", "a", "y"),
-            value(key + r"\Three\New\Deep", "a", "y"),
-        ]
+    with powershell.denied(r"SOFTWARE\Unit\Two", rights), powershell.denied(r"SOFTWARE\Unit\Three", rights):
         with pytest.raises(PowerShellError) as error:
             powershell.run(APPLY, {"values": values})
         assert "Cannot open for writing, so nothing was written" in str(error.value)
         assert r"HKLM:\SOFTWARE\Unit\Two: " in str(error.value)
         assert r"HKLM:\SOFTWARE\Unit\Three: " in str(error.value)
-        assert (
-            powershell.run(r"[Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit\One').GetValue('a')")
-            == "x"
-        )
-    finally:
-        for deny in denied:
-            powershell.run(DENY, {**deny, "undo": True})
+        one = r"[Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit\One').GetValue('a')"
+        assert powershell.run(one) == "x"
 
 
 def test_unreadable_keys_are_reported(powershell: PowerShellHost, key: str) -> None:
     powershell.run(APPLY, {"values": [value(key, "a", "x")]})
-    deny = {"key": r"SOFTWARE\Unit", "rights": "QueryValues"}
-    powershell.run(DENY, deny)
-    try:
+    with powershell.denied(r"SOFTWARE\Unit", "QueryValues"):
         unreadable = powershell.run(
             "(Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name a -Data y)).Unreadable", key
         )
         assert unreadable["what"] == key
         assert unreadable["reason"]
-    finally:
-        powershell.run(DENY, {**deny, "undo": True})
 
 
 # Replaces the engine's one function that writes: the nth value named 'bad' fails or is changed on its way.

@@ -226,22 +226,10 @@ def test_winhttp_by_its_bits(bare: PowerShellHost, current: int | None, only: in
 
 def test_winhttp_that_cannot_be_read_is_the_plans_to_report(bare: PowerShellHost) -> None:
     write(bare, WINHTTP, "DefaultSecureProtocols", 0x80)
-    deny = r"""
-$key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey(
-    'SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings\WinHttp',
-    'ReadWriteSubTree', 'ReadPermissions, ChangePermissions')
-$security = $key.GetAccessControl('Access')
-$rule = [System.Security.AccessControl.RegistryAccessRule]::new(
-    [System.Security.Principal.SecurityIdentifier]'S-1-1-0', 'QueryValues', 'Deny')
-if ($case) { $security.AddAccessRule($rule) } else { $null = $security.RemoveAccessRule($rule) }
-$key.SetAccessControl($security)"""
-    bare.run(deny, True)
-    try:
-        option = {"parts": ["winhttp"], "disable_older": "never"}
-        script = WANTED + "(Get-RegistryPlan -Value $wanted.Values).Unreadable | ForEach-Object { $_.what }"
+    option = {"parts": ["winhttp"], "disable_older": "never"}
+    script = WANTED + "(Get-RegistryPlan -Value $wanted.Values).Unreadable | ForEach-Object { $_.what }"
+    with bare.denied(WINHTTP.removeprefix("HKLM:\\"), "QueryValues"):
         assert bare.run(script, {"build": 9200, "roles": [], "option": option}) == WINHTTP
-    finally:
-        bare.run(deny, False)
 
 
 RESTART = "Test-TlsRestartRequired -Plan (Get-RegistryPlan) -Due (Test-TlsRestartDue)"
