@@ -154,7 +154,7 @@ ALWAYS = ("server-2012", "client-2019")
 
 
 def on_its_host(host: str) -> object:
-    marks = [pytest.mark.xdist_group(host), *([] if host in ALWAYS else [pytest.mark.full])]
+    marks = [pytest.mark.hosts(host), *([] if host in ALWAYS else [pytest.mark.full("clients")])]
     return pytest.param(host, marks=marks)
 
 
@@ -170,9 +170,9 @@ def test_the_pairs_cover_every_way() -> None:
     assert ways == {(cell.start, cell.target) for cell in all_cells("client-2019")}
 
 
-@pytest.mark.full
+@pytest.mark.full("clients")
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.xdist_group(host)) for host in HOSTS])
+@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.hosts(host)) for host in HOSTS])
 def test_every_way(playbook: AnsiblePlaybook, host: str) -> None:
     cells = all_cells(host)
     for first in range(0, len(cells), 4):

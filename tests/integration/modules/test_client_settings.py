@@ -12,8 +12,7 @@ KEY = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\MSIP"
 PATH = KEY.replace("HKLM", "HKLM:")
 
 
-@pytest.mark.cold
-@pytest.mark.xdist_group(HOST)
+@pytest.mark.hosts(HOST)
 def test_present_and_absent(playbook: AnsiblePlaybook) -> None:
     """One setting is set and the other one removed; what somebody else has set stays."""
     cloud = {"name": "cloud", "infoprotect.aip.client_settings": {"cloud_environment": "gcc"}}

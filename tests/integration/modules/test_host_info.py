@@ -16,7 +16,7 @@ ALWAYS = ("server-2012", "exchange-1")
 
 
 def on_its_host(host: str, expected: dict[str, Any]) -> object:
-    marks = [pytest.mark.xdist_group(host), *([] if host in ALWAYS else [pytest.mark.full])]
+    marks = [pytest.mark.hosts(host), *([] if host in ALWAYS else [pytest.mark.full])]
     return pytest.param(host, expected, id=host, marks=marks)
 
 
@@ -69,8 +69,7 @@ def test_facts(playbook: AnsiblePlaybook, host: str, expected: dict[str, Any]) -
     assert seen["unreadable"] == []
 
 
-@pytest.mark.cold
-@pytest.mark.xdist_group("client-2019")
+@pytest.mark.hosts("client-2019")
 def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
     """Pending restart, proxies, MSIP values, products and Group Policy are seen once they are there."""
     host = "client-2019"

@@ -57,7 +57,7 @@ ALWAYS = ("exchange-1",)
 
 
 def on_its_host(host: str) -> object:
-    marks = [pytest.mark.xdist_group(host), *([] if host in ALWAYS else [pytest.mark.full])]
+    marks = [pytest.mark.hosts(host), *([] if host in ALWAYS else [pytest.mark.full])]
     return pytest.param(host, marks=marks)
 
 
@@ -82,7 +82,7 @@ RESOURCE_MANAGER = {
 @pytest.mark.full
 @pytest.mark.parametrize(
     "host",
-    [pytest.param(host, marks=pytest.mark.xdist_group(host)) for host in ("server-2012", "client-2012r2")],
+    [pytest.param(host, marks=pytest.mark.hosts(host)) for host in ("server-2012", "client-2012r2")],
 )
 def test_file_server_of_2012(playbook: AnsiblePlaybook, host: str) -> None:
     before = [{"name": "resource manager", "ansible.windows.win_regedit": RESOURCE_MANAGER}]
@@ -100,7 +100,7 @@ def irm(name: str, **options: Any) -> dict[str, Any]:
     return {"name": name, "infoprotect.aip.irm_server": options}
 
 
-@pytest.mark.xdist_group("exchange-1")
+@pytest.mark.hosts("exchange-1")
 def test_from_one_connector_to_another(playbook: AnsiblePlaybook) -> None:
     """Refused without force; with it nothing of the first is left, and the restart is due until it was done."""
     host = "exchange-1"
@@ -165,7 +165,7 @@ def test_from_one_connector_to_another(playbook: AnsiblePlaybook) -> None:
     reset_hosts(host)  # of the restart that is due now
 
 
-@pytest.mark.xdist_group("fci-2016")
+@pytest.mark.hosts("fci-2016")
 def test_desired_state_is_the_module(playbook: AnsiblePlaybook) -> None:
     host = "fci-2016"
     wanted = {"product": "fci", **URLS}
@@ -191,7 +191,7 @@ def test_desired_state_is_the_module(playbook: AnsiblePlaybook) -> None:
     assert values(exported(done.task("restored", host))) == values(exported(done.task("before", host)))
 
 
-@pytest.mark.xdist_group("exchange-1")
+@pytest.mark.hosts("exchange-1")
 def test_servers_that_are_refused(playbook: AnsiblePlaybook) -> None:
     """Nothing is written to a server without the product; each reason is a unit test."""
     host = "exchange-1"

@@ -28,7 +28,7 @@ REMOVE = [
     for key in (PATH, PATH32)
 ]
 
-on_host = pytest.mark.xdist_group(HOST)
+on_host = pytest.mark.hosts(HOST)
 
 
 @pytest.mark.cold

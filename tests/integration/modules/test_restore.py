@@ -15,7 +15,7 @@ KEY = r"HKLM\SOFTWARE\infoprotect-restore"
 LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
 PATH = r"HKLM:\SOFTWARE\infoprotect-restore"
 
-on_host = pytest.mark.xdist_group(HOST)
+on_host = pytest.mark.hosts(HOST)
 
 REMOVE = {"name": "remove", "ansible.windows.win_regedit": {"path": PATH, "state": "absent", "delete_key": True}}
 

@@ -16,7 +16,7 @@ ALWAYS = ("server-2012-default", "exchange-1-Exchange", "exchange-1-Exchange opt
 
 
 def on_its_host(case: Case) -> object:
-    marks = [pytest.mark.xdist_group(case.host), *([] if str(case) in ALWAYS else [pytest.mark.full])]
+    marks = [pytest.mark.hosts(case.host), *([] if str(case) in ALWAYS else [pytest.mark.full])]
     if str(case) == "server-2012-default":
         marks.append(pytest.mark.cold)
     return pytest.param(case, id=str(case), marks=marks)

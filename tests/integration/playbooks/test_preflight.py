@@ -20,6 +20,8 @@ STOPPED = f"{ROLE} : Stop the run before anything is changed"
 WANTED = {"aip_domains": ["tls", "client"], "aip_client_product": "unified_labeling"}
 TLS = r"HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Client"
 
+pytestmark = pytest.mark.hosts(FINE, CONTROLLER, CORE, LEGACY)
+
 
 def play(*hosts: str, roles: tuple[str, ...] = (ROLE, "infoprotect.aip.aip_settings")) -> Json:
     return {"name": "site", "hosts": list(hosts), "gather_facts": False, "roles": list(roles)}
@@ -103,6 +105,7 @@ def test_a_bad_variable_is_named(playbook: AnsiblePlaybook) -> None:
     assert "aip_preflight_stop" in run.stdout and "perhaps" in run.stdout
 
 
+@pytest.mark.hosts("connector-1", "connector-2")
 def test_connectors(playbook: AnsiblePlaybook) -> None:
     """What is wrong with each host, with its pool and on its way to the service is named, in one run."""
     ours = Authority("Test TLS Issuing CA 08", "Microsoft Corporation")
@@ -196,8 +199,9 @@ APART = {"exchange": "Exchange", "sharepoint": "SharePoint", "fci": "File Server
 @pytest.mark.parametrize(
     "alone",
     [
-        pytest.param([], id="all together"),
-        pytest.param(ALONE, id="each alone, too", marks=pytest.mark.full),  # a unit test, but for these hosts
+        pytest.param([], id="all together", marks=pytest.mark.hosts(ALL)),
+        # a unit test, but for these hosts
+        pytest.param(ALONE, id="each alone, too", marks=[pytest.mark.hosts(ALL, *ALONE), pytest.mark.full]),
     ],
 )
 def test_each_requirement_of_a_connector_is_broken_on_a_host(playbook: AnsiblePlaybook, alone: list[str]) -> None:
@@ -245,6 +249,7 @@ def test_each_requirement_of_a_connector_is_broken_on_a_host(playbook: AnsiblePl
         assert one in said
 
 
+@pytest.mark.hosts("connector-1")
 @pytest.mark.parametrize(("stop", "said"), [pytest.param("never", SAID, marks=pytest.mark.full), ("run", STOPPED)])
 def test_a_connector_that_is_lost_on_its_way_to_the_service(playbook: AnsiblePlaybook, stop: str, said: str) -> None:
     """It is named in the list, also when it is the only one that asks, and goes no further."""

@@ -204,7 +204,7 @@ def test_a_role_alone(playbook: AnsiblePlaybook, role: str, changed: int) -> Non
 
 
 def test_bad_variables_are_named_before_a_host_is_touched(playbook: AnsiblePlaybook) -> None:
-    """Those of the playbook's own and of a role; each other one is a unit test."""
+    """Each other variable is a unit test."""
     run = playbook.run(SITE, "--limit", "client-2016", extra_vars={"aip_domains": ["tsl"]}, expect=2)
     assert run.module_runs("client-2016") == []
     for text in ("aip_domains", "tsl"):

@@ -63,9 +63,10 @@ def refused(result: Json, *texts: str) -> None:
 
 @pytest.fixture
 def without_tls(powershell: PowerShellHost) -> Iterator[None]:
-    """Windows has its defaults afterwards, whatever a test left."""
+    """Windows has its defaults before and afterwards, whatever a test left."""
+    powershell.module("tls", {"state": "absent"})
     yield
-    assert not powershell.module("tls", {"state": "absent"}).get("failed")
+    powershell.module("tls", {"state": "absent"})
 
 
 @pytest.mark.parametrize("case", tls_cases.CASES, ids=str)
@@ -343,14 +344,17 @@ def test_bad_options_of_desired_state(powershell: PowerShellHost, options: Json,
     "differs",
     [
         {"os": "2012"},
-        {"os": "2012r2"},
+        {"os": "2012r2", "roles": ("exchange",), "product": "2013"},
         {"os": "2016", "roles": ("exchange",)},
+        {"os": "2019", "roles": ("exchange",), "product": "2019"},
         {"os": "2019", "edition": "core"},
         {"os": "2019", "roles": ("domain_controller",)},
+        {"os": "2012", "roles": ("sharepoint",), "product": "2013"},
+        {"os": "2016", "roles": ("sharepoint",)},
         {"os": "2019", "roles": ("sharepoint",), "product": "2019"},
         {"os": "2016", "roles": ("fci",)},
     ],
-    ids=lambda differs: "-".join([differs["os"], differs.get("edition", ""), *differs.get("roles", ())]),
+    ids=lambda differs: " ".join([differs["os"], differs.get("edition", ""), *differs.get("roles", ())]),
 )
 def test_host_info(powershell: PowerShellHost, differs: Json) -> None:
     with powershell.identity(**differs):
@@ -359,5 +363,7 @@ def test_host_info(powershell: PowerShellHost, differs: Json) -> None:
     assert host["os"]["product"] == differs["os"]
     assert host["os"]["installation_type"] == ("Server Core" if "edition" in differs else "Server")
     assert {name for name, role in host["roles"].items() if role["found"]} == set(roles)
+    for role in {"exchange", "sharepoint"}.intersection(roles):
+        assert host["roles"][role]["line"] == differs.get("product", "2016")
     assert host["domain_role"] == ("domain_controller" if "domain_controller" in roles else "member_server")
     assert host["unreadable"] == []
