@@ -14,7 +14,7 @@ PATH = KEY.replace("HKLM", "HKLM:")
 
 @pytest.mark.hosts(HOST)
 def test_present_and_absent(playbook: AnsiblePlaybook) -> None:
-    """One setting is set and the other one removed; what somebody else has set stays."""
+    """One setting is set and the other one removed; a value of another program stays."""
     cloud = {"name": "cloud", "infoprotect.aip.client_settings": {"cloud_environment": "gcc"}}
     other = {"path": PATH, "name": "SomebodyElses", "data": "kept"}
     remove = {"name": "clean", "ansible.windows.win_regedit": {"path": PATH, "state": "absent", "delete_key": True}}

@@ -38,7 +38,7 @@ def play(playbook: AnsiblePlaybook, *tasks: Json):
 @pytest.mark.cold
 @on_host
 def test_latest_by_name_and_by_force(playbook: AnsiblePlaybook) -> None:
-    """A change of somebody else is overwritten only by force."""
+    """A value that was changed since is overwritten only with force."""
     theirs = {"path": PATH, "name": "a", "data": "changed"}
     first: Json = {"receipt": "{{ one.receipt }}"}
     run = play(

@@ -227,7 +227,7 @@ class PowerShellHost:
 
     @contextmanager
     def denied(self, key: str, rights: str) -> Iterator[None]:
-        """Nobody has these rights on a key below HKLM."""
+        """Deny everyone these rights on a key below HKLM."""
         case = {"key": key, "rights": rights}
         self.run(_DENY, case)
         try:

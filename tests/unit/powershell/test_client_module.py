@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "truncated": ({"path": f"URL/truncated/{CURRENT}.msi"}, "cannot be downloaded: The response ended prematurely"),
     "full disk": ({"path": f"URL/huge/{CURRENT}.msi"}, " MB free: expected "),
     "404": ({"path": "URL/missing.msi"}, "404"),
-    "nobody": ({"path": "http://127.0.0.1:9/x.msi"}, "cannot be downloaded: Connection refused"),
+    "no server": ({"path": "http://127.0.0.1:9/x.msi"}, "cannot be downloaded: Connection refused"),
     "both": ({"path": r"C:\x.msi", "src": "x.msi"}, "mutually exclusive: src, path"),
 }
 

@@ -49,7 +49,7 @@ def values(*names: str, data: str = "1") -> Json:
 
 
 def set_values(powershell: PowerShellHost, **data: str) -> None:
-    """By .NET, as somebody else does."""
+    """Write by .NET, as another program does."""
     script = "foreach ($one in $case) { [Microsoft.Win32.Registry]::SetValue($one[0], $one[1], $one[2]) }"
     powershell.run(script, [[LONG, *one] for one in data.items()])
 
@@ -133,7 +133,7 @@ def test_client_settings(powershell: PowerShellHost, options: Json, expected: Js
 
 
 def test_client_settings_absent(powershell: PowerShellHost) -> None:
-    """All of them, or those that are named; never a value of somebody else."""
+    """Removes all settings, or those that are named, and never a value of another program."""
     everything = {"use_default_credentials_in_proxy": True, "cloud_environment": "gcc"}
     powershell.module("client_settings", everything)
     other = {"path": MSIP.replace("HKLM", "HKLM:"), "name": "SomebodyElses", "data": "kept"}
@@ -177,7 +177,7 @@ BAD_VALUES: list[tuple[list[Json], list[str]]] = [
 
 @pytest.mark.parametrize(("bad", "expected"), BAD_VALUES)
 def test_bad_registry_values(powershell: PowerShellHost, key: str, bad: list[Json], expected: list[str]) -> None:
-    """Named before anything is written, also what comes before them."""
+    """The module names the bad value and writes none, not even those before it in the list."""
     refused(powershell.module("registry_values", {"values": [*values("fine")["values"], *bad]}), *expected)
     assert powershell.registry(*KEYS) == {}
 
@@ -209,7 +209,7 @@ def test_a_key_that_cannot_be_read(powershell: PowerShellHost, key: str, check: 
 
 
 def test_purge_of_the_32_bit_view(powershell: PowerShellHost, key: str) -> None:
-    """Keeps what it is told to, and shows no data of a sensitive rule; the other view stays."""
+    """The purge keeps the values in keep, and shows no data of a sensitive rule; the 64-bit view stays as it is."""
     names = ("Keep", "wanted", "secret-1", "other")
     given = [
         {"path": PATH, "view": view, "name": name, "data": f"data of {name}"} for view in ("64", "32") for name in names

@@ -446,8 +446,10 @@ foreach ($name in 'odd', 'unterminated', 'short', 'half') {
     powershell.run(write)
     odd = ["8 01-02", "1 61-00", "4 FF", "1 61-00-62"]
     assert powershell.run(read) == odd
-    receipt = powershell.run(
-        APPLY, {"values": [value(key, name, "x") for name in ("odd", "unterminated", "short", "half")]}
-    )["receipt"]
-    powershell.run(RESTORE, {"receipt": receipt})
+    wanted = {"values": [value(key, name, "x") for name in ("odd", "unterminated", "short", "half")]}
+    powershell.run(RESTORE, {"receipt": powershell.run(APPLY, wanted)["receipt"]})
     assert powershell.run(read) == odd
+    receipt = powershell.run(APPLY, wanted)["receipt"]
+    powershell.run(SET, ["unterminated", "a"])
+    powershell.run(RESTORE, {"receipt": receipt, "force": True})
+    assert powershell.run(read) == odd, "also where only the terminator differs"

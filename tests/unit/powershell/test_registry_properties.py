@@ -1,4 +1,4 @@
-"""What holds for any values, whatever is there and whatever is wanted."""
+"""Properties that hold for any values on the host and any desired values."""
 
 from __future__ import annotations
 
