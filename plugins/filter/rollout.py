@@ -1,19 +1,17 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The order of a rollout, whether a member of a pool of connectors may be worked on, and which run does."""
+"""The order of a rollout, and the pool of a connector."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements, role_variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step, pool_of
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark import is_live, mark_of_run
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
 
 
 def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> list[str]:
@@ -39,35 +37,8 @@ def rollout_pool(member: str, pools: Sequence[Mapping[str, Any]] | None, invento
     return {"members": list(pool.members), "minimum": pool.minimum}
 
 
-def rollout_step(
-    pool: Mapping[str, Any],
-    member: str,
-    alive: Iterable[str] = (),
-    out: Iterable[str] = (),
-    failed: Iterable[str] = (),
-    idle: Iterable[str] = (),
-) -> dict[str, Any]:
-    """go, drain, reason and finish; rollout_step.yml says more."""
-    known = Pool(tuple(plain(pool["members"])), int(pool["minimum"]))
-    try:
-        facts = (plain(list(names)) for names in (alive, out, failed, idle))
-        return asdict(next_step(known, str(member), *facts))
-    except PoolError as error:
-        raise AnsibleFilterError(str(error)) from error
-
-
-def rollout_mark(since: str) -> str:
-    """The mark of this run; rollout_mark.yml says more."""
-    return mark_of_run(plain(since))
-
-
-def rollout_mark_is_live(mark: str) -> bool:
-    """Whether the run of the mark is still at work; rollout_mark_is_live.yml says more."""
-    return is_live(plain(mark))
-
-
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return of_defined(rollout_hosts, rollout_mark, rollout_mark_is_live, rollout_pool, rollout_step)
+        return of_defined(rollout_hosts, rollout_pool)

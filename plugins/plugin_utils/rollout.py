@@ -51,6 +51,7 @@ def next_step(
     out: Collection[str],
     failed: Collection[str],
     idle: Collection[str] = (),
+    in_service: Collection[str] | None = None,
 ) -> Step:
     """Whether this member may be worked on now.
 
@@ -59,17 +60,19 @@ def next_step(
         not to be taken for out of service.
     failed: members at which this run began and did not come to its end.
     idle: those of out that are known not to be in service: they were drained.
+    in_service: members to which the load balancer sends requests; None where nobody has asked it.
     """
     if member not in pool.members:
         raise PoolError(f"{member} is no member of the pool {', '.join(pool.members)}")
     others_failed = sorted(set(failed) - {member})
     if others_failed:
         return Step(False, False, f"{_names(others_failed)} could not be brought to the end")
-    serving = [name for name in pool.members if name in alive and name not in out]
+    balanced = pool.members if in_service is None else in_service
+    serving = [name for name in pool.members if name in alive and name in balanced and name not in out]
     rest = [name for name in serving if name != member]
     counted = f"{len(serving)} of {len(pool.members)} members are in service"
     if member in alive and member not in idle and len(rest) < pool.minimum:
-        short = f"{_shortage(pool, member, rest, alive, out)}; at least {pool.minimum} have to be"
+        short = f"{_shortage(pool, member, rest, alive, out, balanced)}; at least {pool.minimum} have to be"
         return Step(member in out, False, short, finish=member in out)
     return Step(True, member in alive and bool(rest), counted)
 
@@ -127,11 +130,20 @@ def _pool(members: Sequence[str], minimum: Any) -> Pool:
     return Pool(tuple(members), number)
 
 
-def _shortage(pool: Pool, member: str, rest: Sequence[str], alive: Collection[str], out: Collection[str]) -> str:
+def _shortage(
+    pool: Pool,
+    member: str,
+    rest: Sequence[str],
+    alive: Collection[str],
+    out: Collection[str],
+    balanced: Collection[str],
+) -> str:
     silent = [name for name in pool.members if name not in alive]
     taken = [name for name in pool.members if name in alive and name in out and name != member]
+    missing = [name for name in pool.members if name in alive and not (name in balanced or name in out)]
     why = [f"{_names(silent)} not answering"] if silent else []
     why += [f"{_names(taken)} taken out of the load balancer"] if taken else []
+    why += [f"{_names(missing)} without requests from the load balancer"] if missing else []
     because = f" ({', '.join(why)})" if why else ""
     return f"without {member}, {len(rest)} of {len(pool.members)} members would be in service{because}"
 

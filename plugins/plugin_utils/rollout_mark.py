@@ -12,6 +12,9 @@ import re
 import secrets
 from pathlib import Path
 
+#: The value in HKLM that has the mark. It outlasts the run, and a restart of the host.
+KEY = r"SOFTWARE\infoprotect.aip"
+NAME = "TakenOutOfService"
 PROCESSES = Path("/proc")
 _RUN = re.compile(r" at (?P<node>\S+) \(process (?P<process>\d+), (?P<started>\d+)-[0-9a-f]+\)")
 
@@ -35,7 +38,7 @@ def is_live(mark: str) -> bool:
 
 
 def _ansible() -> int:
-    """The process of ansible-playbook: a task's templates are worked out in a child of it."""
+    """The process of ansible-playbook: a task's action runs in a child of it."""
     return os.getppid()
 
 

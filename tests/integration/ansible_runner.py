@@ -154,6 +154,8 @@ def _ran_on_host(result: Json) -> bool:
     name = result.get("action", "").removeprefix("ansible.builtin.")
     if name == "infoprotect.aip.drift_info" and not result.get("looked"):
         return False
+    if name == "infoprotect.aip.rms_pool_turn" and not result.get("asked_host"):
+        return False
     delegated = all("_ansible_delegated_vars" in item for item in result.get("results") or [result])
     return not result.get("skipped") and name not in _ON_CONTROLLER and not delegated
 

@@ -12,14 +12,9 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.filter.rollout import (
-    rollout_hosts,
-    rollout_mark,
-    rollout_mark_is_live,
-    rollout_pool,
-    rollout_step,
-)
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, next_step
+from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_hosts, rollout_pool
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark import is_live, mark_of_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,11 +140,20 @@ def test_runs_come_to_an_end_wherever_others_were_cut_off(data: st.DataObject, s
     ],
 )
 def test_step(alive: str, out: str, idle: str, failed: str, go: bool, drain: bool, said: str) -> None:
-    pool = rollout_pool("a", [], THREE)
-    step = rollout_step(pool, "a", alive=list(alive), out=list(out), failed=list(failed), idle=list(idle))
-    assert (step["go"], step["drain"]) == (go, drain)
-    assert said in step["reason"]
-    assert step["finish"] == (go and "would be in service" in said)
+    step = next_step(Pool(tuple(THREE), 2), "a", alive, out, failed, idle)
+    assert (step.go, step.drain) == (go, drain)
+    assert said in step.reason
+    assert step.finish == (go and "would be in service" in said)
+
+
+def test_a_member_without_requests_from_the_load_balancer_does_not_count_as_in_service() -> None:
+    pool = Pool(tuple(THREE), 2)
+    assert next_step(pool, "a", THREE, (), (), in_service=THREE).go
+    step = next_step(pool, "a", THREE, (), (), in_service=["a", "c"])
+    assert not step.go
+    assert "1 of 3 members would be in service (b without requests from the load balancer); at least 2" in step.reason
+    # it is not counted twice
+    assert "(b taken out of the load balancer)" in next_step(pool, "a", THREE, "b", (), in_service=["a", "c"]).reason
 
 
 def test_pools_as_written_down() -> None:
@@ -180,8 +184,8 @@ def test_pools_that_make_no_sense(pools: object, inventory: list[str], expected:
 
 
 def test_a_stranger() -> None:
-    with pytest.raises(AnsibleFilterError, match="x is no member of the pool a, b, c"):
-        rollout_step(rollout_pool("a", [], THREE), "x")
+    with pytest.raises(PoolError, match="x is no member of the pool a, b, c"):
+        next_step(Pool(tuple(THREE), 2), "x", THREE, (), ())
 
 
 def test_hosts_are_in_the_order_of_groups_and_then_of_the_inventory() -> None:
@@ -203,7 +207,7 @@ def test_the_mark_of_a_run_names_it_and_is_no_other_ones(monkeypatch: pytest.Mon
     monkeypatch.setenv("LOGNAME", "ada")
     run = f"process {os.getppid()}, {started(os.getppid())}"
     expected = rf"{SINCE} by ada at {re.escape(platform.node())} \({run}-[0-9a-f]{{8}}\)"
-    marks = {rollout_mark(SINCE) for _ in range(100)}
+    marks = {mark_of_run(SINCE) for _ in range(100)}
     assert len(marks) == 100
     assert all(re.fullmatch(expected, mark) for mark in marks)
 
@@ -211,7 +215,7 @@ def test_the_mark_of_a_run_names_it_and_is_no_other_ones(monkeypatch: pytest.Mon
 def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a container."""
     monkeypatch.setattr("getpass.getuser", lambda: {}["nobody"])
-    assert f" by {os.getuid()} at " in rollout_mark(SINCE)
+    assert f" by {os.getuid()} at " in mark_of_run(SINCE)
 
 
 @pytest.mark.parametrize(
@@ -225,15 +229,15 @@ def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_is_known_to_be_there_by_its_process(later: int, node: str, live: bool) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         mark = f"{SINCE} by ada at {node} (process {process.pid}, {started(process.pid) - later}-5f3a9c01)"
-        assert rollout_mark_is_live(mark) == rollout_mark_is_live(f"{mark}, being put back") == live
-    assert not rollout_mark_is_live(mark)
+        assert is_live(mark) == is_live(f"{mark}, being put back") == live
+    assert not is_live(mark)
 
 
 @pytest.mark.parametrize("mark", ["", "2026-11-26T10:15:00Z", "x at (process y, z)"])
 def test_a_mark_that_is_none_of_ours_is_of_nobody_who_is_there(mark: str) -> None:
-    assert not rollout_mark_is_live(mark)
+    assert not is_live(mark)
 
 
 def test_a_run_does_not_wait_for_itself() -> None:
     """Nor for one in another container, where it had the same number."""
-    assert not rollout_mark_is_live(rollout_mark(SINCE))
+    assert not is_live(mark_of_run(SINCE))

@@ -35,7 +35,7 @@ backend rms_connectors
   option httpchk GET /_wmcs/certification/servercertification.asmx
   # who does not sign in is refused by a connector that lives
   http-check expect status 401
-  default-server check inter 500ms fall 1 rise 1
+  default-server check inter {inter}ms fall 1 rise {rise}
 {servers}
 """
 
@@ -49,12 +49,23 @@ class Balancer:
 
     folder: for its configuration, log and socket.
     servers: address and port of each, by the name in the inventory.
+    inter: seconds between two health checks of a server.
+    rise: how many of them have to succeed before a server that was down gets requests.
     """
 
-    def __init__(self, folder: Path, servers: Mapping[str, tuple[str, int]], address: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        servers: Mapping[str, tuple[str, int]],
+        address: str = "127.0.0.1",
+        inter: float = 0.5,
+        rise: int = 1,
+    ) -> None:
         self._folder = folder
         self._servers = servers
         self._address = address
+        self._inter = inter
+        self._rise = rise
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,7 +88,12 @@ class Balancer:
             self._port = free.getsockname()[1]
         servers = (f"  server {name} {address}:{port}" for name, (address, port) in self._servers.items())
         text = CONFIGURATION.format(
-            socket=self._folder / "haproxy.sock", address=self._address, port=self._port, servers="\n".join(servers)
+            socket=self._folder / "haproxy.sock",
+            address=self._address,
+            port=self._port,
+            inter=round(self._inter * 1000),
+            rise=self._rise,
+            servers="\n".join(servers),
         )
         file = self._folder / "haproxy.cfg"
         file.write_text(text, encoding="utf-8")

@@ -52,15 +52,15 @@ $Ansible.Changed = $false
 
 #: Of a first deployment: until somebody has to sign in, and afterwards
 DEPLOYMENT = (
-    ["Mark it as taken out", "Install .NET Framework", "Install or remove the connector", "Keep the URL on the host"],
+    ["Begin the turn", "Install .NET Framework", "Install or remove the connector", "Keep the URL on the host"],
     [
         "Bind the certificate",
         "Apply the settings",
         "Restart IIS",
         "Restart the host",
-        "Ask the connector, which also has it start when it was idle",
-        "Take the mark away",
-        "Note that it is brought to its end",
+        "Wait until the connector serves",
+        "Remove the mark",
+        "Stop until it can be spared",
     ],
 )
 
@@ -271,12 +271,9 @@ def test_one_that_only_slept(connectors: AnsiblePlaybook) -> None:
     finally:
         timer.join()
         fleet("authorize", "--remove", FIRST, r"sharepoint=CONTOSO\sp-farm")
-    assert (
-        woken.task(f"{ROLE} : Wait until it has its list of authorized servers", FIRST)["host"]["connector"]["status"]
-        == "running"
-    )
+    assert woken.task(f"{ROLE} : Wait until the connector serves", FIRST)["host"]["connector"]["status"] == "running"
     assert woken.stats[FIRST]["changed"] == 0
-    assert not [task for task, _host, _result in woken.results if task.startswith("infoprotect.aip.rms_pool : Mark")]
+    assert not [task for task, _host, _result in woken.results if task == "infoprotect.aip.rms_pool : Begin the turn"]
 
 
 def test_one_that_does_not_serve_ends_the_rollout(connectors: AnsiblePlaybook) -> None:
@@ -286,7 +283,7 @@ def test_one_that_does_not_serve_ends_the_rollout(connectors: AnsiblePlaybook) -
         ended = run(connectors, expect=2, **unattended("3.1.0"))
     finally:
         fleet("fault", FIRST, "clear")
-    said = ended.task(f"{ROLE} : Stop when it does not serve", FIRST)["msg"]
+    said = ended.task(f"{ROLE} : Wait until the connector serves", FIRST)["msg"]
     assert said.startswith("The connector is starting; expected running") and "terminates TLS" in said
     assert look(connectors, FIRST)["versions"] == ["3.1.0.0"] and look(connectors, FIRST)["mark"]
     assert look(connectors, SECOND)["versions"] == ["3.0.0.0"]
@@ -299,7 +296,7 @@ def test_one_that_does_not_serve_ends_the_rollout(connectors: AnsiblePlaybook) -
 def test_one_that_has_lost_its_list_ends_the_rollout(connectors: AnsiblePlaybook) -> None:
     remove = [str(ROOT / "bin/fleet"), "authorize", "--all", "--remove", ACCOUNT]
     ended = run(connectors, expect=2, **unattended("3.2.0"), rms_pool_drain_command=remove)
-    said = ended.task(f"{ROLE} : Stop when it has lost its list of authorized servers", FIRST)["msg"]
+    said = ended.task(f"{ROLE} : Wait until the connector serves", FIRST)["msg"]
     assert r"authorizes nobody (event 2003), and when the run began the connectors authorized CONTOSO\EX-01$" in said
     assert look(connectors, SECOND)["versions"] == ["3.1.0.0"]
 

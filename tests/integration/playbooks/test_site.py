@@ -28,9 +28,10 @@ CONNECTOR_DOTNET = "infoprotect.aip.rms_connector : Install .NET Framework"
 CONNECTOR = "infoprotect.aip.rms_connector : Install or remove the connector"
 REMEMBER = "infoprotect.aip.rms_connector : Keep the URL on the host"
 SHOWN = "infoprotect.aip.rms_connector : Say what somebody has to do at the host"
-BACK = "infoprotect.aip.rms_pool : See whether there is a connector by now"
-MARK, REPLACE_MARK = (
-    f"infoprotect.aip.rms_pool : {task}" for task in ("Mark it as taken out", "Replace this run's mark")
+BACK = "infoprotect.aip.rms_pool : Inspect the host for a connector"
+MARK, RETURNING, UNMARK = (
+    f"infoprotect.aip.rms_pool : {task}"
+    for task in ("Begin the turn", "Note in the mark that it returns to service", "Remove the mark")
 )
 
 pytestmark = pytest.mark.hosts(*HOSTS)
@@ -100,7 +101,7 @@ def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
         assert first.stats[host]["changed"] == check.stats[host]["changed"] == 1 + len(installed), "--check is wrong"
         ran = [*installed, APPLY]
         if host in CONNECTORS:
-            ran = [MARK, *ran, BACK, REPLACE_MARK, REPLACE_MARK]
+            ran = [MARK, *ran, BACK, RETURNING, UNMARK]
         assert first.module_runs(host) == [LOOK, *ran]
         if host in CONNECTORS:
             assert verified.stats[host]["changed"] == 0, "somebody has signed in, and nothing is left to do"

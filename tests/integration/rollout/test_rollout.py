@@ -34,9 +34,8 @@ PACKAGES = ROOT / ".cache/winfleet/packages"
 SHARE, SETUP = r"\\fileserver\packages", "RMSConnectorSetup-3.0.0.exe"
 CONNECTOR = "Microsoft Rights Management connector"
 ACCOUNT = r"CONTOSO\EX-01$"
-STOP = "infoprotect.aip.rms_pool : Stop the rollout"
-OTHER_RUN = "infoprotect.aip.rms_pool : Stop the rollout, since another run is at work on this member"
-TAKEN_OVER = "infoprotect.aip.rms_pool : Stop the rollout, since another run has taken this member over"
+BEGIN = "infoprotect.aip.rms_pool : Begin the turn"
+RETURNING = "infoprotect.aip.rms_pool : Note in the mark that it returns to service"
 OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 4711, 1826340-5f3a9c01)"
 DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
@@ -47,18 +46,20 @@ PROXY = {"path": r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector", "name": "ProxyAddr
 #: The steps of a connector's turn, by the task before which a run is cut off: whether it
 #: is marked, and out of HAProxy
 STEPS = {
-    "Mark it as taken out": (False, False),
+    "Begin the turn": (False, False),
+    "Confirm the turn": (True, False),
     DRAIN: (True, False),
     "Wait for its connections to end": (True, True),
     "Note in the mark that it is drained": (True, True),
     "Install or remove the connector": (True, True),
     "Apply the settings": (True, True),
     "Restart IIS": (True, True),
-    "Ask the connector, which also has it start when it was idle": (True, True),
-    "See that no other run has taken it over": (True, True),
+    "Wait until the connector serves": (True, True),
+    "Note in the mark that it returns to service": (True, True),
     RESTORE: (True, True),
-    "Take the mark away": (True, False),
-    "Note that it is brought to its end": (False, False),
+    "Wait until HAProxy has it in service": (True, False),
+    "Remove the mark": (True, False),
+    "Stop until it can be spared": (False, False),
 }
 #: To which a pool of 3.0.0 is upgraded, one after the other
 VERSIONS = ("3.1.0", "3.2.0", "3.3.0", "3.4.0", "3.5.0")
@@ -299,7 +300,7 @@ def test_nobody_is_taken_out_when_another_one_is_gone(pool: Pool) -> None:
         run = pool.run("3.1.0", "--limit=pool-1", expect=2)
     finally:
         fleet("fault", "pool-2", "clear")
-    said = run.task(STOP, "pool-1")["msg"]
+    said = run.task(BEGIN, "pool-1")["msg"]
     assert "without pool-1, 1 of 3 members would be in service (pool-2 not answering); at least 2" in said
     hidden = pool.run("3.1.0", rms_connector_pool=[{"members": [*POOL, *OTHERS, "pool-9"]}], expect=2)
     assert "the inventory does not have pool-9" in hidden.stdout
@@ -317,7 +318,7 @@ def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) 
         other = pool.run("3.1.0", "--limit=pool-2", expect=2)
         rest = pool.run("3.1.0")
     assert taken(failed) == ["pool-1"]
-    assert "pool-1 taken out of the load balancer" in other.task(STOP, "pool-2")["msg"]
+    assert "pool-1 taken out of the load balancer" in other.task(BEGIN, "pool-2")["msg"]
     assert restored(rest) == POOL
     assert pool.versions(*POOL) == {"3.1.0.0"}
     assert clients.lost == []
@@ -403,7 +404,7 @@ def test_of_two_runs_at_once_on_a_member_one_goes_on(pool: Pool, left: bool) -> 
         started = [both.submit(pool.run, "3.1.0", "--limit=pool-1", expect=None) for _ in range(2)]
     stopped, ended = sorted((run.result() for run in started), key=lambda run: run.rc, reverse=True)
     assert (stopped.rc, ended.rc) == (2, 0), stopped.stdout + ended.stdout
-    assert "before pool-1: another run is at work on it" in stopped.task(OTHER_RUN, "pool-1")["msg"]
+    assert "before pool-1: another run is at work on it" in stopped.task(BEGIN, "pool-1")["msg"]
     assert not [task for task, _host, result in stopped.results if result.get("changed")], "nothing was changed"
     assert restored(ended) == ["pool-1"]
     assert clients.lost == []
@@ -417,7 +418,7 @@ def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Pool, tmp_path: Pat
     hooks = {"rms_pool_drain_tasks": str(tasks), "rms_pool_restore_tasks": str(tasks)}
     tasks.write_text(json.dumps([DRAIN_IT, MARK_AS_OTHERS]), encoding="utf-8")
     over = pool.run("3.1.0", "--limit=pool-1", expect=2, **hooks | {"rms_pool_restore_tasks": "not reached"})
-    assert f"is {OTHERS_MARK}; expected" in over.task(TAKEN_OVER, "pool-1")["msg"]
+    assert f"is {OTHERS_MARK}; expected" in over.task(RETURNING, "pool-1")["msg"]
     assert pool.read(MARK) == dict.fromkeys(POOL) | {"pool-1": OTHERS_MARK}
     assert pool.served_to() == dict.fromkeys(POOL, "UP") | {"pool-1": "DRAIN"}
 
@@ -427,7 +428,7 @@ def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Pool, tmp_path: Pat
     tasks.write_text(json.dumps([restore, MARK_AS_OTHERS | {"delegate_to": "pool-2"}]), encoding="utf-8")
     run = pool.run("3.1.0", expect=2, **hooks | {"rms_pool_drain_tasks": str(ROOT / "playbooks/haproxy/drain.yml")})
     assert restored(run) == ["pool-1"]
-    assert f"is {OTHERS_MARK}; expected none" in run.task(OTHER_RUN, "pool-2")["msg"]
+    assert f"is {OTHERS_MARK}; expected none" in run.task(BEGIN, "pool-2")["msg"]
     assert pool.read(MARK) == dict.fromkeys(POOL) | {"pool-2": OTHERS_MARK}
     assert pool.versions("pool-1") == {"3.1.0.0"}
     assert pool.versions("pool-2") == {"3.0.0.0"}
@@ -496,7 +497,8 @@ def test_two_runs_at_once_never_take_out_two_members(pool: Pool) -> None:
     assert least >= len(POOL) - 1
     assert clients.lost == []
     for host, run in zip(POOL, (run.result() for run in started), strict=False):
-        stopped = [task for task, _host, result in run.results if result.get("failed") and "Stop the rollout" in task]
+        failures = [result["msg"] for _task, _host, result in run.results if result.get("failed")]
+        stopped = [msg for msg in failures if "The rollout stops before" in msg]
         assert run.rc == (2 if stopped else 0), run.stdout
         assert taken(run) == restored(run) == ([] if stopped else [host])
     for host in POOL[:2]:

@@ -1,0 +1,73 @@
+"""Plays the hosts of a simulated pool for an unchanged ansible-playbook; the world is in rollout/simulated.py."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
+from integration.rollout.simulated import UnreachableError, answer
+
+DOCUMENTATION = """
+name: simulated
+short_description: Plays the hosts of a simulated pool
+description: Answers each module by the state of the world in SIMULATED_WORLD. No PowerShell runs.
+options:
+  remote_addr:
+    description: The name of the host.
+    vars:
+      - name: simulated_name
+"""
+
+
+class Connection(ConnectionBase):
+    """A host that takes PowerShell modules by its standard input, as WinRM does."""
+
+    transport = "simulated"
+    module_implementation_preferences = (".ps1", ".exe", "")
+    allow_executable = False
+    has_pipelining = True
+    always_pipeline_modules = True
+    has_native_async = True
+    _shell_type = "powershell"
+
+    def is_pipelining_enabled(self, wrap_async: bool = False) -> bool:
+        """See ConnectionBase."""
+        return not wrap_async
+
+    def _connect(self) -> Connection:
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """See ConnectionBase. In each ansible-core, a manifest with the arguments follows four zeros."""
+        arguments = _arguments(json.loads((in_data or b"").rpartition(b"\0\0\0\0")[2]))
+        assert arguments, f"no module in {cmd}"
+        try:
+            result = answer(Path(os.environ["SIMULATED_WORLD"]), str(self.get_option("remote_addr")), arguments)
+        except UnreachableError as error:
+            raise AnsibleConnectionFailure(f"{error} is unreachable") from error
+        return 0, json.dumps(result).encode(), b""
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """See ConnectionBase."""
+        raise NotImplementedError
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """See ConnectionBase."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """See ConnectionBase."""
+
+
+def _arguments(manifest: Any) -> dict[str, Any] | None:
+    if isinstance(manifest, dict):
+        if "_ansible_module_name" in manifest:
+            return manifest
+        manifest = list(manifest.values())
+    if isinstance(manifest, list):
+        return next((found for part in manifest if (found := _arguments(part))), None)
+    return None

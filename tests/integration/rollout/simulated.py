@@ -1,0 +1,263 @@
+"""A simulated pool: what its hosts and its load balancer answer to ansible-playbook, and what must never happen to it.
+
+The state is a file, since each task of each run comes from a process of its own. A run takes a few seconds, so that the
+wiring of roles and playbooks is tested at each step and by each ansible-core; thousands of cases of the decisions alone
+are in tests/unit/test_rollout_simulation.py.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+#: Facts of a member of the emulated fleet, without its connector
+HOST = json.loads(Path(__file__).with_name("simulated_host.json").read_text(encoding="utf-8"))
+BALANCER = "balancer"
+ACCOUNT = r"CONTOSO\EX-01$"
+SETUP_SECONDS = 0.2
+
+
+class UnreachableError(Exception):
+    """The host is not reachable."""
+
+
+@contextmanager
+def state_of(folder: Path) -> Iterator[Json]:
+    """The state, to be changed by one process at a time."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = folder / "state.json"
+        state = json.loads(file.read_text(encoding="utf-8"))
+        yield state
+        new = file.with_suffix(".new")
+        new.write_text(json.dumps(state), encoding="utf-8")
+        new.replace(file)
+
+
+def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
+    """The result of a module on a host.
+
+    Raises:
+        UnreachableError: the host is not there.
+    """
+    module = str(arguments["_ansible_module_name"]).rpartition(".")[2]
+    with state_of(folder) as state:
+        state["calls"] += 1
+        if state["calls"] == state["dies"]["at"]:
+            _die(state, state["dies"]["who"])
+        if host == BALANCER:
+            action, member = arguments["argv"]
+            return _balance(state, member, action)
+        member = state["members"][host]
+        if not member["up"]:
+            raise UnreachableError(host)
+        if module == "connector":
+            _begin_setup(state, host)
+    if module == "connector":
+        time.sleep(SETUP_SECONDS)
+    with state_of(folder) as state:
+        return MODULES[module](state["members"][host], arguments)
+
+
+def _die(state: Json, host: str) -> None:
+    state["members"][host]["up"] = False
+    state["died"].append(host)
+
+
+def _serving(state: Json) -> list[str]:
+    return [
+        name for name, member in state["members"].items() if member["up"] and member["started"] and member["enabled"]
+    ]
+
+
+def _balance(state: Json, host: str, action: str) -> Json:
+    """The load balancer is told to drain a member, or to send it requests again."""
+    state["told"].append([action, host])
+    serving = _serving(state)
+    rest = [name for name in {*serving, *state["died"]} if name != host]
+    if action == "drain" and host in serving and len(rest) < state["minimum"]:
+        state["faults"].append(f"{host} was drained, and only {sorted(rest)} were in service")
+    state["members"][host]["enabled"] = action != "drain"
+    return {"changed": True, "rc": 0, "stdout": "", "stderr": ""}
+
+
+def _begin_setup(state: Json, host: str) -> None:
+    if host in _serving(state):
+        state["faults"].append(f"{host} was worked on while it got requests")
+    state["members"][host]["started"] = False
+
+
+def _facts(member: Json) -> Json:
+    version = member["version"]
+    product = {"installer": "exe", "kind": "rms_connector", "name": "Microsoft Rights Management connector", "view": 64}
+    connector = {
+        "authorized": [ACCOUNT],
+        "events": [],
+        "https": None,
+        "installed": bool(version),
+        "last_list_update": "2026-11-29T16:27:18Z",
+        "proxy_address": None,
+        "restart_due": False,
+        "staged_version": None,
+        "status": "running" if member["started"] else "stopped",
+        "taken_out": member["mark"] or None,
+        "url": None,
+        "url_bindings": ["http://*:80"],
+        "version": version or None,
+    }
+    products = (
+        [product | {"product_code": "{41E5EF5C-3B2A-4B9B-AE22-6C4C4A1A3A5B}", "version": version}] if version else []
+    )
+    return deepcopy(HOST) | {"connector": connector, "products": products}
+
+
+def _desired_state(member: Json, arguments: Mapping[str, Any]) -> Json:
+    wanted = arguments["connector"]
+    absent = wanted.get("state") == "absent"
+    action = "remove" if absent else "install"
+    complies = not member["version"] if absent else member["version"] == wanted.get("version", member["version"])
+    change = {"action": action, "before": member["version"], "after": wanted.get("version"), "product": "connector"}
+    domain = {"changes": [] if complies else [change], "compliant": complies, "notes": [], "reboot_required": False}
+    domains = {"connector": domain | {"unreadable": []}}
+    return {
+        "changed": False,
+        "compliant": complies,
+        "domains": domains,
+        "host": _facts(member),
+        "reboot_required": False,
+    }
+
+
+def _connector(member: Json, arguments: Mapping[str, Any]) -> Json:
+    absent = arguments.get("state") == "absent"
+    member["version"] = "" if absent else arguments["version"]
+    member["started"] = not absent
+    done = {"actions": [], "attended_step": None, "installer_needed": not absent, "installers": []}
+    return {**done, "changed": True, "reboot_required": False, "status": "absent" if absent else "present"}
+
+
+def _host_info(member: Json, _arguments: Mapping[str, Any]) -> Json:
+    return {"changed": False, "host": _facts(member)}
+
+
+def _read_mark(member: Json, _arguments: Mapping[str, Any]) -> Json:
+    return {"changed": False, "exists": bool(member["mark"]), "value": member["mark"]}
+
+
+def _replace_mark(member: Json, arguments: Mapping[str, Any]) -> Json:
+    """As replace_mark.ps1."""
+    given = arguments["parameters"]
+    found = member["mark"]
+    if found == given["expected"]:
+        member["mark"] = given["mark"]
+    return {"changed": False, "result": {"found": found, "replaced": found == given["expected"]}}
+
+
+def _write_mark(member: Json, arguments: Mapping[str, Any]) -> Json:
+    member["mark"] = arguments["data"]
+    return {"changed": True}
+
+
+MODULES = {
+    "connector": _connector,
+    "desired_state": _desired_state,
+    "host_info": _host_info,
+    "win_powershell": _replace_mark,
+    "win_reg_stat": _read_mark,
+    "win_regedit": _write_mark,
+}
+
+
+class SimulatedPool:
+    """The pool while the block runs: its members answer health checks by HTTP.
+
+    folder: for its state and its inventory.
+    """
+
+    def __init__(self, folder: Path, members: Sequence[str], version: str) -> None:
+        self.folder = folder
+        self.members = list(members)
+        self._servers: list[ThreadingHTTPServer] = []
+        self._version = version
+        self.port = 0
+
+    def __enter__(self) -> SimulatedPool:
+        new = {"version": self._version, "mark": "", "up": True, "started": True, "enabled": True}
+        state: Json = {name: [] for name in ("faults", "told", "died")}
+        state |= {"calls": 0, "dies": {"at": 0, "who": ""}, "minimum": len(self.members) - 1}
+        state["members"] = {name: dict(new) for name in self.members}
+        (self.folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        for number, name in enumerate(self.members, 1):
+            server = ThreadingHTTPServer((f"127.0.0.{number}", self.port), self._handler(name))
+            self.port = server.server_address[1]
+            self._servers.append(server)
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        hosts = {
+            name: {"ansible_host": f"127.0.0.{number}", "simulated_name": name}
+            for number, name in enumerate(self.members, 1)
+        }
+        inventory = {
+            "rms_connectors": {"hosts": hosts},
+            "balancers": {"hosts": {BALANCER: {"simulated_name": BALANCER}}},
+            "all": {"vars": {"ansible_connection": "simulated"}},
+        }
+        self.inventory.write_text(json.dumps(inventory), encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+    @property
+    def inventory(self) -> Path:
+        return self.folder / "hosts.json"
+
+    def read(self) -> Json:
+        with state_of(self.folder) as state:
+            return state
+
+    def of_members(self, what: str) -> list[Any]:
+        return [member[what] for member in self.read()["members"].values()]
+
+    def change(self, host: str, **values: Any) -> None:
+        with state_of(self.folder) as state:
+            state["members"][host] |= values
+
+    def dies(self, host: str, at: int) -> None:
+        """The host dies when a module is called for that many times from now on."""
+        with state_of(self.folder) as state:
+            state["dies"] = {"at": state["calls"] + at, "who": host}
+
+    def come_back(self) -> None:
+        with state_of(self.folder) as state:
+            for host in state["died"]:
+                state["members"][host]["up"] = True
+            state["died"].clear()
+            state["dies"]["at"] = 0
+
+    def _handler(self, name: str) -> type[BaseHTTPRequestHandler]:
+        pool = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                member = pool.read()["members"][name]
+                if member["up"] and member["started"]:
+                    self.send_response(401)
+                    self.end_headers()
+                else:
+                    self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler

@@ -1,0 +1,194 @@
+"""connectors.yml by an unchanged ansible-playbook on simulated members: each step of a turn, and each ansible-core."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..ansible_runner import ROOT, AnsiblePlaybook, Run
+from .simulated import BALANCER, SimulatedPool
+
+POOL = ["pool-1", "pool-2", "pool-3"]
+OLD, NEW = "3.0.0", "3.1.0"
+OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 4711, 1826340-5f3a9c01)"
+BEGIN = "infoprotect.aip.rms_pool : Begin the turn"
+RETURNING = "infoprotect.aip.rms_pool : Note in the mark that it returns to service"
+DRAIN, RESTORE = "Tell the balancer to drain it", "Tell the balancer to send it requests"
+#: The steps of a member's turn, before which a run is cut off: whether it is marked, and drained
+STEPS = {
+    BEGIN: (False, False),
+    "Confirm the turn": (True, False),
+    DRAIN: (True, False),
+    "Note in the mark that it is drained": (True, True),
+    "Install or remove the connector": (True, True),
+    "Wait until the connector serves": (True, True),
+    "Note in the mark that it returns to service": (True, True),
+    RESTORE: (True, True),
+    "Remove the mark": (True, False),
+    "Stop until it can be spared": (False, False),
+}
+CURRENT = Path(sys.executable).parent
+OLDER = {core: ROOT / f".cache/venvs/core-{core}/bin" for core in ("2.16", "2.19")}
+BY_EACH_CORE = pytest.mark.parametrize("pool", ["current", *OLDER], indirect=True)
+STATEMENTS = ROOT / "inventories/emulated/group_vars/all/statements.yml"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """ansible-playbook with the simulated pool."""
+
+    world: SimulatedPool
+    playbook: AnsiblePlaybook
+    hooks: dict[str, str]
+
+    def run(self, *arguments: str, expect: int | None = 0, cut_off_before: str = "", **more: object) -> Run:
+        values: dict[str, Any] = {
+            "rms_connector_version": NEW,
+            "rms_connector_path": r"C:\setup.exe",
+            "rms_connector_arguments": ["/quiet"],
+            # so that TLS 1.2, which this run leaves alone, is no finding
+            "aip_tls_minimum": "1.2",
+            "rms_connector_verify_timeout": 1,
+            "rms_pool_port": self.world.port,
+            "rms_pool_timeout": 2,
+            "aip_preflight_endpoints": [],
+            **self.hooks,
+            **more,
+        }
+        where = ["--tags=connector", f"--extra-vars=@{STATEMENTS}", *arguments]
+        ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before.rpartition(" : ")[2]}
+        return self.playbook.run(ROOT / "playbooks/connectors.yml", *where, extra_vars=values, **ends)
+
+    def told(self, since: int = 0) -> list[tuple[str, str]]:
+        return [(action, host) for action, host in self.world.read()["told"]][since:]
+
+    def assert_finished(self) -> None:
+        assert self.world.read()["faults"] == []
+        assert self.world.of_members("version") == [NEW] * len(POOL)
+        assert self.world.of_members("mark") == [""] * len(POOL)
+        assert self.world.of_members("enabled") == [True] * len(POOL)
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Rollout]:
+    """Three members, in service. The parameter is the ansible-core."""
+    core = getattr(request, "param", "current")
+    monkeypatch.setenv("SIMULATED_WORLD", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
+    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(Path(__file__).with_name("connection_plugins")))
+    hooks = {}
+    for name, action, task in (("drain", "drain", DRAIN), ("restore", "ready", RESTORE)):
+        command = {"argv": [action, "{{ inventory_hostname }}"]}
+        file = tmp_path / f"{name}.yml"
+        tell = {"name": task, "ansible.windows.win_command": command, "delegate_to": BALANCER}
+        file.write_text(json.dumps([tell]), encoding="utf-8")
+        hooks[f"rms_pool_{name}_tasks"] = str(file)
+    with SimulatedPool(tmp_path, POOL, OLD) as world:
+        yield Rollout(world, AnsiblePlaybook(OLDER.get(core, CURRENT), [world.inventory]), hooks)
+
+
+@BY_EACH_CORE
+def test_a_rolling_upgrade(pool: Rollout) -> None:
+    """One member after the other. A member's turn costs the controller at most 45 tasks."""
+    upgrade = pool.run()
+    assert pool.told() == [(action, host) for host in POOL for action in ("drain", "ready")]
+    pool.assert_finished()
+    assert len(upgrade.durations) <= 136
+    again = pool.run()
+    assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_is_cut_off_is_finished_by_the_next(pool: Rollout, step: str) -> None:
+    """At each step of the first member's turn."""
+    pool.run(cut_off_before=step)
+    marked, drained = STEPS[step]
+    assert [bool(mark) for mark in pool.world.of_members("mark")] == [marked, False, False]
+    assert pool.world.of_members("enabled") == [not drained, True, True]
+    before = len(pool.told())
+    pool.run()
+    rest = POOL[1:] if step == list(STEPS)[-1] else POOL
+    assert [host for action, host in pool.told(before) if action == "drain"] == rest
+    pool.assert_finished()
+
+
+@BY_EACH_CORE
+def test_nobody_is_drained_when_another_one_is_gone(pool: Rollout) -> None:
+    """Not even with --limit, and not by a job that does not see all of them."""
+    pool.world.change("pool-2", up=False)
+    run = pool.run("--limit=pool-1", expect=2)
+    said = run.task(BEGIN, "pool-1")["msg"]
+    assert "without pool-1, 1 of 3 members would be in service (pool-2 not answering); at least 2" in said
+    pool.world.change("pool-2", up=True)
+    hidden = pool.run(rms_connector_pool=[{"members": [*POOL, "pool-9"]}], expect=2)
+    assert "the inventory does not have pool-9" in hidden.stdout
+    assert pool.told() == []
+
+
+@pytest.mark.parametrize(
+    ("pool", "victim", "at"),
+    [("current", "pool-1", 12), ("current", "pool-2", 14), ("2.16", "pool-2", 6), ("2.19", "pool-3", 22)],
+    indirect=["pool"],
+)
+def test_a_member_that_dies_ends_the_rollout(pool: Rollout, victim: str, at: int) -> None:
+    pool.world.dies(victim, at)
+    run = pool.run(expect=None)
+    assert run.rc in (2, 4)
+    assert pool.world.of_members("enabled").count(False) <= 1
+    ended = run.stats[victim]["failures"] + run.stats[victim]["unreachable"]
+    assert "The rollout stops before" in run.stdout or ended
+    pool.world.come_back()
+    pool.run()
+    pool.assert_finished()
+
+
+def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Rollout, tmp_path: Path) -> None:
+    """Of another controller: it comes in the middle of the turn, or between the look and the turn."""
+    mark = {"ansible.windows.win_regedit": {"path": "HKLM:", "name": "mark", "data": OTHERS_MARK}}
+    hook = tmp_path / "hook.yml"
+
+    def after(name: str, **where: str) -> dict[str, str]:
+        tasks = json.loads(Path(pool.hooks[f"rms_pool_{name}_tasks"]).read_text(encoding="utf-8"))
+        hook.write_text(json.dumps([*tasks, {"name": "mark", **mark, **where}]), encoding="utf-8")
+        return {f"rms_pool_{name}_tasks": str(hook)}
+
+    over = pool.run(expect=2, **after("drain"))
+    assert (
+        "pool-1: another run has taken it over" in over.stdout and f"Its mark is {OTHERS_MARK}; expected" in over.stdout
+    )
+    assert pool.told() == [("drain", "pool-1")]
+    run = pool.run(expect=2, **after("restore", delegate_to="pool-2"))
+    assert f"Its mark is {OTHERS_MARK}; expected none" in run.task(BEGIN, "pool-2")["msg"]
+    assert pool.world.of_members("mark") == ["", OTHERS_MARK, ""]
+    assert pool.world.of_members("version") == [NEW, OLD, OLD]
+
+
+def test_a_mark_goes_with_the_connector(pool: Rollout) -> None:
+    """A host that has lost its connector, and shall have none, is in nobody's way."""
+    pool.world.change("pool-3", version="", mark=OTHERS_MARK, enabled=False, started=False)
+    pool.run("--limit=pool-3", rms_connector_state="absent")
+    assert pool.told() == []
+    assert pool.world.of_members("mark") == [""] * 3
+
+
+@pytest.mark.parametrize("limits", [("pool-1", "pool-2"), ("pool-1", "pool-1")], ids=["two members", "one member"])
+def test_two_runs_at_once_never_take_out_two_members(pool: Rollout, limits: tuple[str, str]) -> None:
+    """One of them, or both, may stop."""
+    with ThreadPoolExecutor() as both:
+        upgrade = partial(pool.run, expect=None)
+        runs = [run.result() for run in [both.submit(upgrade, f"--limit={host}") for host in limits]]
+    assert pool.world.read()["faults"] == []
+    for run in runs:
+        failures = [result["msg"] for _task, _host, result in run.results if result.get("failed")]
+        assert run.rc == (2 if failures else 0), run.stdout
+        assert all("The rollout stops before" in msg for msg in failures)
+    pool.run()
+    pool.assert_finished()
