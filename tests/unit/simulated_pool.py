@@ -57,6 +57,8 @@ class World:
         faults: what went wrong.
         died: members that chance took.
         live: runs that are there.
+        holders: the run that works on a member.
+        taken_over: runs whose mark another one replaced while they were there.
     """
 
     pool: Pool
@@ -65,6 +67,8 @@ class World:
     faults: list[str] = field(default_factory=list)
     died: set[str] = field(default_factory=set)
     live: set[str] = field(default_factory=set)
+    holders: dict[str, str] = field(default_factory=dict)
+    taken_over: set[str] = field(default_factory=set)
     requests: int = 0
 
     def __post_init__(self) -> None:
@@ -173,6 +177,9 @@ class Controller:
         facts = Facts(healthy, marks, began - ended, in_service)
         rollout_turn.confirm(turn, pool, name, facts, self._replace(name))
         began.add(name)
+        holder = world.holders.setdefault(name, self.name)
+        if holder != self.name and self.name not in world.taken_over and holder not in world.taken_over:
+            world.faults.append(f"{holder} and {self.name} work on {name}")
         if turn.drain:
             yield "Drain it"
             world.take_out(name, healthy)
@@ -193,6 +200,7 @@ class Controller:
         yield "Remove the mark"
         rollout_turn.end(turn, name, self._replace(name))
         ended.add(name)
+        world.holders.pop(name, None)
         yield "Stop until it can be spared"
         if turn.finish and world.members[name].version != self.version:
             raise RolloutStopError(f"{name} was returned to service as it was left")
@@ -225,6 +233,9 @@ class Controller:
             found = member.mark
             if found == expected:
                 member.mark = mark
+                owner = found.partition("-")[0]
+                if owner != self.name and owner in self.world.live:
+                    self.world.taken_over.add(owner)
             return found
 
         return replace
@@ -271,4 +282,6 @@ class Process:
 
     def _ended(self, how: str) -> None:
         self.end = how
-        self.controller.world.live.discard(self.controller.name)
+        world = self.controller.world
+        world.live.discard(self.controller.name)
+        world.holders = {name: run for name, run in world.holders.items() if run != self.controller.name}

@@ -8,11 +8,12 @@ The hooks of `playbooks/haproxy` reach it by `balancer.socket`. Standard library
 
 from __future__ import annotations
 
+import csv
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -77,6 +78,23 @@ class Balancer:
     def socket(self) -> str:
         """The runtime API, as socat writes addresses."""
         return f"unix-connect:{self._folder / 'haproxy.sock'}"
+
+    def states(self) -> dict[str, str]:
+        """How HAProxy has each server, by `show stat`: UP, DOWN, DRAIN, or on the way between two."""
+        with socket.socket(socket.AF_UNIX) as runtime:
+            runtime.connect(str(self._folder / "haproxy.sock"))
+            runtime.sendall(b"show stat\n")
+            with runtime.makefile(encoding="utf-8") as said:
+                rows = csv.DictReader(said.read().removeprefix("# ").splitlines())
+        return {row["svname"]: row["status"] for row in rows if row["svname"] in self._servers}
+
+    def least_up_until(self, ended: Callable[[], bool]) -> int:
+        """How many servers were UP at least, until that is so."""
+        least = len(self._servers)
+        while not ended():
+            least = min(least, list(self.states().values()).count("UP"))
+            time.sleep(0.1)
+        return least
 
     def __enter__(self) -> Self:
         program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")

@@ -23,7 +23,6 @@ Json = dict[str, Any]
 HOST = json.loads(Path(__file__).with_name("simulated_host.json").read_text(encoding="utf-8"))
 BALANCER = "balancer"
 ACCOUNT = r"CONTOSO\EX-01$"
-SETUP_SECONDS = 0.2
 
 
 class UnreachableError(Exception):
@@ -60,12 +59,23 @@ def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
         member = state["members"][host]
         if not member["up"]:
             raise UnreachableError(host)
+        member["modules"].append(module)
         if module == "connector":
             _begin_setup(state, host)
     if module == "connector":
-        time.sleep(SETUP_SECONDS)
+        time.sleep(state["setup_seconds"])
     with state_of(folder) as state:
-        return MODULES[module](state["members"][host], arguments)
+        member = state["members"][host]
+        if module in member["fails"]:
+            return {"failed": True, "msg": f"{module} fails"}
+        return MODULES[module](member, arguments)
+
+
+def count_shell(folder: Path, host: str, change: int) -> None:
+    """A shell that the controller opens or ends; Windows allows 30, and keeps those that nobody ends for two hours."""
+    with state_of(folder) as state:
+        if host in state["members"]:
+            state["members"][host]["shells"] += change
 
 
 def _die(state: Json, host: str) -> None:
@@ -191,10 +201,11 @@ class SimulatedPool:
         self.port = 0
 
     def __enter__(self) -> SimulatedPool:
-        new = {"version": self._version, "mark": "", "up": True, "started": True, "enabled": True}
+        new: Json = {"version": self._version, "mark": "", "up": True, "started": True, "enabled": True}
+        new |= {"shells": 0, "fails": [], "modules": []}
         state: Json = {name: [] for name in ("faults", "told", "died")}
-        state |= {"calls": 0, "dies": {"at": 0, "who": ""}, "minimum": len(self.members) - 1}
-        state["members"] = {name: dict(new) for name in self.members}
+        state |= {"calls": 0, "dies": {"at": 0, "who": ""}, "minimum": len(self.members) - 1, "setup_seconds": 0.2}
+        state["members"] = {name: deepcopy(new) for name in self.members}
         (self.folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for number, name in enumerate(self.members, 1):
             server = ThreadingHTTPServer((f"127.0.0.{number}", self.port), self._handler(name))
@@ -232,6 +243,10 @@ class SimulatedPool:
     def change(self, host: str, **values: Any) -> None:
         with state_of(self.folder) as state:
             state["members"][host] |= values
+
+    def setup_takes(self, seconds: float) -> None:
+        with state_of(self.folder) as state:
+            state["setup_seconds"] = seconds
 
     def dies(self, host: str, at: int) -> None:
         """The host dies when a module is called for that many times from now on."""

@@ -6,12 +6,14 @@ import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from winfleet.balancer import Balancer
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Run
 from .simulated import BALANCER, SimulatedPool
@@ -30,14 +32,18 @@ STEPS = {
     "Note in the mark that it is drained": (True, True),
     "Install or remove the connector": (True, True),
     "Wait until the connector serves": (True, True),
-    "Note in the mark that it returns to service": (True, True),
+    RETURNING: (True, True),
     RESTORE: (True, True),
     "Remove the mark": (True, False),
     "Stop until it can be spared": (False, False),
 }
 CURRENT = Path(sys.executable).parent
+#: The others are full: the simulation in tests/unit is cut off at each step of each member's turn.
+BY_DEFAULT = ("Confirm the turn", "Note in the mark that it is drained", RETURNING, "Remove the mark")
+FULL = pytest.mark.full
 OLDER = {core: ROOT / f".cache/venvs/core-{core}/bin" for core in ("2.16", "2.19")}
 BY_EACH_CORE = pytest.mark.parametrize("pool", ["current", *OLDER], indirect=True)
+BY_TWO_CORES = pytest.mark.parametrize("pool", ["current", "2.16", pytest.param("2.19", marks=FULL)], indirect=True)
 STATEMENTS = ROOT / "inventories/emulated/group_vars/all/statements.yml"
 
 
@@ -101,12 +107,16 @@ def test_a_rolling_upgrade(pool: Rollout) -> None:
     upgrade = pool.run()
     assert pool.told() == [(action, host) for host in POOL for action in ("drain", "ready")]
     pool.assert_finished()
+    assert pool.world.of_members("shells") == [0, 0, 0]
     assert len(upgrade.durations) <= 136
     again = pool.run()
     assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(step, marks=() if step in BY_DEFAULT else FULL, id=step.rpartition(": ")[2]) for step in STEPS],
+)
 def test_a_run_that_is_cut_off_is_finished_by_the_next(pool: Rollout, step: str) -> None:
     """At each step of the first member's turn."""
     pool.run(cut_off_before=step)
@@ -120,7 +130,7 @@ def test_a_run_that_is_cut_off_is_finished_by_the_next(pool: Rollout, step: str)
     pool.assert_finished()
 
 
-@BY_EACH_CORE
+@BY_TWO_CORES
 def test_nobody_is_drained_when_another_one_is_gone(pool: Rollout) -> None:
     """Not even with --limit, and not by a job that does not see all of them."""
     pool.world.change("pool-2", up=False)
@@ -135,7 +145,12 @@ def test_nobody_is_drained_when_another_one_is_gone(pool: Rollout) -> None:
 
 @pytest.mark.parametrize(
     ("pool", "victim", "at"),
-    [("current", "pool-1", 12), ("current", "pool-2", 14), ("2.16", "pool-2", 6), ("2.19", "pool-3", 22)],
+    [
+        ("current", "pool-2", 14),
+        ("2.16", "pool-1", 12),
+        pytest.param("2.19", "pool-3", 22, marks=FULL),
+        pytest.param("2.16", "pool-2", 6, marks=FULL),
+    ],
     indirect=["pool"],
 )
 def test_a_member_that_dies_ends_the_rollout(pool: Rollout, victim: str, at: int) -> None:
@@ -146,6 +161,19 @@ def test_a_member_that_dies_ends_the_rollout(pool: Rollout, victim: str, at: int
     ended = run.stats[victim]["failures"] + run.stats[victim]["unreachable"]
     assert "The rollout stops before" in run.stdout or ended
     pool.world.come_back()
+    pool.run()
+    pool.assert_finished()
+
+
+def test_an_upgrade_that_fails_ends_the_rollout(pool: Rollout) -> None:
+    """The failed member stays drained until a run has brought it to its end."""
+    pool.world.change("pool-1", fails=["connector"])
+    failed = pool.run(expect=2)
+    assert failed.stats["pool-1"]["failures"] == 1
+    pool.world.change("pool-1", fails=[])
+    other = pool.run("--limit=pool-2", expect=2)
+    assert "pool-1 taken out of the load balancer" in other.task(BEGIN, "pool-2")["msg"]
+    assert pool.told() == [("drain", "pool-1")]
     pool.run()
     pool.assert_finished()
 
@@ -177,6 +205,40 @@ def test_a_mark_goes_with_the_connector(pool: Rollout) -> None:
     pool.run("--limit=pool-3", rms_connector_state="absent")
     assert pool.told() == []
     assert pool.world.of_members("mark") == [""] * 3
+
+
+@contextmanager
+def haproxy(pool: Rollout, rise: int) -> Iterator[tuple[Balancer, dict[str, Any]]]:
+    """A health check each second before the members, and the variables for its hooks."""
+    pool.world.setup_takes(2)
+    servers = {name: (f"127.0.0.{number}", pool.world.port) for number, name in enumerate(POOL, 1)}
+    hooks = {"drain_tasks": "drain", "restore_tasks": "restore", "in_service_tasks": "in_service"}
+    values = {f"rms_pool_{hook}": str(ROOT / f"playbooks/haproxy/{name}.yml") for hook, name in hooks.items()}
+    with Balancer(pool.world.folder / "haproxy", servers, inter=1, rise=rise) as balancer:
+        yield balancer, {**values, "rms_pool_haproxy_socket": balancer.socket}
+
+
+def test_a_member_is_drained_only_when_the_balancer_has_the_one_before_in_service(pool: Rollout) -> None:
+    """HAProxy takes 8 seconds for that."""
+    with haproxy(pool, rise=8) as (balancer, values), ThreadPoolExecutor() as beside:
+        upgrade = beside.submit(pool.run, "--limit=pool-1,pool-2", **values)
+        least = balancer.least_up_until(upgrade.done)
+        assert upgrade.result().rc == 0
+        assert least == 2
+        assert balancer.states() == dict.fromkeys(POOL, "UP")
+
+
+def test_a_member_that_the_balancer_does_not_take_ends_the_rollout(pool: Rollout) -> None:
+    """And the next one is not drained, by what the balancer says of it."""
+    with haproxy(pool, rise=1000) as (balancer, values):
+        late = pool.run(expect=2, rms_pool_restore_seconds=2, **values)
+        assert "HAProxy has rms_connectors,pool-1 as DOWN" in late.stdout
+        assert [host for task, host, _result in late.results if task == BEGIN] == ["pool-1"]
+        # also when its mark is gone
+        pool.world.change("pool-1", mark="")
+        other = pool.run("--limit=pool-2", expect=2, **values)
+        assert "(pool-1 without requests from the load balancer)" in other.task(BEGIN, "pool-2")["msg"]
+        assert balancer.states()["pool-2"] == "UP"
 
 
 @pytest.mark.parametrize("limits", [("pool-1", "pool-2"), ("pool-1", "pool-1")], ids=["two members", "one member"])

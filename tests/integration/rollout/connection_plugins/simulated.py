@@ -9,7 +9,9 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
-from integration.rollout.simulated import UnreachableError, answer
+from integration.rollout.simulated import UnreachableError, answer, count_shell
+
+WORLD = Path(os.environ["SIMULATED_WORLD"])
 
 DOCUMENTATION = """
 name: simulated
@@ -33,6 +35,7 @@ class Connection(ConnectionBase):
     always_pipeline_modules = True
     has_native_async = True
     _shell_type = "powershell"
+    _has_shell = False
 
     def is_pipelining_enabled(self, wrap_async: bool = False) -> bool:
         """See ConnectionBase."""
@@ -46,9 +49,12 @@ class Connection(ConnectionBase):
         arguments = _arguments(json.loads((in_data or b"").rpartition(b"\0\0\0\0")[2]))
         assert arguments, f"no module in {cmd}"
         try:
-            result = answer(Path(os.environ["SIMULATED_WORLD"]), str(self.get_option("remote_addr")), arguments)
+            result = answer(WORLD, str(self.get_option("remote_addr")), arguments)
         except UnreachableError as error:
             raise AnsibleConnectionFailure(f"{error} is unreachable") from error
+        if not self._has_shell:
+            self._has_shell = True
+            count_shell(WORLD, str(self.get_option("remote_addr")), 1)
         return 0, json.dumps(result).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -61,6 +67,9 @@ class Connection(ConnectionBase):
 
     def close(self) -> None:
         """See ConnectionBase."""
+        if self._has_shell:
+            self._has_shell = False
+            count_shell(WORLD, str(self.get_option("remote_addr")), -1)
 
 
 def _arguments(manifest: Any) -> dict[str, Any] | None:
