@@ -183,7 +183,7 @@ class Controller:
         if turn.drain:
             yield "Drain it"
             world.take_out(name, healthy)
-            yield "Note in the mark that it is drained"
+            yield "Mark it as drained"
             rollout_turn.drained(turn, name, self._replace(name))
         if not turn.finish:
             yield "Bring the connector to its state"
@@ -191,7 +191,7 @@ class Controller:
         yield "Verify that it serves"
         if not world.reach(name).healthy:
             raise UnreachableError(name)
-        yield "Note in the mark that it returns to service"
+        yield "Mark it as returning to service"
         rollout_turn.returning(turn, name, self._replace(name), turn.drain)
         if turn.drain or turn.out:
             yield "Return it to service"
@@ -201,7 +201,7 @@ class Controller:
         rollout_turn.end(turn, name, self._replace(name))
         ended.add(name)
         world.holders.pop(name, None)
-        yield "Stop until it can be spared"
+        yield "Fail if it was only returned to service"
         if turn.finish and world.members[name].version != self.version:
             raise RolloutStopError(f"{name} was returned to service as it was left")
 

@@ -73,7 +73,7 @@ def test_the_steps_are_those_of_the_roles() -> None:
         if play["name"] == "Bring the connectors that differ to their state, one at a time"
     ]
     site = [task["name"] for part in ("pre_tasks", "tasks", "post_tasks") for task in play[part]]
-    own = ["Bring the connector to its state", "Stop until it can be spared"]
+    own = ["Bring the connector to its state", "Fail if it was only returned to service"]
     assert (play["serial"], [step for step in STEPS if step in site]) == (1, own * 3)
     assert [step for step in site if step in own] == own
     (block,) = yaml.safe_load((ROOT / "roles/rms_pool/tasks/take_out.yml").read_text(encoding="utf-8"))

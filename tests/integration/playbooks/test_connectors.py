@@ -60,7 +60,7 @@ DEPLOYMENT = (
         "Restart the host",
         "Wait until the connector serves",
         "Remove the mark",
-        "Stop until it can be spared",
+        "Fail if it was only returned to service",
     ],
 )
 
@@ -251,7 +251,7 @@ def test_one_that_was_left_and_cannot_be_spared(connectors: AnsiblePlaybook, pro
         left = run(connectors, f"--limit={FIRST}", expect=2, rms_connector_proxy_address=proxy)
     finally:
         fleet("fault", SECOND, "clear")
-    said = left.task("Stop until it can be spared", FIRST)["msg"]
+    said = left.task("Fail if it was only returned to service", FIRST)["msg"]
     assert "differs in 1 value (connector_settings 1)" in said
     assert (look(connectors, FIRST)["proxy"], look(connectors, FIRST)["mark"]) == (None, None)
     run(connectors, rms_connector_proxy_address=proxy)

@@ -31,7 +31,7 @@ SHOWN = "infoprotect.aip.rms_connector : Say what somebody has to do at the host
 BACK = "infoprotect.aip.rms_pool : Inspect the host for a connector"
 MARK, RETURNING, UNMARK = (
     f"infoprotect.aip.rms_pool : {task}"
-    for task in ("Begin the turn", "Note in the mark that it returns to service", "Remove the mark")
+    for task in ("Begin the turn", "Mark it as returning to service", "Remove the mark")
 )
 
 pytestmark = pytest.mark.hosts(*HOSTS)

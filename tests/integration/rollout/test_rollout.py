@@ -38,7 +38,7 @@ SHARE, SETUP = r"\\fileserver\packages", "RMSConnectorSetup-3.0.0.exe"
 CONNECTOR = "Microsoft Rights Management connector"
 ACCOUNT = r"CONTOSO\EX-01$"
 BEGIN = "infoprotect.aip.rms_pool : Begin the turn"
-DRAINED = "infoprotect.aip.rms_pool : Note in the mark that it is drained"
+DRAINED = "infoprotect.aip.rms_pool : Mark it as drained"
 OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 4711, 1826340-5f3a9c01)"
 DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
@@ -53,16 +53,16 @@ STEPS = {
     "Confirm the turn": (True, False),
     DRAIN: (True, False),
     "Wait for its connections to end": (True, True),
-    "Note in the mark that it is drained": (True, True),
+    "Mark it as drained": (True, True),
     "Install or remove the connector": (True, True),
     "Apply the settings": (True, True),
     "Restart IIS": (True, True),
     "Wait until the connector serves": (True, True),
-    "Note in the mark that it returns to service": (True, True),
+    "Mark it as returning to service": (True, True),
     RESTORE: (True, True),
     "Wait until HAProxy has it in service": (True, False),
     "Remove the mark": (True, False),
-    "Stop until it can be spared": (False, False),
+    "Fail if it was only returned to service": (False, False),
 }
 #: A load balancer's health checks: seconds between two, and how many must succeed before a member that was down is UP.
 #: A run that does not wait for that drains the next member meanwhile. A faster one is in test_simulated.py.

@@ -22,24 +22,24 @@ POOL = ["pool-1", "pool-2", "pool-3"]
 OLD, NEW = "3.0.0", "3.1.0"
 OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 4711, 1826340-5f3a9c01)"
 BEGIN = "infoprotect.aip.rms_pool : Begin the turn"
-RETURNING = "infoprotect.aip.rms_pool : Note in the mark that it returns to service"
+RETURNING = "infoprotect.aip.rms_pool : Mark it as returning to service"
 DRAIN, RESTORE = "Tell the balancer to drain it", "Tell the balancer to send it requests"
 #: The steps of a member's turn, before which a run is cut off: whether it is marked, and drained
 STEPS = {
     BEGIN: (False, False),
     "Confirm the turn": (True, False),
     DRAIN: (True, False),
-    "Note in the mark that it is drained": (True, True),
+    "Mark it as drained": (True, True),
     "Install or remove the connector": (True, True),
     "Wait until the connector serves": (True, True),
     RETURNING: (True, True),
     RESTORE: (True, True),
     "Remove the mark": (True, False),
-    "Stop until it can be spared": (False, False),
+    "Fail if it was only returned to service": (False, False),
 }
 CURRENT = Path(sys.executable).parent
 #: The others are full: the simulation in tests/unit is cut off at each step of each member's turn.
-BY_DEFAULT = ("Confirm the turn", "Note in the mark that it is drained", RETURNING, "Remove the mark")
+BY_DEFAULT = ("Confirm the turn", "Mark it as drained", RETURNING, "Remove the mark")
 FULL = pytest.mark.full
 OLDER = {core: ROOT / f".cache/venvs/core-{core}/bin" for core in ("2.16", "2.19")}
 BY_EACH_CORE = pytest.mark.parametrize("pool", ["current", *OLDER], indirect=True)
