@@ -32,6 +32,9 @@ RESIDENT = {"DOTNET_TieredCompilation": "0"}
 COMPILED = "compiled"
 #: Turns off what agent/Agent/CompileCache.cs and ParseCache.cs keep.
 NO_CACHE = {"WINFLEET_CACHE": "0"}
+#: Wine prefers its own program of a name. In the registry this would be lost once HKCU\\Software has a Wow6432Node.
+#: Without winedbg a process that crashes ends at once; the debugger takes minutes to describe it.
+OVERRIDES = ",".join(sorted(Path(name).name for name in programs.PROGRAMS)) + "=n;winedbg.exe="
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def environment(prefix: Path) -> dict[str, str]:
         "PATH": "/usr/bin:/bin",
         "USER": "Administrator",
         "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": OVERRIDES,
         "WINEPREFIX": str(prefix),
     }
 
@@ -131,6 +135,7 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     shell = prefix / "drive_c/windows/system32/WindowsPowerShell/v1.0"
     shutil.rmtree(shell, ignore_errors=True)
     shutil.copytree(engine, shell, copy_function=_link_or_copy)
+    (shell / "pwsh.exe").unlink()  # Windows has only powershell.exe
     for module in (PACKAGE / "doubles" / "modules").iterdir():
         shutil.copytree(module, shell / "Modules" / module.name, dirs_exist_ok=True)
     for name, nested in NESTED.items():
@@ -150,15 +155,6 @@ def _boot_template(prefix: Path, engine: Path) -> None:
                 "POWERSHELL_TELEMETRY_OPTOUT": "1",
                 "POWERSHELL_UPDATECHECK": "Off",
             },
-        },
-    )
-    registry.append(
-        prefix / "user.reg",
-        {
-            # Crash dialogs would wait for somebody to click
-            r"Software\Wine\WineDbg": {"ShowCrashDialog": 0},
-            # Wine prefers its own program of a name
-            r"Software\Wine\DllOverrides": dict.fromkeys((Path(name).name for name in programs.PROGRAMS), "native"),
         },
     )
     _run(

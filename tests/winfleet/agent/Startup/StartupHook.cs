@@ -27,6 +27,7 @@ internal static class StartupHook
             Domain.Complete();
             Shares.Complete();
             Files.Complete();
+            CommandLine.Run();
         }
         catch (Exception error)
         {
@@ -81,6 +82,9 @@ internal static class StartupHook
     static void WritePlainly()
     {
         PSStyle.Instance.OutputRendering = OutputRendering.PlainText;
+        // Errors on a redirected standard error are coloured all the same
+        Clear(PSStyle.Instance.Formatting, null);
+        Clear(PSStyle.Instance, "<Reset>k__BackingField");
         var variables = (Array)typeof(InitialSessionState).GetField("BuiltInVariables", BindingFlags.Static | BindingFlags.NonPublic).GetValue(null);
         foreach (SessionStateVariableEntry variable in variables)
         {
@@ -89,6 +93,14 @@ internal static class StartupHook
                 typeof(SessionStateVariableEntry).GetField("<Value>k__BackingField", BindingFlags.Instance | BindingFlags.NonPublic)
                     .SetValue(variable, ErrorView.NormalView);
             }
+        }
+    }
+
+    static void Clear(object style, string name)
+    {
+        foreach (var field in style.GetType().GetFields(BindingFlags.Instance | BindingFlags.NonPublic))
+        {
+            if (field.FieldType == typeof(string) && (name == null || field.Name == name)) { field.SetValue(style, ""); }
         }
     }
 }

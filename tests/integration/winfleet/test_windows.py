@@ -1,0 +1,80 @@
+"""Where a difference from Windows would let a test pass, or fail, for the wrong reason. One host, warm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Fleet, encoded
+
+HOST = "alpha"
+
+
+@pytest.fixture(scope="module")
+def fleet(make_fleet: Callable[..., Fleet]) -> Fleet:
+    one = make_fleet("windows")
+    one.run("up", HOST)
+    return one
+
+
+def test_programs_of_windows_work_whatever_the_registry_holds(fleet: Fleet) -> None:
+    """Wine loses the overrides in its registry, and prefers its own programs, once this key exists."""
+    fleet.command(HOST, r"reg add HKCU\Software\Wow6432Node /f")
+    assert fleet.command(HOST, "shutdown.exe /a").code == 1116  # no shutdown was in progress
+    assert fleet.command(HOST, "netsh.exe http show sslcert ipport=0.0.0.0:443").code == 1
+    created = fleet.command(HOST, "schtasks.exe /create /tn fleet /tr cmd.exe /sc once /st 00:00")
+    assert (created.code, created.out[:7]) == (0, "SUCCESS")
+    assert "fleet" in fleet.command(HOST, "schtasks.exe /query").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "expected"),
+    [
+        ("1+1; exit 3", None, (["2"], 3)),
+        ("-NoProfile -NonInteractive $PSVersionTable.PSVersion.Major", None, (["5"], 0)),
+        ("-nop -version 5.1 -c 1+1", None, (["2"], 0)),
+        ("-", b"1+1\r\n'x'\r\nexit 4\r\n", (["2", "x"], 4)),
+        ("-NoProfile -", b"2+2\r\n", (["4"], 0)),
+        ("-c exit 64", None, ([], 64)),
+        (r"-File C:\nowhere.ps1", None, ([], -196608)),
+        ("$input", b"given\r\n", (["given"], 0)),
+    ],
+)
+def test_a_nested_powershell_takes_windows_command_line(
+    fleet: Fleet, arguments: str, data: bytes | None, expected: tuple[list[str], int]
+) -> None:
+    result = fleet.command(HOST, f"cmd.exe /c powershell.exe {arguments}", data=data)
+    assert (result.out.split(), result.code) == expected, result.err
+
+
+def test_a_wrong_command_line_has_windows_exit_code(fleet: Fleet) -> None:
+    assert fleet.command(HOST, "cmd.exe /c powershell.exe -OutputFormat nonsense").code == -196608
+
+
+def test_a_nested_powershell_of_a_script_is_the_same_and_has_no_colours(fleet: Fleet) -> None:
+    result = fleet.powershell(
+        HOST,
+        "powershell.exe 2+3; '4+4' | powershell.exe -; powershell.exe Write-Error wrong; $LASTEXITCODE\n"
+        "Start-Job { 9 } | Wait-Job | Receive-Job; [bool] (Get-Command pwsh -ErrorAction Ignore)",
+    )
+    assert result.out.split() == ["5", "8", "1", "9", "False"]
+    assert "wrong" in result.err
+    assert "\x1b" not in result.err
+    assert "_x001B_" not in result.err
+
+
+CRASH = """
+Add-Type -Namespace Test -Name Native -MemberDefinition @'
+[DllImport("kernel32.dll")] public static extern IntPtr CreateThread(IntPtr a, IntPtr s, IntPtr start, IntPtr p, uint f, IntPtr id);
+'@
+[void] [Test.Native]::CreateThread(0, 0, 0x10, 0, 0, 0)
+Start-Sleep 300
+"""
+
+
+def test_a_crash_ends_a_process_without_a_debugger(fleet: Fleet) -> None:
+    """Wine's debugger would describe the process, which took up to 460 s."""
+    result = fleet.command(HOST, f"cmd.exe /c powershell.exe -NoProfile -EncodedCommand {encoded(CRASH)}")
+    assert result.code != 0
+    assert "Backtrace" not in result.out + result.err
