@@ -30,6 +30,7 @@ MOST_MEMORY = 800 << 20
 MOST_PROCESSES = 2
 IDLE_TIME = 60.0  #: seconds after which a process goes that is not the only one
 PATIENCE = 10.0  #: seconds that a script waits before it takes the place of a session that does nothing
+HOLD_TIME = 30.0  #: seconds after which a script that still runs keeps others waiting no longer
 _COMPILES = re.compile(rb"Add-Type|Add-CSharpType|CSharpUtil|Ansible\.ModuleUtils\.AddType", re.IGNORECASE)
 _TYPE = re.compile(rb"\b(?:class|struct|enum|interface)\s+([A-Za-z_]\w*)")
 
@@ -91,6 +92,7 @@ class _Process:
         self.busy = True
         self.retired = False  # runs its sessions' pipelines only
         self.used = time.monotonic()
+        self.taken = self.used
 
     def fits(self, sources: Versions) -> bool:
         return all(self.sources.get(name, value) == value for name, value in sources.items())
@@ -108,6 +110,7 @@ class Processes:
         shared: whether scripts share processes; else each session, and each script without one, has its own.
         idle_time: seconds, see `IDLE_TIME`.
         patience: seconds, see `PATIENCE`.
+        hold_time: seconds, see `HOLD_TIME`.
     """
 
     def __init__(
@@ -117,11 +120,13 @@ class Processes:
         shared: bool,
         idle_time: float = IDLE_TIME,
         patience: float = PATIENCE,
+        hold_time: float = HOLD_TIME,
     ) -> None:
         self._spawn = spawn
         self._shared = shared
         self._idle_time = idle_time
         self._patience = patience
+        self._hold_time = hold_time
         self._changed = threading.Condition()
         self._processes: list[_Process] = []
         self._sessions: dict[str, _Process] = {}
@@ -252,8 +257,11 @@ class Processes:
 
     def _has_room(self) -> bool:
         self._processes = [process for process in self._processes if not process.agent.dead]
-        serving = sum(not process.retired for process in self._processes)
+        serving = sum(not process.retired and not self._is_held(process) for process in self._processes)
         return not self._shared or serving + self._starting < MOST_PROCESSES
+
+    def _is_held(self, process: _Process) -> bool:
+        return process.busy and time.monotonic() - process.taken > self._hold_time
 
     def _dispensable(self, *, even_sessions: bool) -> _Process | None:
         idle = [
@@ -268,6 +276,7 @@ class Processes:
 
     def _take(self, process: _Process, sources: Versions, session: str | None) -> None:
         process.busy = True
+        process.taken = time.monotonic()
         process.sources |= sources
         if session is not None:
             left = self._sessions.get(session)

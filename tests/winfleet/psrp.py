@@ -135,6 +135,11 @@ class RunspacePool(Shell):
         pipeline.terminate()
         return "<rsp:SignalResponse/>"
 
+    @property
+    def busy(self) -> bool:
+        with self._changed:
+            return any(not pipeline.ended for pipeline in self._pipelines.values())
+
     def close(self) -> None:
         with self._changed:
             self._closed = True

@@ -2,7 +2,7 @@
 
 A shell is a WinRS command shell (`winrs.py`) or a PowerShell runspace pool (`psrp.py`); both answer the same
 operations. Clients that die never say so: a shell that no request has touched for its idle time is closed, and closing
-ends its commands.
+ends its commands. A client whose command runs asks for output all the time; one that does not is gone much sooner.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Limits:
         1500  #: MaxConcurrentOperationsPerUser: WinRS counts every command of a shell, ended or not
     )
     idle_timeout: float = 7200.0  #: seconds, for a shell whose client asks for none
-    max_idle_timeout: float = 2_147_483.0  #: seconds, at most; shorten it to have abandoned shells go sooner
+    max_idle_timeout: float = 2_147_483.0  #: seconds, at most
+    abandoned_timeout: float = 300.0  #: seconds without a request, while a command runs; Windows has no such limit
 
 
 def identifier(given: str | None, what: str) -> str:
@@ -89,6 +90,11 @@ class Shell(abc.ABC):
     @abc.abstractmethod
     def signal(self, request: Request) -> str: ...
 
+    @property
+    @abc.abstractmethod
+    def busy(self) -> bool:
+        """Whether a command runs, or has output that its client has not fetched."""
+
     @abc.abstractmethod
     def close(self) -> None:
         """End the shell's commands and wake whoever waits for their output. Harmless when repeated."""
@@ -107,6 +113,11 @@ class Shell(abc.ABC):
         """Seconds since the last request; 0 while one is being served."""
         with self._lock:
             return 0.0 if self._users else time.monotonic() - self._used
+
+    def remaining(self) -> float:
+        """Seconds until the shell is closed, when no request comes."""
+        limit = min(self.idle_timeout, self.limits.abandoned_timeout) if self.busy else self.idle_timeout
+        return limit - self.idle_for()
 
     def describe(self) -> str:
         """The shell as the rsp:Shell element of a response."""
@@ -229,11 +240,11 @@ class Shells:
     def _close_idle(self) -> None:
         while True:
             with self._lock:
-                remaining = [shell.idle_timeout - shell.idle_for() for shell in self._shells.values()]
-                expired = [shell for shell in self._shells.values() if shell.idle_for() >= shell.idle_timeout]
+                remaining = {shell: shell.remaining() for shell in self._shells.values()}
+                expired = [shell for shell, seconds in remaining.items() if seconds <= 0]
                 for shell in expired:
                     del self._shells[shell.id]
             for shell in expired:
                 shell.close()
-            if self._closed.wait(min([1.0, *(max(0.05, seconds) for seconds in remaining)])):
+            if self._closed.wait(min([1.0, *(max(0.05, seconds) for seconds in remaining.values())])):
                 return

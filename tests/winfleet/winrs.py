@@ -96,6 +96,12 @@ class CommandShell(Shell):
                 self._commands.pop((signal.get("CommandId") or "").upper(), None)
         return "<rsp:SignalResponse/>"
 
+    @property
+    def busy(self) -> bool:
+        with self._lock:
+            commands = list(self._commands.values())
+        return any(command.busy for command in commands)
+
     def close(self) -> None:
         self._closed = True
         with self._lock:
@@ -124,6 +130,10 @@ class _RunningCommand:
 
     def start(self, executor: Executor, command: Command) -> None:
         self._execution = executor.start(command)
+
+    @property
+    def busy(self) -> bool:
+        return self._execution is not None and self._execution.exit_code is None
 
     def write(self, data: bytes, end: bool) -> None:
         self._console_input = False

@@ -141,6 +141,18 @@ def test_a_script_waits_when_all_are_busy(host: Host) -> None:
     assert len(host.agents) == 2
 
 
+def test_scripts_that_hang_do_not_keep_others_waiting(make_host: Callable[..., Host]) -> None:
+    host = make_host(hold_time=0.3, idle_time=0.4)
+    hanging = [host.start(), host.start()]
+    began = time.monotonic()
+    other = host.run()
+    assert other not in hanging
+    assert time.monotonic() - began >= 0.2
+    for agent in hanging:
+        agent.finish()
+    eventually(lambda: len(host.alive) == 1)
+
+
 def test_a_script_that_nobody_wants_any_more_is_not_run(host: Host) -> None:
     assert host.processes.run({}, {}, None, lambda: False) is None
     assert host.agents[0].commands == 0

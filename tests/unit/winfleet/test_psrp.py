@@ -221,6 +221,20 @@ def test_a_killed_client_leaks_no_pool(make_fleet):
     wait_until(lambda: fleet.host.running == 0)
 
 
+def test_a_pipeline_whose_client_is_gone_ends_long_before_an_idle_pool(make_fleet):
+    fleet = make_fleet(limits=Limits(abandoned_timeout=0.5))
+    wsman = connect(fleet)
+    quiet = RunspacePool(wsman)
+    quiet.open()
+    left = RunspacePool(connect(fleet))
+    left.open()
+    PowerShell(left).add_script("sleep 60").begin_invoke()
+    wait_until(lambda: fleet.listener.shell_count == 1)
+    wait_until(lambda: fleet.host.running == 0)
+    assert PowerShell(quiet).add_script("echo here").invoke() == ["here"]
+    quiet.close()
+
+
 def test_a_waiting_receive_ends_when_the_pool_does(fleet):
     with connect(fleet) as wsman:
         pool = RunspacePool(wsman)

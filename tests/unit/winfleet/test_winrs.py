@@ -199,6 +199,19 @@ def test_a_killed_client_leaks_no_shell(make_fleet):
     wait_until(lambda: fleet.host.running == 0)
 
 
+def test_a_command_whose_client_is_gone_ends_long_before_an_idle_shell(make_fleet):
+    fleet = make_fleet(limits=Limits(abandoned_timeout=0.5))
+    protocol = fleet.protocol()
+    quiet, left, polled = protocol.open_shell(), protocol.open_shell(), protocol.open_shell()
+    protocol.run_command(left, "sleep 60")
+    assert protocol.get_command_output(polled, protocol.run_command(polled, "sleep 2; echo kept"))[0] == b"kept\n"
+    assert fleet.host.running == 0
+    with pytest.raises(WSManFaultError):
+        protocol.run_command(left, "echo")
+    for shell in (quiet, polled):
+        protocol.close_shell(shell)
+
+
 def test_the_client_may_ask_for_a_shorter_idle_time_and_polling_keeps_the_shell(fleet):
     protocol = fleet.protocol()
     idle = protocol.open_shell(idle_timeout="PT0.5S")
