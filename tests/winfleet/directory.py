@@ -62,6 +62,7 @@ def opened(state: Path, name: str, new: Json | None = None) -> Iterator[Json]:
     """
     folder = state / "shared"
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # the directory knows the accounts' passwords
     file = folder / f"{name}.json"
     with (folder / f"{name}.lock").open("a+b") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX, 1)  # a record lock, as Wine takes it for a program

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from winfleet import connector, control, directory, network, prefix
+from winfleet import connector, control, directory, network, passwords, prefix
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
 from winfleet.paths import BESIDE, CACHE, PACKAGE, ROOT, state_directory
@@ -60,7 +60,16 @@ class Fleet:
         with self._exclusive():
             template = prefix.prepare_template(CACHE, prepare_engine(CACHE))
             packages()  # inventories name them
-            variables = self._variables
+            secrets = passwords.prepare(self.state)
+            if os.geteuid() == 0:
+                file = self.state / passwords.FILE
+                print(
+                    f"warning: the fleet runs as root. Keep {file} secret: whoever knows a password in it can run "
+                    "commands as root through WinRM.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            variables = {name: secrets | values for name, values in self._variables.items()}
             hosts = {name: Identity.from_inventory(name, values) for name, values in variables.items()}
             chosen = self._choose(hosts, names)
             number, lock = network.take(
@@ -240,8 +249,8 @@ class Fleet:
         if current and any(current[key] != settings[key] for key in ("identity", "template")):
             shutil.rmtree(folder)  # the disk and registry would not fit
         folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
         file.write_text(json.dumps(settings))
-        file.chmod(0o600)
         try:
             self._boot(folder, lock)
         except FleetError as error:

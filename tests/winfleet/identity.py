@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from winfleet import passwords
 from winfleet.registry import Data, Expand, Qword
 from winfleet.vendor.packages import CONNECTOR_KEY, CONNECTOR_TITLE, CONNECTORS
 
@@ -115,7 +116,7 @@ class Identity:
         if not isinstance(allow_unencrypted, bool):
             raise IdentityError(f"{name}: winfleet_allow_unencrypted is {allow_unencrypted!r}; expected true or false")
         user = str(variables.get("ansible_user", "Administrator"))
-        password = str(variables.get("winfleet_password", "Winfleet!2026"))
+        password = str(variables[passwords.ADMINISTRATOR])
         return cls(
             name=name,
             address=address,
@@ -127,7 +128,7 @@ class Identity:
             domain=str(variables.get("winfleet_domain", "contoso.test") or ""),
             dotnet=int(variables.get("winfleet_dotnet", 0)),
             allow_unencrypted=allow_unencrypted,
-            accounts={"Administrator": password, user: password, "reader": "Winfleet!reader"},
+            accounts={"Administrator": password, user: password, "reader": str(variables[passwords.READER])},
         )
 
     @property

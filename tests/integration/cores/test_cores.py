@@ -173,7 +173,7 @@ def test_a_wrong_password_is_refused(fleet: None, connection: str) -> None:
         "gather_facts": False,
         "tasks": [{"name": "ping", "ansible.windows.win_ping": {}}],
     }
-    variables = {**CONNECTIONS[connection], "ansible_password": "Winfleet!2026 "}
+    variables = {**CONNECTIONS[connection], "ansible_password": "{{ winfleet_password }} "}
     run = ansible_of("2.21").run([play], extra_vars=variables, expect=4)
     assert run.stats[HOST]["unreachable"] == 1
     assert run.stats[HOST]["ok"] == 0

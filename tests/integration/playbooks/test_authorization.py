@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from winfleet import directory
+from winfleet import directory, passwords
 from winfleet.paths import state_directory
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
@@ -183,9 +183,10 @@ def test_what_is_refused_changes_nothing(authorization: AnsiblePlaybook) -> None
 def test_directory_that_does_not_let_in(authorization: AnsiblePlaybook) -> None:
     """As Windows refuses: no credential off a domain controller, a wrong one, another server, an account that reads."""
     before = entries()
+    password = passwords.read(state_directory())[passwords.READER]
     account = {
         "rms_authorization_domain_username": r"CONTOSO\reader",
-        "rms_authorization_domain_password": "Winfleet!reader",
+        "rms_authorization_domain_password": password,
     }
     admin = GROUPS | {"rms_authorization_directory_hosts": "aip_admin_hosts", "rms_authorization_connector": LISTED}
     for more, message in (
@@ -196,7 +197,7 @@ def test_directory_that_does_not_let_in(authorization: AnsiblePlaybook) -> None:
     ):
         run = run_role(authorization, admin | more, expect=2)
         assert message in run.stdout, more
-        assert "Winfleet!reader" not in run.stdout + run.stderr
+        assert password not in run.stdout + run.stderr
     assert entries() == before
 
 
@@ -212,12 +213,13 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
                 "attributes": {"sAMAccountName": "RMS SharePoint", "groupType": 8, "member": [FCI, FARM]},
             }
         )
+    password = passwords.read(state_directory())[passwords.ADMINISTRATOR]
     variables: Json = {
         "rms_authorization_sharepoint_group": r"CONTOSO\RMS SharePoint",
         "rms_authorization_sharepoint_members": ["sp-farm", "sp-content"],
         "rms_authorization_directory_hosts": "aip_admin_hosts",
         "rms_authorization_domain_username": r"CONTOSO\Administrator",
-        "rms_authorization_domain_password": "Winfleet!2026",
+        "rms_authorization_domain_password": password,
         "rms_authorization_connector": LISTED,
     }
     kept = run_role(authorization, variables)
@@ -231,7 +233,7 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
     assert entries()[group]["member"] == [FARM, CONTENT] and entries()[group]["groupType"] == LOCAL_SECURITY
     assert removed.stats[ADMIN]["changed"] == 1
     # the fleet's hosts have the same password for their connection, which Ansible does not print either
-    assert "Winfleet!2026" not in kept.stdout + removed.stdout + removed.stderr
+    assert password not in kept.stdout + removed.stdout + removed.stderr
 
 
 @pytest.mark.full("cut-offs")

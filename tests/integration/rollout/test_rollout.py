@@ -23,8 +23,10 @@ from typing import Any
 import pytest
 import requests
 from requests_ntlm import HttpNtlmAuth
+from winfleet import passwords
 from winfleet.balancer import Balancer
 from winfleet.clients import Clients
+from winfleet.paths import state_directory
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Run
 from ..certificates import PASSWORD, make_certificate, served_at
@@ -112,9 +114,10 @@ def fleet(*arguments: str) -> None:
 
 def ask(url: str) -> None:
     """One request of an authorized server, on a connection of its own."""
+    password = passwords.read(state_directory())[passwords.ADMINISTRATOR]
     answer = requests.get(
         f"{url}/_wmcs/certification/servercertification.asmx",
-        auth=HttpNtlmAuth(ACCOUNT, "Winfleet!2026"),
+        auth=HttpNtlmAuth(ACCOUNT, password),
         timeout=30,
     )
     answer.raise_for_status()

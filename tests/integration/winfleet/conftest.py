@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import winrm
+from winfleet import passwords
 from winfleet.paths import BESIDE, state_directory
 
 ROOT = Path(__file__).resolve().parents[3]
 INVENTORY = Path(__file__).parent / "inventory"
-PASSWORD = "Winfleet!2026"
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class Fleet:
     def address(self, host: str) -> str:
         return str(json.loads((self.state / "network").read_text())["addresses"][host])
 
+    @property
+    def password(self) -> str:
+        return passwords.read(self.state)[passwords.ADMINISTRATOR]
+
     def pid(self, host: str) -> int:
         return int((self.state / "hosts" / host / "pid").read_text().split()[0])
 
@@ -101,7 +105,7 @@ class Fleet:
             f"http://{self.address(host)}:5985/wsman",
             transport="ntlm",
             username="Administrator",
-            password=PASSWORD,
+            password=self.password,
             operation_timeout_sec=operation_timeout,
             read_timeout_sec=operation_timeout + 20,
         )

@@ -15,7 +15,7 @@ import pytest
 import spnego
 from winfleet import vendor
 
-from .conftest import PASSWORD, Fleet, Result
+from .conftest import Fleet, Result
 from .test_life import answers, wait_for
 
 STAGED = Path("drive_c/ProgramData/infoprotect/connector/RMSConnectorSetup.exe")
@@ -81,7 +81,7 @@ def ask(
     return response.status, text, base64.b64decode(answer) if scheme == "NTLM" else b""
 
 
-def sign_on(connection: http.client.HTTPConnection, path: str, user: str, password: str = PASSWORD) -> tuple[int, str]:
+def sign_on(connection: http.client.HTTPConnection, path: str, user: str, password: str) -> tuple[int, str]:
     client = spnego.client(user, password, protocol="ntlm")
     status, _, challenge = ask(connection, path, client.step())
     assert status == 401
@@ -152,7 +152,7 @@ def test_every_connection_proves_who_calls(fleet: Fleet) -> None:
     assert authorize(fleet, "--all", f"exchange={EXCHANGE}").code == 0
     connection = connect(fleet, "rms")
     assert ask(connection, CERTIFICATION)[0] == 401
-    status, text = sign_on(connection, CERTIFICATION, EXCHANGE)
+    status, text = sign_on(connection, CERTIFICATION, EXCHANGE, fleet.password)
     assert status == 200
     assert "ServerCertificationWebService" in text
     assert ask(connection, "/_wmcs/GetRmsoUri.aspx")[:2] == (200, TENANT)
@@ -162,7 +162,7 @@ def test_every_connection_proves_who_calls(fleet: Fleet) -> None:
     # No event for those whom IIS refused
     assert lines(fleet, "rms", "ids 3") == ["2002 1002 1004"]
     stranger = connect(fleet, "rms")
-    assert sign_on(stranger, CERTIFICATION, "Administrator")[0] == 200
+    assert sign_on(stranger, CERTIFICATION, "Administrator", fleet.password)[0] == 200
     assert ask(stranger, CERTIFICATION, method="POST")[0] == 403
     assert lines(fleet, "rms", "ids 1") == ["2001"]
 
@@ -255,7 +255,7 @@ def test_https(fleet: Fleet, tmp_path: Path) -> None:
     *codes, thumbprint = lines(fleet, "rms", script)
     assert codes == ["refused", "True", "1", "0", "1", "0", "183"]
     served = connect(fleet, "rms", secure=True)
-    assert sign_on(served, CERTIFICATION, EXCHANGE)[0] == 200
+    assert sign_on(served, CERTIFICATION, EXCHANGE, fleet.password)[0] == 200
     assert isinstance(served.sock, ssl.SSLSocket)
     der = served.sock.getpeercert(binary_form=True)
     assert der is not None

@@ -13,14 +13,14 @@ from pypsrp.exceptions import AuthenticationError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
-from .conftest import PASSWORD, Fleet
+from .conftest import Fleet
 
 
 def connection(fleet: Fleet, **options: object) -> dict[str, object]:
     settings: dict[str, object] = {
         "server": fleet.address("alpha"),
         "username": "Administrator",
-        "password": PASSWORD,
+        "password": fleet.password,
         "ssl": False,
         "auth": "ntlm",
         "no_proxy": True,

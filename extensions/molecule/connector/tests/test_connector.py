@@ -31,7 +31,8 @@ def test_it_is_installed_in_the_wanted_version(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_it_serves_who_signs_in_and_nobody_else(name: str) -> None:
-    url = f"http://{get_host(name).ansible.get_variables()['ansible_host']}{PAGE}"
+    variables = get_host(name).ansible.get_variables()
+    url = f"http://{variables['ansible_host']}{PAGE}"
     assert requests.get(url, timeout=30).status_code == 401
-    signed_in = requests.get(url, auth=HttpNtlmAuth(r"CONTOSO\EX-01$", "Winfleet!2026"), timeout=30)
+    signed_in = requests.get(url, auth=HttpNtlmAuth(r"CONTOSO\EX-01$", variables["winfleet_password"]), timeout=30)
     assert (signed_in.status_code, "ServerCertification" in signed_in.text) == (200, True)
