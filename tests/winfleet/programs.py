@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from winfleet import commandline
+from winfleet.arrivals import Arrivals
 from winfleet.execution import Execution, ExecutionError
 from winfleet.paths import PACKAGE
 from winfleet.shares import Shares
@@ -117,21 +118,23 @@ class Programs:
             lambda: machine.boot_is_prepared,
             lambda: machine.reboot(1, off=False),
         )
-        self._stopped = threading.Event()
+        self._arrivals: Arrivals | None = None
 
     def serve(self) -> None:
         """Answer calls until `stop`."""
-        self._stopped.clear()
         self._calls.mkdir(parents=True, exist_ok=True)
         for old in self._calls.iterdir():
             old.unlink()
-        threading.Thread(target=self._loop, name="programs", daemon=True).start()
+        self._arrivals = Arrivals(self._calls)
+        threading.Thread(target=self._loop, args=(self._arrivals,), name="programs", daemon=True).start()
 
     def stop(self) -> None:
-        self._stopped.set()
+        arrivals, self._arrivals = self._arrivals, None
+        if arrivals is not None:
+            arrivals.end()
 
-    def _loop(self) -> None:
-        while not self._stopped.wait(0.1):
+    def _loop(self, arrivals: Arrivals) -> None:
+        while arrivals.wait():
             for call in self._calls.glob("*.call"):
                 program, logon, line = call.read_bytes().decode("utf-16-le").split("\n", 2)
                 call.unlink()

@@ -66,7 +66,8 @@ def test_a_nested_powershell_of_a_script_is_the_same_and_has_no_colours(fleet: F
 
 CRASH = """
 Add-Type -Namespace Test -Name Native -MemberDefinition @'
-[DllImport("kernel32.dll")] public static extern IntPtr CreateThread(IntPtr a, IntPtr s, IntPtr start, IntPtr p, uint f, IntPtr id);
+[DllImport("kernel32.dll")]
+public static extern IntPtr CreateThread(IntPtr a, IntPtr s, IntPtr start, IntPtr p, uint f, IntPtr id);
 '@
 [void] [Test.Native]::CreateThread(0, 0, 0x10, 0, 0, 0)
 Start-Sleep 300
