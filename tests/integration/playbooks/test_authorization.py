@@ -223,6 +223,7 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
         "rms_authorization_connector": LISTED,
     }
     kept = run_role(authorization, variables)
+    assert run_role(authorization, variables).stats[ADMIN]["changed"] == 0
     group = f"CN=RMS SharePoint,CN=Computers,{BASE}"
     assert entries()[group]["member"] == [FCI, FARM, CONTENT] and entries()[group]["groupType"] == UNIVERSAL_SECURITY
     assert (
@@ -232,6 +233,7 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
     removed = run_role(authorization, variables | more, "-vvv")
     assert entries()[group]["member"] == [FARM, CONTENT] and entries()[group]["groupType"] == LOCAL_SECURITY
     assert removed.stats[ADMIN]["changed"] == 1
+    assert run_role(authorization, variables | more).stats[ADMIN]["changed"] == 0
     # the fleet's hosts have the same password for their connection, which Ansible does not print either
     assert password not in kept.stdout + removed.stdout + removed.stderr
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from .conftest import Fleet, encoded
 
-HOST = "alpha"
+HOST = "controller"
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,45 @@ def test_a_crash_ends_a_process_without_a_debugger(fleet: Fleet) -> None:
     result = fleet.command(HOST, f"cmd.exe /c powershell.exe -NoProfile -EncodedCommand {encoded(CRASH)}")
     assert result.code != 0
     assert "Backtrace" not in result.out + result.err
+
+
+STATES = """
+foreach ($scope in 'Global', 'Universal', 'DomainLocal') {
+    foreach ($category in 'Security', 'Distribution') {
+        $name = "$scope $category"
+        New-ADGroup -Name $name -GroupScope $scope -GroupCategory $category -OtherAttributes @{ adminCount = 0 }
+        foreach ($protected in $true, $false) {
+            Get-ADGroup -Identity $name | Set-ADObject -ProtectedFromAccidentalDeletion $protected
+            $group = Get-ADGroup -Identity $name -Properties adminCount, ProtectedFromAccidentalDeletion
+            "$($group.GroupScope) $($group.GroupCategory) $protected" + $group.ProtectedFromAccidentalDeletion + $group.adminCount
+        }
+    }
+}
+"""
+
+
+def test_the_directory_keeps_every_state(fleet: Fleet) -> None:
+    """Also those that are 0 as numbers, or false."""
+    states = [
+        f"{scope} {kind}" for scope in ("Global", "Universal", "DomainLocal") for kind in ("Security", "Distribution")
+    ]
+    expected = [f"{state} {both}0" for state in states for both in ("TrueTrue", "FalseFalse")]
+    result = fleet.powershell(HOST, STATES)
+    assert result.out.splitlines() == expected, result.err
+
+
+def test_a_service_without_display_name_or_failure_actions(fleet: Fleet) -> None:
+    """It has its name; and with the last action the reset period goes. win_service sets and removes them by a list."""
+    fleet.command(HOST, r"sc.exe create failing binPath= C:\windows\system32\spoolsv.exe")
+
+    def changed(**options: object) -> bool:
+        arguments = json.dumps({"name": "failing", **options})
+        result = fleet.ansible(HOST, "-m", "ansible.windows.win_service", "-a", arguments)
+        assert result.code == 0, result.out + result.err
+        assert "display_name: failing\n" in result.out
+        return "changed: true" in result.out
+
+    assert changed(failure_actions=[{"type": "restart", "delay_ms": 5000}], failure_reset_period_sec=60)
+    assert changed(failure_actions=[])
+    stored = r"reg query HKLM\SYSTEM\CurrentControlSet\Services\failing /v FailureActions"
+    assert fleet.command(HOST, stored).code == 1

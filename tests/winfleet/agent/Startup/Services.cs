@@ -32,6 +32,7 @@ internal static class Services
     }
 
     static readonly ConcurrentDictionary<IntPtr, string> names = new ConcurrentDictionary<IntPtr, string>();
+    static readonly ConcurrentDictionary<string, IntPtr> displayNames = new ConcurrentDictionary<string, IntPtr>();
     static readonly IntPtr noStrings = Zeroed(16);
 
     static IntPtr Zeroed(int size)
@@ -66,6 +67,13 @@ internal static class Services
                     // QUERY_SERVICE_CONFIGW.lpDependencies: an empty list has to end with two NULs
                     var list = Marshal.ReadIntPtr(buffer, 40);
                     if (list == IntPtr.Zero || Marshal.ReadInt16(list) == 0) { Marshal.WriteIntPtr(buffer, 40, noStrings); }
+                    // lpDisplayName: without one the service's name
+                    var display = Marshal.ReadIntPtr(buffer, 56);
+                    string name;
+                    if ((display == IntPtr.Zero || Marshal.ReadInt16(display) == 0) && names.TryGetValue(service, out name))
+                    {
+                        Marshal.WriteIntPtr(buffer, 56, displayNames.GetOrAdd(name, Marshal.StringToHGlobalUni));
+                    }
                 }
                 Marshal.SetLastSystemError(code);
                 return done;
@@ -210,9 +218,11 @@ internal static class Services
             if (level == 2)
             {
                 var list = Marshal.ReadIntPtr(info, 32);
-                if (list != IntPtr.Zero)
+                int actions = Marshal.ReadInt32(info, 24);
+                // An empty list removes the actions and the reset period; no list leaves both
+                if (list != IntPtr.Zero && actions == 0) { key.DeleteValue("FailureActions", false); }
+                else if (list != IntPtr.Zero)
                 {
-                    int actions = Marshal.ReadInt32(info, 24);
                     var stored = new byte[20 + 8 * actions];
                     BitConverter.GetBytes(Marshal.ReadInt32(info)).CopyTo(stored, 0);
                     BitConverter.GetBytes(actions).CopyTo(stored, 12);

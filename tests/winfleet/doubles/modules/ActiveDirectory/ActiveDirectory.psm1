@@ -89,7 +89,7 @@ function ConvertTo-AdObject {
     if ($Group) { $names += 'GroupCategory', 'GroupScope', 'SamAccountName', 'SID' }
     foreach ($name in @($names) + @($Properties | Where-Object { $_ -and $_ -notin $names })) {
         $values = @(Get-EntryValue $Directory $Entry $name | Where-Object { $null -ne $_ })
-        if (-not $values -and $name -notin $script:multiple) { continue }
+        if ($values.Count -eq 0 -and $name -notin $script:multiple) { continue }
         $object.Set($name, $values)
         if ($name -in $names) { $object.$name = $values[0] }
         else { Add-Member -InputObject $object -NotePropertyName $name -NotePropertyValue $(if ($name -in $script:multiple) { , $object[$name] } else { $values[0] }) }
@@ -167,7 +167,7 @@ function Read-Directory {
                 foreach ($name in 'Filter', 'LDAPFilter', 'SearchBase', 'SearchScope') { if ($Bound.ContainsKey($name)) { $search[$name] = $Bound[$name] } }
                 Search-Directory $file.Data @search
             }
-            foreach ($entry in $entries) {
+            $found = foreach ($entry in $entries) {
                 if ($Group -and $entry.class -ne 'group') { continue }
                 ConvertTo-AdObject $file.Data $entry $Bound['Properties'] -Group:$Group
             }
@@ -177,6 +177,8 @@ function Read-Directory {
     } catch {
         $Cmdlet.ThrowTerminatingError($_)
     }
+    # Only now: the next command of a pipeline may open the directory itself
+    $found
 }
 
 function Get-ADRootDSE {
@@ -245,8 +247,9 @@ function Set-EntryValue {
                     if ($both.Count -eq 2 -and 'DomainLocal' -eq $both[1] -and $both[0] -ne 'DomainLocal') { throw (New-AdFailure 'A universal group cannot have a local group as a member.') }
                 }
             }
-            if ($what -eq 'Add' -and ($values | Where-Object { $_ -in $before })) { throw (New-AdFailure 'The specified account name is already a member of the group') }
-            if ($what -eq 'Remove' -and ($values | Where-Object { $_ -notin $before })) { throw (New-AdFailure 'The specified account name is not a member of the group') }
+            $present = @($values | Where-Object { $_ -in $before })
+            if ($what -eq 'Add' -and $present.Count) { throw (New-AdFailure 'The specified account name is already a member of the group') }
+            if ($what -eq 'Remove' -and $present.Count -lt $values.Count) { throw (New-AdFailure 'The specified account name is not a member of the group') }
             $after = @(switch ($what) {
                     Add { $before + $values }
                     Remove { $before | Where-Object { $_ -notin $values } }
@@ -271,13 +274,14 @@ function Edit-Directory {
             if (-not $Cmdlet.ShouldProcess($(if ($New) { $Bound.Name } else { $entry.dn }))) { return }
             $entry = & $Change $file.Data $entry
             Save-FleetFile -File $file
-            if ($Bound['PassThru'] -and $entry) { ConvertTo-AdObject $file.Data $entry -Group:($entry.class -eq 'group') }
+            $changed = if ($Bound['PassThru'] -and $entry) { ConvertTo-AdObject $file.Data $entry -Group:($entry.class -eq 'group') }
         } finally {
             Close-FleetFile -File $file
         }
     } catch {
         $Cmdlet.ThrowTerminatingError($_)
     }
+    $changed
 }
 
 function New-ADGroup {
