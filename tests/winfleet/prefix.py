@@ -59,6 +59,11 @@ NESTED = {
 }
 
 
+#: Cmdlets that the engine's module loses to doubles/modules/Winfleet.Computer. Not nested, since every script loads it.
+MANAGEMENT = "Microsoft.PowerShell.Management"
+REPLACED = ("Restart-Computer", "Stop-Computer")
+
+
 class PrefixError(Exception):
     """Wine could not make or start a prefix; the message says what failed."""
 
@@ -140,6 +145,8 @@ def _boot_template(prefix: Path, engine: Path) -> None:
         shutil.copytree(module, shell / "Modules" / module.name, dirs_exist_ok=True)
     for name, nested in NESTED.items():
         _nest(shell / "Modules" / name / f"{name}.psd1", nested)
+    management = shell / "Modules" / MANAGEMENT / f"{MANAGEMENT}.psd1"
+    _edit(management, [(rf"['\"]{cmdlet}['\"]\s*,", "") for cmdlet in REPLACED])
     _place_programs(prefix)
     own = prefix / "drive_c/windows/winfleet"
     own.mkdir(exist_ok=True)
@@ -201,7 +208,6 @@ def _place_programs(prefix: Path) -> None:
 
 
 def _nest(manifest: Path, nested: Nested) -> None:
-    text = manifest.read_text(encoding="utf-8-sig")
     scripts = ", ".join(f"'{script}'" for script in nested.scripts)
     changes = [
         (r"(NestedModules\s*=\s*)@?\(?\s*(['\"][\w.]+['\"])\s*\)?", rf"\g<1>@(\g<2>, {scripts})\n"),
@@ -210,6 +216,11 @@ def _nest(manifest: Path, nested: Nested) -> None:
     if nested.functions:
         functions = ", ".join(f"'{function}'" for function in nested.functions)
         changes.append((r"FunctionsToExport\s*=\s*@\(\s*\)", f"FunctionsToExport = @({functions})"))
+    _edit(manifest, changes)
+
+
+def _edit(manifest: Path, changes: Iterable[tuple[str, str]]) -> None:
+    text = manifest.read_text(encoding="utf-8-sig")
     for pattern, replacement in changes:
         text, count = re.subn(pattern, replacement, text, count=1)
         if not count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -122,3 +123,27 @@ def test_a_service_without_display_name_or_failure_actions(fleet: Fleet) -> None
     assert changed(failure_actions=[])
     stored = r"reg query HKLM\SYSTEM\CurrentControlSet\Services\failing /v FailureActions"
     assert fleet.command(HOST, stored).code == 1
+
+
+def test_an_archive_is_unpacked(fleet: Fleet) -> None:
+    result = fleet.powershell(
+        HOST,
+        r"""[void] [IO.Directory]::CreateDirectory('C:\in\deep'); [IO.File]::WriteAllText('C:\in\deep\file', 'text')
+        [IO.Compression.ZipFile]::CreateFromDirectory('C:\in', 'C:\one.zip')
+        Expand-Archive C:\one.zip -DestinationPath C:\out
+        Get-Content C:\out\deep\file
+        try { Expand-Archive C:\one.zip -DestinationPath C:\out } catch { 'refused' }
+        Expand-Archive C:\one.zip -DestinationPath C:\out -Force""",
+    )
+    assert (result.out.split(), result.err) == (["text", "refused"], "")
+
+
+def test_a_script_restarts_its_host(fleet: Fleet) -> None:
+    """The last one: the host is away for a while."""
+    before = fleet.status(HOST)["booted"]
+    assert fleet.powershell(HOST, "Restart-Computer -WhatIf; 'alive'").out.split()[-1] == "alive"
+    fleet.powershell(HOST, "Restart-Computer -Force")
+    deadline = time.monotonic() + 120
+    while (state := fleet.status(HOST))["phase"] != "up" or state["booted"] == before:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.5)
