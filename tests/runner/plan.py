@@ -47,7 +47,6 @@ DEFAULT, COLD = "default", "cold"
 #: The tests of the part "cold" are those of the modules once more.
 PARTS = {
     DEFAULT: "what bin/test runs without --full",
-    "gates": "lint and sanity by every supported ansible-core",
     COLD: "the module tests, on hosts that start a PowerShell process for each command",
     "gates": "ansible-lint and ansible-test sanity with the other versions of ansible-core",
     "modules": "the other module tests",
