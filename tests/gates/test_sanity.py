@@ -29,7 +29,7 @@ OF_ANY_CORE = {"changelog", "pep8", "pylint", "shellcheck", "yamllint"}
 #: ansible-test bootstraps pip in an environment for each tool by a script that it would fetch from Ansible's CI.
 #: This one installs pip once for each Python and links it into the other environments.
 GET_PIP = """\
-import os, pathlib, shutil, subprocess, sys, sysconfig
+import os, pathlib, shutil, subprocess, sys, sysconfig, tempfile
 packages = [word for word in sys.argv[1:] if "==" in word]
 name = "-".join(["pip", sysconfig.get_python_version(), *packages])
 kept = pathlib.Path(__file__).parent / name
@@ -40,10 +40,12 @@ else:
     subprocess.run([sys.executable, "-m", "ensurepip"], stdout=subprocess.DEVNULL, check=True)
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *packages]
     subprocess.run(command, check=True)
-    unfinished = kept.with_name(name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(own, unfinished)
-    unfinished.rename(kept)
+    unfinished = pathlib.Path(tempfile.mkdtemp(dir=kept.parent))
+    shutil.copytree(own, unfinished, dirs_exist_ok=True)
+    try:
+        unfinished.rename(kept)
+    except OSError:  # another run was faster
+        shutil.rmtree(unfinished)
 """
 PIP_VERSION = """\
 import sys
