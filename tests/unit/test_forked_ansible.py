@@ -35,7 +35,7 @@ def run(ansible: ForkedAnsible, tmp_path: Path) -> Run:
         folder.mkdir()
         (folder / "play.yml").write_text(PLAY + tasks)
         variables = {**os.environ, "HOME": str(tmp_path), "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"), **environment}
-        return ansible.run(["play.yml", "--connection=local"], folder, variables, folder, timeout)
+        return ansible.run(["play.yml", "--connection=local", "-i", "/dev/null"], folder, variables, folder, timeout)
 
     return play
 
