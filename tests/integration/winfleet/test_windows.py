@@ -91,7 +91,8 @@ foreach ($scope in 'Global', 'Universal', 'DomainLocal') {
         foreach ($protected in $true, $false) {
             Get-ADGroup -Identity $name | Set-ADObject -ProtectedFromAccidentalDeletion $protected
             $group = Get-ADGroup -Identity $name -Properties adminCount, ProtectedFromAccidentalDeletion
-            "$($group.GroupScope) $($group.GroupCategory) $protected" + $group.ProtectedFromAccidentalDeletion + $group.adminCount
+            $kept = $group.ProtectedFromAccidentalDeletion
+            "$($group.GroupScope) $($group.GroupCategory) $protected$kept$($group.adminCount)"
         }
     }
 }
