@@ -60,7 +60,7 @@ def next_step(
         not to be taken for out of service.
     failed: members at which this run began and did not come to its end.
     idle: those of out that are known not to be in service: they were drained.
-    in_service: members to which the load balancer sends requests; None where nobody has asked it.
+    in_service: members to which the load balancer sends requests; None without the operator's hook.
     """
     if member not in pool.members:
         raise PoolError(f"{member} is no member of the pool {', '.join(pool.members)}")

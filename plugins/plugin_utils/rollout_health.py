@@ -44,7 +44,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Check:
-    """How the members of a pool are asked.
+    """How the controller asks the members of a pool.
 
     Attributes:
         https: whether by HTTPS. The certificate is not verified: its name is the pool's.

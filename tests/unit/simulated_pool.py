@@ -105,7 +105,7 @@ class World:
         self.died.clear()
 
     def take_out(self, name: str, known_healthy: Iterable[str]) -> None:
-        """The load balancer is told to drain a member. What died since the run looked is not the run's doing."""
+        """A hook drains a member. What died since the run looked is not the run's doing."""
         rest = (self.serving() | (self.died & set(known_healthy))) - {name}
         if name in self.serving() and len(rest) < self.pool.minimum:
             self.faults.append(f"{name} was drained, and {len(rest)} others were in service: {sorted(rest)}")

@@ -72,7 +72,7 @@ def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
 
 
 def count_shell(folder: Path, host: str, change: int) -> None:
-    """A shell that the controller opens or ends; Windows allows 30, and keeps those that nobody ends for two hours."""
+    """A shell that the controller opens or ends; Windows allows 30, and keeps those that are left open for two hours."""
     with state_of(folder) as state:
         if host in state["members"]:
             state["members"][host]["shells"] += change
@@ -90,7 +90,7 @@ def _serving(state: Json) -> list[str]:
 
 
 def _balance(state: Json, host: str, action: str) -> Json:
-    """The load balancer is told to drain a member, or to send it requests again."""
+    """The hooks tell the load balancer to drain a member, or to send it requests again."""
     state["told"].append([action, host])
     serving = _serving(state)
     rest = [name for name in {*serving, *state["died"]} if name != host]

@@ -115,7 +115,12 @@ def test_a_rolling_upgrade(pool: Rollout) -> None:
 
 @pytest.mark.parametrize(
     "step",
-    [pytest.param(step, marks=() if step in BY_DEFAULT else FULL, id=step.rpartition(": ")[2]) for step in STEPS],
+    [
+        pytest.param(
+            step, marks=() if step in BY_DEFAULT else pytest.mark.full("cut-offs"), id=step.rpartition(": ")[2]
+        )
+        for step in STEPS
+    ],
 )
 def test_a_run_that_is_cut_off_is_finished_by_the_next(pool: Rollout, step: str) -> None:
     """At each step of the first member's turn."""
@@ -200,7 +205,7 @@ def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Rollout, tmp_path: 
 
 
 def test_a_mark_goes_with_the_connector(pool: Rollout) -> None:
-    """A host that has lost its connector, and shall have none, is in nobody's way."""
+    """A host without a connector, where none is wanted, does not keep a mark."""
     pool.world.change("pool-3", version="", mark=OTHERS_MARK, enabled=False, started=False)
     pool.run("--limit=pool-3", rms_connector_state="absent")
     assert pool.told() == []
