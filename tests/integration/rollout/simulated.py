@@ -67,6 +67,8 @@ def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
     with state_of(folder) as state:
         member = state["members"][host]
         if module in member["fails"]:
+            # a setup that fails leaves what was there, and that serves
+            member["started"] = True
             return {"failed": True, "msg": f"{module} fails"}
         return MODULES[module](member, arguments)
 
