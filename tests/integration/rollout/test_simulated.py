@@ -224,8 +224,8 @@ def haproxy(pool: Rollout, rise: int) -> Iterator[tuple[Balancer, dict[str, Any]
 
 
 def test_a_member_is_drained_only_when_the_balancer_has_the_one_before_in_service(pool: Rollout) -> None:
-    """HAProxy takes 8 seconds for that."""
-    with haproxy(pool, rise=8) as (balancer, values), ThreadPoolExecutor() as beside:
+    """HAProxy takes 12 seconds for that."""
+    with haproxy(pool, rise=12) as (balancer, values), ThreadPoolExecutor() as beside:
         upgrade = beside.submit(pool.run, "--limit=pool-1,pool-2", **values)
         least = balancer.least_up_until(upgrade.done)
         assert upgrade.result().rc == 0
