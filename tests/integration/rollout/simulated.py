@@ -74,7 +74,7 @@ def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
 
 
 def count_shell(folder: Path, host: str, change: int) -> None:
-    """A shell that the controller opens or ends; Windows allows 30, and keeps those that are left open for two hours."""
+    """Shells that a controller opens, or ends. Windows allows 30, and keeps those that are left open for two hours."""
     with state_of(folder) as state:
         if host in state["members"]:
             state["members"][host]["shells"] += change
