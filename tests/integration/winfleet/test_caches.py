@@ -25,9 +25,10 @@ $module = New-Module -ScriptBlock $tree.GetScriptBlock() -ReturnResult
 """
 
 
-def compile_and_run(fleet: Fleet, csharp: str, script: str, host: str = "alpha") -> Result:
-    """Compile C# with Ansible's own function, then run the script."""
-    text = f"{ADD_TYPE.read_text()}\nAdd-CSharpType -References @'\n{csharp}\n'@ -IgnoreWarnings\n{script}\n"
+def compile_and_run(fleet: Fleet, csharp: str, script: str, *others: str, host: str = "alpha") -> Result:
+    """Compile C# texts with Ansible's own function, then run the script."""
+    texts = ", ".join(f"@'\n{text}\n'@" for text in (csharp, *others))
+    text = f"{ADD_TYPE.read_text()}\nAdd-CSharpType -References {texts} -IgnoreWarnings\n{script}\n"
     text = text.replace("Export-ModuleMember -Function Add-CSharpType", "")
     return fleet.powershell(host, "& ([ScriptBlock]::Create((@($input) -join [Environment]::NewLine)))", text.encode())
 
@@ -41,6 +42,16 @@ def test_static_fields_are_new_for_each_command(fleet: Fleet) -> None:
     script = '[Counter]::Runs++; "$([Counter]::Runs)<$([Counter]::Last)>"; [Counter]::Last = "left"'
     for _ in range(2):
         assert compile_and_run(fleet, csharp, script).out.split() == ["41<>"]
+
+
+def test_the_order_of_texts_does_not_matter(fleet: Fleet) -> None:
+    """Ansible's differs from run to run. A script that was parsed before must meet the types that it met then."""
+    texts = ["public class First { public Second Other; }", "//TypeAccelerator -Name OrderOne -TypeName Second\n"]
+    texts[1] += "public class Second { }"
+    script = "[OrderOne].Assembly.FullName; [OrderOne] -eq [First].GetField('Other').FieldType"
+    found = [compile_and_run(fleet, one, script, other).out.splitlines() for one, other in (texts, texts[::-1])]
+    assert [same for _name, same in found] == ["True", "True"]
+    assert len({name for name, _same in found}) == (1 if fleet.mode == "warm" else 2)
 
 
 def test_an_error_of_the_compiler_shows_the_line(fleet: Fleet) -> None:

@@ -73,7 +73,8 @@ namespace Winfleet
 
         CachedCompilation(IEnumerable<CachedTree> trees, IEnumerable<CachedReference> references, CSharpCompilationOptions options)
         {
-            this.trees = trees.ToArray();
+            // Ansible's order of the same texts differs from run to run.
+            this.trees = trees.OrderBy(tree => tree.ToString(), StringComparer.Ordinal).ToArray();
             this.references = references.GroupBy(reference => reference.Path, StringComparer.OrdinalIgnoreCase).Select(same => same.First()).ToArray();
             this.options = options;
         }
