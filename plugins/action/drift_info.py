@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import HIDDEN, has_account
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.option_types import mistyped
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.role_variables import described_by
 
@@ -79,7 +80,7 @@ def _check(specs: Result, values: Result) -> None:
     """Hold the variables against the argument specs of their roles."""
     described = {name: value for name, value in values.items() if name in specs}
     checked = ArgumentSpecValidator(specs).validate(described, validate_role_argument_spec=True)
-    errors = list(checked.error_messages)
+    errors = [*checked.error_messages, *mistyped(specs, described)]
     for name, value in described.items():
         if isinstance(value, str) and not specs[name].get("no_log") and has_account(value):
             errors.append(f"{name} is {HIDDEN}: expected an address without them")

@@ -58,8 +58,8 @@ function Get-ClientPlan {
     os, dotnet, products and reboot (from Get-HostFact, or objects of the same shape).
 
     .OUTPUTS
-    An object with Steps (Action install or remove, Product, Kind, Before and After: versions as text, $null for none), and Refused: why they
-    cannot be carried out on this host. Throws when the options make no sense.
+    An object with Steps (Action install, repair or remove, Product, Before and After: versions as text, $null for none), Refused: why they cannot
+    be carried out on this host, and Notes: what no installer puts right. Throws when the options make no sense.
     #>
     [CmdletBinding()]
     param (
@@ -78,12 +78,13 @@ function Get-ClientPlan {
 
     $steps = [System.Collections.Generic.List[object]]::new()
     $refused = [System.Collections.Generic.List[string]]::new()
+    $notes = [string[]]@(Get-ProductNote -Product @($Fact.products | Where-Object -FilterScript { Test-Client -Product $_ }))
     $remove = { param ($name) $steps.Add([pscustomobject]@{ Action = 'remove'; Product = $name; Before = $installed[$name].Text; After = $null }) }
     if ($Option.state -eq 'absent') {
         if ($installed[$product]) {
             & $remove $product
         }
-        return [pscustomobject]@{ Steps = $steps; Refused = $refused }
+        return [pscustomobject]@{ Steps = $steps; Refused = $refused; Notes = $notes }
     }
 
     $newer = @($clients.Keys | Where-Object -FilterScript { $installed[$_] -and $clients[$_].Major -gt $client.Major })
@@ -104,6 +105,9 @@ function Get-ClientPlan {
         $before = if ($found -and -not $downgrade) { $found.Text } else { $null }
         $steps.Add([pscustomobject]@{ Action = 'install'; Product = $product; Before = $before; After = $after })
     }
+    elseif ($found.State -eq 'incomplete') {
+        $steps.Add([pscustomobject]@{ Action = 'repair'; Product = $product; Before = $found.Text; After = $found.Text })
+    }
     if ($steps.Count) {
         foreach ($name in @($newer) + @(if ($downgrade) { $product })) {
             if (-not $Option.allow_downgrade) {
@@ -114,7 +118,7 @@ function Get-ClientPlan {
             $refused.Add($reason)
         }
     }
-    [pscustomobject]@{ Steps = $steps; Refused = $refused }
+    [pscustomobject]@{ Steps = $steps; Refused = $refused; Notes = $notes }
 }
 
 function Get-WantedVersion {
@@ -142,15 +146,16 @@ function Get-WantedVersion {
 }
 
 function Get-InstalledClient {
-    # By product: the highest version that the list of installed programs has of it (Version, and Text as it stands there).
+    # By product: the highest version that is installed of it, in whole or in part (Version, Text as the list of installed programs has it, State).
     param ($Product)
 
     $installed = @{}
     foreach ($name in $clients.Keys) {
-        foreach ($entry in $Product | Where-Object -FilterScript { $_.Kind -eq $clients[$name].Kind }) {
+        foreach ($entry in $Product | Where-Object -FilterScript { $_.Kind -eq $clients[$name].Kind -and (Test-Registered -Product $_) }) {
             $version = ConvertTo-ProductVersion -Text $entry.Version
-            if (-not $installed[$name] -or $version -gt $installed[$name].Version) {
-                $installed[$name] = @{ Version = $version; Text = $entry.Version }
+            $known = $installed[$name]
+            if (-not $known -or $version -gt $known.Version -or ($version -eq $known.Version -and $entry.State -eq 'installed')) {
+                $installed[$name] = @{ Version = $version; Text = $entry.Version; State = $entry.State }
             }
         }
     }

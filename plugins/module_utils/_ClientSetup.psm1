@@ -43,7 +43,7 @@ function Invoke-ClientSetup {
             $fact = @{
                 os = Get-OperatingSystem
                 dotnet = Get-DotNetFramework
-                products = @(Get-InstalledProduct)
+                products = @(Get-InstalledProduct | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ })
                 reboot = @{ reasons = @(Get-RestartDue) }
             }
             $plan = Get-ClientPlan -Option $option -Fact $fact
@@ -51,7 +51,7 @@ function Invoke-ClientSetup {
             $plan
         }
         Look = { Get-InstalledProduct | Where-Object -FilterScript { Test-Client -Product $_ } | ForEach-Object -Process { ConvertTo-ProductFact -Product $_ } }
-        Check = { param ($package, $option) Assert-ClientPackage -Package $package -Option $option }
+        Check = { param ($package, $option, $plan) Assert-ClientPackage -Package $package -Option $option -Plan $plan }
         Carry = { param ($module, $plan, $package) Invoke-ClientPlan -Module $module -Plan $plan -Package $package }
     }
     Invoke-Setup -Module $Module -Setup $setup
@@ -61,7 +61,7 @@ function Add-BundleRemoval {
     # An MSI would replace the one within a bundle and leave the bundle behind, which then belongs to nothing: the bundle goes first.
     param ($Plan, $Option, $Product)
 
-    $install = $Plan.Steps | Where-Object -FilterScript { $_.Action -eq 'install' }
+    $install = $Plan.Steps | Where-Object -FilterScript { $_.Action -in 'install', 'repair' }
     $source = if ($Option.path) { $Option.path } else { "$($Option.src)" }
     if (-not $install -or (Get-InstallerName -Source $source) -notlike '*.msi') {
         return
@@ -69,10 +69,11 @@ function Add-BundleRemoval {
     # Version 2 replaces version 1 in place, too.
     foreach ($name in @(if ($install.Before) { $install.Product }) + @(if ($install.Product -eq 'unified_labeling') { 'classic' })) {
         $kind = Get-ClientKind -Product $name
-        $bundle = @($Product | Where-Object -FilterScript { $_.Installer -eq 'bundle' -and $_.Kind -eq $kind })
+        $bundle = @($Product | Where-Object -FilterScript { $_.Installer -eq 'bundle' -and $_.Kind -eq $kind -and (Test-Registered -Product $_) })
         if ($bundle.Count) {
             $Plan.Steps.Insert($Plan.Steps.IndexOf($install), [pscustomobject]@{ Action = 'remove'; Product = $name; Before = $bundle[0].Version; After = $null })
             if ($name -eq $install.Product) {
+                $install.Action = 'install'
                 $install.Before = $null
             }
         }
@@ -81,7 +82,7 @@ function Add-BundleRemoval {
 
 function Assert-ClientPackage {
     # Throws unless the installer is one of the wanted product and version.
-    param ($Package, $Option)
+    param ($Package, $Option, $Plan)
 
     $what = "The installer $([Path]::GetFileName($Package.Path)) is $($Package.Name) $($Package.Version)"
     $version = ConvertTo-ProductVersion -Text $Package.Version
@@ -97,6 +98,10 @@ function Assert-ClientPackage {
             throw "$($what): expected version $($Option.version)$(if (-not $Option.exact) { ' or later' })"
         }
     }
+    $repair = $Plan.Steps | Where-Object -FilterScript { $_.Action -eq 'repair' }
+    if ($repair -and $version -lt (ConvertTo-ProductVersion -Text $repair.Before)) {
+        throw "$($what): expected version $($repair.Before) or later, which is installed in part and has to be repaired"
+    }
     foreach ($name in 'powershell_only', 'telemetry') {
         if ($null -ne $Option[$name] -and -not $choices[$Package.Type][$name] -and $Option[$name]) {
             throw "$name is true: expected an installer of type exe, since the $($Package.Type) has no such choice"
@@ -111,9 +116,10 @@ function Invoke-ClientPlan {
     foreach ($step in $Plan.Steps) {
         if ($step.Action -eq 'remove') {
             $kind = Get-ClientKind -Product $step.Product
+            $look = { Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq $kind -and (Test-Registered -Product $_) } }
             # The bundle takes its MSI along; only then is there an MSI left that was installed by itself.
-            Remove-Client -Module $Module -Bundle @(Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq $kind -and $_.Installer -ne 'msi' })
-            foreach ($entry in Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq $kind -and $_.Installer -eq 'msi' }) {
+            Remove-Client -Module $Module -Entry @(& $look)
+            foreach ($entry in & $look | Where-Object -FilterScript { $_.Installer -eq 'msi' }) {
                 $log = Get-LogPath -Wanted $null -Name 'client-remove'
                 $call = @{
                     What = "removing $($entry.Name) $($entry.Version)"
@@ -126,22 +132,26 @@ function Invoke-ClientPlan {
             }
         }
         else {
-            Install-Client -Module $Module -Package $Package
+            Install-Client -Module $Module -Package $Package -Step $step
         }
     }
 }
 
 function Remove-Client {
-    # Programs that brought their own way to be removed.
+    # Of these entries those that brought their own way to be removed. One whose setup is gone goes with its MSI; what is left of it is an orphaned entry.
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
-    param ($Module, [object[]]$Bundle)
+    param ($Module, [object[]]$Entry)
 
-    foreach ($entry in $Bundle) {
-        $what = "removing $($entry.Name) $($entry.Version)"
-        if ("$($entry.Uninstall)" -notmatch '^\s*(?:"([^"]+)"|(\S+))\s*(.*)$') {
-            throw "$what failed: it does not say how it is removed without questions (QuietUninstallString of $($entry.ProductCode))"
+    $package = @($Entry).Where({ $_.Installer -eq 'msi' })
+    foreach ($one in @($Entry).Where({ $_.Installer -ne 'msi' })) {
+        $what = "removing $($one.Name) $($one.Version)"
+        $program, $argument = Split-CommandLine -Text $one.Uninstall
+        if ($package.Count -and -not [File]::Exists($program)) {
+            continue
         }
-        $program, $argument = @("$($Matches[1])$($Matches[2])", $Matches[3])
+        if (-not $program) {
+            throw "$what failed: it does not say how it is removed without questions (QuietUninstallString of $($one.ProductCode))"
+        }
         if (-not [File]::Exists($program)) {
             throw "$what failed: its own setup, $program, is gone. Put it back, or remove the program by hand"
         }
@@ -152,19 +162,21 @@ function Remove-Client {
 }
 
 function Install-Client {
-    param ($Module, $Package)
+    param ($Module, $Package, $Step)
 
     $option = $Module.Params
+    $same = (ConvertTo-ProductVersion -Text $Package.Version) -eq (ConvertTo-ProductVersion -Text $Step.Before)
     $extra = @(foreach ($name in 'powershell_only', 'telemetry') {
             if ($null -ne $option[$name] -and $choices[$Package.Type][$name]) {
                 $choices[$Package.Type][$name][$option[$name]]
             }
         }) + @($option.arguments)
     $log = Get-LogPath -Wanted $option.log_path -Name 'client-install'
-    $call = @{ What = "installing $($Package.Name) $($Package.Version)"; LogPath = $log }
+    $repair = $Step.Action -eq 'repair' -and $same
+    $call = @{ What = "$(if ($repair) { 'repairing' } else { 'installing' }) $($Package.Name) $($Package.Version)"; LogPath = $log }
     if ($Package.Type -eq 'msi') {
-        if (Get-InstalledProduct | Where-Object -FilterScript { $_.ProductCode -eq $Package.ProductCode }) {
-            # A minor upgrade keeps the product code, and Windows Installer wants to be told.
+        if (Get-InstalledProduct | Where-Object -FilterScript { $_.ProductCode -eq $Package.ProductCode -and (Test-Registered -Product $_) }) {
+            # A repair and a minor upgrade keep the product code, and Windows Installer wants to be told.
             $extra = @('REINSTALL=ALL', 'REINSTALLMODE=vomus') + $extra
         }
         $call.Path = [Path]::Combine([Environment]::SystemDirectory, 'msiexec.exe')
@@ -172,7 +184,8 @@ function Install-Client {
     }
     else {
         $call.Path = $Package.Path
-        $call.Argument = (@('/quiet', '/norestart', "/log `"$log`"") + $extra) -join ' '
+        # An option of every bundle of WiX; without it, a bundle leaves alone what is registered.
+        $call.Argument = (@(if ($repair) { '/repair' }) + @('/quiet', '/norestart', "/log `"$log`"") + $extra) -join ' '
     }
     Invoke-SetupStep -Module $Module -Name client -Call $call
 }

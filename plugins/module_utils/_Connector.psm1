@@ -59,7 +59,8 @@ function Get-ConnectorPlan {
 
     .OUTPUTS
     An object with Steps (Action install, remove, stage or unstage, Product, Before, After, and Attended: $true for what somebody has to do at
-    the host), Refused: why they cannot be carried out, and AttendedStep: what to tell that somebody, or $null. Throws when the options make no sense.
+    the host), Refused: why they cannot be carried out, AttendedStep: what to tell that somebody, or $null, and Notes. Throws when the options make no
+    sense.
     #>
     [CmdletBinding()]
     param (
@@ -108,14 +109,15 @@ function Get-ConnectorPlan {
         Steps = $steps
         Refused = @(if ($steps.Count -and $Option.state -ne 'absent') { Get-ConnectorObstacle -Option $Option -Fact $Fact })
         AttendedStep = if (@($steps).Where({ $_.Attended }).Count) { New-AttendedStep -Option $Option -Fact $Fact -Upgrade ([bool]$found) } else { $null }
+        Notes = [string[]]@(Get-ProductNote -Product @($Fact.products | Where-Object -FilterScript { $_.kind -eq 'rms_connector' }))
     }
 }
 
 function Get-InstalledConnector {
-    # The entry with the highest version in the list of installed programs, or nothing.
+    # Of those that are installed, the entry with the highest version, or nothing.
     param ($Product)
 
-    $found = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' })
+    $found = @($Product | Where-Object -FilterScript { $_.kind -eq 'rms_connector' -and $_.state -eq 'installed' })
     # Not for nothing: Sort-Object has PowerShell load a module.
     if ($found.Count) {
         $found | Sort-Object -Property { ConvertTo-ProductVersion -Text $_.version } -Descending | Select-Object -First 1

@@ -32,7 +32,7 @@ function Invoke-ConnectorHttps {
     $option = $Module.Params
     $result = $Module.Result
     $wish = ConvertTo-HttpsWish -Option $option
-    $look = { Get-HttpsState -Wish $wish -Installed ([bool]@(Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' }).Count) }
+    $look = { Get-HttpsState -Wish $wish -Installed ([bool]@(Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' -and $_.State -eq 'installed' }).Count) }
     $state = & $look
     $plan = Get-HttpsPlan -Wish $wish -State $state
     $needed = @($plan.Steps).Where({ $_.Action -eq 'import' }).Count -gt 0

@@ -117,7 +117,7 @@ function Remove-Connector {
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param ($Module)
 
-    $look = { Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' } }
+    $look = { Get-InstalledProduct | Where-Object -FilterScript { $_.Kind -eq 'rms_connector' -and (Test-Registered -Product $_) } }
     foreach ($entry in & $look | Sort-Object -Property { $_.Installer -eq 'msi' }) {
         if (@(& $look).ProductCode -notcontains $entry.ProductCode) {
             continue
@@ -143,10 +143,10 @@ function Get-Uninstaller {
     # The program that an entry names; throws when it is not there.
     param ($Entry, [string]$What)
 
-    if ("$($Entry.AttendedUninstall)" -notmatch '^\s*(?:"([^"]+)"|(\S+))') {
+    $program = (Split-CommandLine -Text $Entry.AttendedUninstall)[0]
+    if (-not $program) {
         throw "$What failed: it does not say how it is removed (UninstallString of $($Entry.ProductCode))"
     }
-    $program = "$($Matches[1])$($Matches[2])"
     if (-not [File]::Exists($program)) {
         throw "$What failed: its own setup, $program, is gone. Put it back, or remove the program by hand"
     }

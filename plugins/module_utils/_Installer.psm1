@@ -43,28 +43,87 @@ $installerOptions = @{
     reboot_timeout = @{ type = 'int'; default = 600 }
 }
 
-# https://learn.microsoft.com/windows/win32/msi/error-codes and https://learn.microsoft.com/dotnet/framework/deployment/deployment-guide-for-developers
+# Windows Installer: https://learn.microsoft.com/windows/win32/msi/error-codes. Bundles (WiX Burn) end with these, with other errors of Windows, or with
+# either as HRESULT. .NET Framework: https://learn.microsoft.com/dotnet/framework/deployment/deployment-guide-for-developers
 $success = 0
-$restartDue = 3010
+$restartDue = 3010, 3011
 $restartStarted = 1641
 $busy = 1618
-$notInstalled = 1605
-$meanings = @{
-    5 = 'access was denied, as Windows does to a program that installs updates from a network logon'
-    1602 = 'it was cancelled, or wanted to ask somebody and could not'
-    1603 = 'a fatal error during the installation'
-    1605 = 'the product is not installed'
-    1612 = 'the package that the product was installed from is gone, and it is needed'
-    1618 = 'another installation is running on the host'
-    1619 = 'the package cannot be opened'
-    1620 = 'the package is damaged'
-    1625 = 'a policy of the system forbids it'
-    1633 = 'the package is not for this kind of processor'
-    1638 = 'another version of the product is installed already'
-    1640 = 'a policy of the system forbids it in a remote session'
+$newPackage = 'Download the installer from Microsoft again'
+$askPolicy = 'Look at the Windows Installer policies of the host and at its software restriction and AppLocker rules'
+$arguments = 'Look at the arguments given to the installer'
+$theirs = 'Report it to Microsoft with the log: the package makes the error'
+# Code -> meaning, remedy
+$codes = @{
+    2 = 'a file that it needs does not exist', $newPackage
+    3 = 'a folder that it needs does not exist', 'Look at log_path and at the drive of Windows'
+    5 = 'access was denied, as Windows does to a program that installs updates from a network logon', 'Run it as an administrator of the host; where the log names an update of Windows, install that update first'
+    13 = 'its data is not valid', $newPackage
+    87 = 'one of its arguments is not valid', $arguments
+    112 = 'the disk is full', 'Make room on the drive of Windows'
+    120 = 'a custom action of the package calls what it must not call', $theirs
+    350 = 'a restart of the host is pending, and the setup does nothing before', 'Restart the host (reboot: true), then run this again'
+    1223 = 'it was cancelled, or wanted to ask somebody and could not', 'Look at the log for the question, and answer it by arguments'
+    1259 = 'Windows takes the product for incompatible with this version of Windows', 'Use a version of the product that supports this version of Windows'
+    1392 = 'a file or folder on the disk is damaged', 'Check the drive with chkdsk'
+    1601 = 'the Windows Installer service cannot be reached', 'Enable the service msiserver, register it again (msiexec /unregister, msiexec /regserver), and restart the host'
+    1602 = 'it was cancelled, or wanted to ask somebody and could not', 'Look at the log for the question, and answer it by arguments'
+    1603 = 'a fatal error during the installation', 'Look at the log for the action that failed, and for files in use, a full disk, or rights that SYSTEM lacks'
+    1604 = 'the installation is suspended, the product incomplete', 'Restart the host, then run this again'
+    1605 = 'the product is not installed', 'Look for an orphaned entry in the list of installed programs'
+    1606 = 'the package names a feature that is not registered', $theirs
+    1607 = 'the package names a component that is not registered', $theirs
+    1608 = 'the package names a property that does not exist', $theirs
+    1609 = 'a handle is in a state that is not valid', $theirs
+    1610 = 'the data that Windows Installer keeps of the product is corrupt', "Remove the product with Microsoft's Program Install and Uninstall troubleshooter, then run this again"
+    1611 = 'the package names a component qualifier that does not exist', $theirs
+    1612 = 'the package that the product was installed from is gone, and it is needed', "Put that package back where it was, or remove the product with Microsoft's Program Install and Uninstall troubleshooter"
+    1613 = 'the package needs a newer Windows Installer', 'Install the updates of Windows'
+    1614 = 'the product is uninstalled', 'Run this again'
+    1615 = 'a query in the package is not valid', $theirs
+    1616 = 'the package names a field that does not exist', $theirs
+    1618 = 'another installation is running on the host', 'Wait until it has ended, or raise busy_timeout'
+    1619 = 'the package cannot be opened', 'Look whether the file is there and the system account can read it'
+    1620 = 'the package is damaged', $newPackage
+    1621 = 'its user interface cannot be started', 'Give it the argument for a silent installation'
+    1622 = 'the log cannot be written', 'Look at log_path: its folder must exist, and SYSTEM must be able to write there'
+    1623 = 'the package does not support the language of Windows', 'Use the installer in another language'
+    1624 = 'a transform cannot be applied', 'Look at the paths in TRANSFORMS among the arguments'
+    1625 = 'a policy of the system forbids it', $askPolicy
+    1626 = 'a function could not be executed', $theirs
+    1627 = 'a function failed', $theirs
+    1628 = 'the package names a table that is not valid', $theirs
+    1629 = 'data in the package has the wrong type', $theirs
+    1630 = 'data in the package has a type that is not supported', $theirs
+    1631 = 'the Windows Installer service cannot be started', 'Look at the service msiserver and at the System log of the host, restart the host'
+    1632 = 'the temporary folder is full or cannot be written', 'Make room on its drive, and look at the variables TEMP and TMP'
+    1633 = 'the package is not for this kind of processor', 'Use the installer for the processor of the host'
+    1634 = 'a component is not used on this host', $theirs
+    1635 = 'the patch cannot be opened', 'Look whether the file is there and the system account can read it'
+    1636 = 'the patch is damaged', $newPackage
+    1637 = 'the patch needs a newer Windows Installer', 'Install the updates of Windows'
+    1638 = 'another version of the product is installed already', 'Use an installer that is newer than what is installed, or remove the product first (allow_downgrade: true)'
+    1639 = 'the command line is not valid', "$arguments. A property of an MSI is NAME=value, and quotation marks enclose a value with spaces"
+    1640 = 'a policy of the system forbids it in a remote session', 'Allow it in the Windows Installer policies, or run it at the console'
     1641 = 'success, the installer restarts the host'
+    1642 = 'the patch is for another product or version', 'Look which version is installed, and use its patch'
+    1643 = 'a policy of the system forbids the patch', $askPolicy
+    1644 = 'a policy of the system forbids a transform', $askPolicy
+    1645 = 'Windows Installer does not allow it from a Remote Desktop connection', 'Allow it in the Windows Installer policies, or run it at the console'
+    1646 = 'the patch cannot be removed', 'Remove the whole product'
+    1647 = 'the patch is not applied to the product', 'Look which patches are installed'
+    1648 = 'there is no valid order for the patches', $theirs
+    1649 = 'a policy of the system forbids to remove the patch', $askPolicy
+    1650 = 'the XML of the patch is not valid', $theirs
+    1651 = 'the product is advertised only, and cannot be patched', 'Install the product first'
+    1652 = 'Windows is in safe mode, where Windows Installer does not run', 'Restart the host normally'
+    1653 = 'rollback is switched off, without which several packages cannot be installed together', 'Remove the policy DisableRollback'
+    1654 = 'Windows on ARM does not run a package that Microsoft has not signed', 'Use a host with an x64 processor'
     3010 = 'success, the host has to be restarted'
-    5100 = 'the host does not meet the requirements'
+    3011 = 'success, the host has to be restarted'
+    3017 = 'it failed, and the host has to be restarted before it is tried again', 'Restart the host (reboot: true), then run this again'
+    3018 = 'it failed, and the installer restarts the host', 'Run this again after the restart'
+    5100 = 'the host does not meet the requirements', 'Look at the log, which names what is missing: the version of Windows, its updates, or its edition'
 }
 
 function Get-InstallerSpec {
@@ -556,12 +615,37 @@ function Invoke-Installer {
         }
         Start-Sleep -Seconds ([Math]::Min(10, [Math]::Max(1, [int]($deadline - [datetime]::UtcNow).TotalSeconds)))
     }
-    $meaning = if ($code -eq $success) { 'success' } elseif ($meanings.ContainsKey($code)) { $meanings[$code] } else { 'a code that this collection does not know' }
-    if ($code -notin @($success, $restartDue, $restartStarted) + $AlsoSuccess) {
+    $meaning, $remedy = Get-ExitCodeText -Code $code
+    if ($code -notin @($success, $restartStarted) + $restartDue + $AlsoSuccess) {
         $waited = if ($code -eq $busy) { ", also after $BusyTimeout seconds" }
-        throw "$What failed: the installer ended with $raw ($meaning$waited). $(Format-LogTail -Path $LogPath)"
+        throw "$What failed: the installer ended with $raw ($meaning$waited). $remedy. $(Format-LogTail -Path $LogPath)"
     }
-    [pscustomobject]@{ ExitCode = $raw; Meaning = $meaning; RestartRequired = $code -in $restartDue, $restartStarted; RestartStarted = $code -eq $restartStarted }
+    $restart = $code -eq $restartStarted -or $code -in $restartDue
+    [pscustomobject]@{ ExitCode = $raw; Meaning = $meaning; RestartRequired = $restart; RestartStarted = $code -eq $restartStarted }
+}
+
+function Get-ExitCodeText {
+    <#
+    .SYNOPSIS
+    What an exit code means, and what to do about it where it is a failure: one text or two.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [int]
+        $Code
+    )
+
+    if ($Code -eq $success) {
+        'success'
+    }
+    elseif ($codes.ContainsKey($Code)) {
+        $codes[$Code]
+    }
+    else {
+        'a code that this collection does not know'
+        'Look at the log, and for the code in the documentation of the installer'
+    }
 }
 
 function ConvertTo-ExitCode {
@@ -631,6 +715,7 @@ $export = @{
     Function = @(
         'Assert-FreeSpace'
         'Clear-Package'
+        'Get-ExitCodeText'
         'Get-InstallerSpec'
         'Get-InstallerName'
         'Get-LogPath'

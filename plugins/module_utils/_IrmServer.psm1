@@ -170,7 +170,7 @@ function Get-Obstacle {
     # Why this host must not be set to use a connector, apart from the one that it uses already.
     param ([string]$Name, $Fact)
 
-    if (@($Fact.products | Where-Object -FilterScript { $_.kind -eq 'rms_connector' }).Count) {
+    if (@($Fact.products | Where-Object -FilterScript { $_.kind -eq 'rms_connector' -and $_.state -eq 'installed' }).Count) {
         'this host runs the connector itself: expected a server that uses it, on another host'
     }
     $product = $products[$Name]

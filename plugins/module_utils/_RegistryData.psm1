@@ -143,6 +143,10 @@ function ConvertTo-WholeNumber {
         if ($text -match '^0[xX]([0-9a-fA-F]{1,16})$') {
             $number = [decimal][uint64]::Parse($Matches[1], 'AllowHexSpecifier', [cultureinfo]::InvariantCulture)
         }
+        elseif ($text -match '^(?:[+-]?0[0-9]+$|dword:|hex)') {
+            # Such as 00000800, which is 2048 in a .reg file and 800 to everything else.
+            throw 'expected a whole number, decimal without zeros in front (800) or hexadecimal (0x800): digits as in a .reg file can mean either'
+        }
         elseif ($text -match '^[+-]?[0-9]{1,20}$') {
             $number = [decimal]::Parse($text, [cultureinfo]::InvariantCulture)
         }

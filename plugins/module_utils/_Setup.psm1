@@ -23,7 +23,7 @@ function Invoke-Setup {
 
     .PARAMETER Setup
     Name: of the reason for a restart. Script blocks: Plan (option -> object with Steps and Refused), Look (-> what is installed, as facts),
-    Check (package, option; throws unless it is the right installer), Carry (module, plan, package; does it).
+    Check (package, option, plan; throws unless it is the right installer), Carry (module, plan, package; does it).
     #>
     [CmdletBinding()]
     param (
@@ -39,6 +39,7 @@ function Invoke-Setup {
     $result = $Module.Result
     $plan = & $Setup.Plan $option
     $result.actions = ConvertTo-StepResult -Step $plan.Steps
+    $result.notes = [string[]]@($plan.Notes | Where-Object -FilterScript { $_ })
     $result.installers = [System.Collections.Generic.List[object]]::new()
     $result.installer_needed = Test-InstallerNeeded -Plan $plan
     $result.before = $result.after = ConvertTo-List -Item (& $Setup.Look)
@@ -78,10 +79,12 @@ function Invoke-Setup {
         $result.actions = ConvertTo-StepResult -Step $plan.Steps
         if (Test-InstallerNeeded -Plan $plan) {
             $package = Get-Package -Option $option -Module $Module
-            & $Setup.Check $package $option
+            & $Setup.Check $package $option $plan
         }
         & $Setup.Carry $Module $plan $package
-        $left = @(Get-OwnStep -Plan (& $Setup.Plan $option))
+        $after = & $Setup.Plan $option
+        $result.notes = [string[]]@($after.Notes | Where-Object -FilterScript { $_ })
+        $left = @(Get-OwnStep -Plan $after)
         # What Windows installs itself may count only after the restart.
         if ($left.Count -and @(Get-RestartDue) -notcontains $Setup.Name) {
             $what = ($left | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', '
@@ -150,7 +153,7 @@ function Get-OwnStep {
 function Test-InstallerNeeded {
     param ($Plan)
 
-    [bool]@(Get-OwnStep -Plan $Plan | Where-Object -FilterScript { $_.Action -in 'install', 'stage' }).Count
+    [bool]@(Get-OwnStep -Plan $Plan | Where-Object -FilterScript { $_.Action -in 'install', 'repair', 'stage' }).Count
 }
 
 function ConvertTo-List {

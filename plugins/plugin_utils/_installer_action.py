@@ -15,6 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils._text_action import check_texts
 
 Result = dict[str, Any]
 
@@ -40,6 +41,7 @@ class InstallerAction(ActionBase):
                 "async is not supported: the file that the controller brings over has to stay until the end"
             )
         arguments = self._task.args
+        check_texts(self._task.action, arguments)
         module = self._module(arguments, task_vars)
         if not module.get("failed") and module.get(self.needed) and arguments.get("src"):
             source = self._source(arguments)

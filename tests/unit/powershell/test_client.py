@@ -15,6 +15,7 @@ $case.fact.products = @($case.fact.products | ForEach-Object { [pscustomobject]$
 $plan = Get-ClientPlan -Option $case.option -Fact $case.fact
 $lines = @($plan.Steps | ForEach-Object { "$($_.Action) $($_.Product) [$($_.Before)] [$($_.After)]" })
 $lines += @($plan.Refused | ForEach-Object { "refused: $_" })
+$lines += @($plan.Notes | ForEach-Object { "note: $_" })
 , $lines
 """
 
@@ -25,7 +26,11 @@ def case(installed: dict[str, str], **option: Any) -> dict[str, Any]:
     architecture = option.pop("architecture", "AMD64")
     release = option.pop("release", 461814)
     due = option.pop("due", [])
-    products = [{"name": "x", "kind": KINDS[name], "version": version} for name, version in installed.items()]
+    state = option.pop("found", "installed")
+    products = [
+        {"name": "x", "kind": KINDS[name], "version": version, "state": state, "installer": "msi", "product_code": "{1}"}
+        for name, version in installed.items()
+    ]
     return {
         "option": {"state": "present", "version": None, "exact": False, "allow_downgrade": False, **option},
         "fact": {
@@ -93,6 +98,48 @@ UL, PURVIEW, CLASSIC = "unified_labeling", "purview", "classic"
 )
 def test_plan(powershell: PowerShellHost, given: dict[str, Any], expected: list[str]) -> None:
     assert powershell.run(PLAN, given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (case({UL: "2.18.26.0"}, product=UL, found="incomplete"), ["repair unified_labeling [2.18.26.0] [2.18.26.0]"]),
+        (
+            case({UL: "2.16.73.0"}, product=UL, version="2.18.26", found="incomplete"),
+            ["install unified_labeling [2.16.73.0] [2.18.26 or later]"],
+        ),
+        (
+            case({UL: "2.18.26.0"}, product=UL, state="absent", found="incomplete"),
+            ["remove unified_labeling [2.18.26.0] []"],
+        ),
+        (
+            case({UL: "2.18.26.0"}, product=PURVIEW, found="incomplete"),
+            ["remove unified_labeling [2.18.26.0] []", "install purview [] [any version]"],
+        ),
+    ],
+)
+def test_what_is_installed_in_part_is_repaired_or_removed(
+    powershell: PowerShellHost, given: dict[str, Any], expected: list[str]
+) -> None:
+    assert powershell.run(PLAN, given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        (case({UL: "2.14.90.0"}, product=PURVIEW, found="orphaned"), ["install purview [] [any version]"]),
+        (case({UL: "2.14.90.0"}, product=UL, found="orphaned"), ["install unified_labeling [] [any version]"]),
+        (case({UL: "2.14.90.0"}, product=UL, state="absent", found="orphaned"), []),
+        # nothing to ask allow_downgrade for
+        (case({PURVIEW: "3.1.310.0"}, product=UL, found="orphaned"), ["install unified_labeling [] [any version]"]),
+    ],
+)
+def test_an_orphaned_entry_is_named_and_left_alone(
+    powershell: PowerShellHost, given: dict[str, Any], steps: list[str]
+) -> None:
+    *found, note = powershell.run(PLAN, given)
+    assert found == steps
+    assert note.startswith("note: The list of installed programs has an orphaned entry, x ")
 
 
 @pytest.mark.parametrize(
@@ -238,6 +285,9 @@ def test_a_disk_without_room_is_named(powershell: PowerShellHost) -> None:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
+        ("exit 1601", r"ended with 1601 \(the Windows Installer service cannot be reached\)\. Enable the service msiserver"),
+        ("exit 1639", r"ended with 1639 \(the command line is not valid\)\. Look at the arguments given to the installer"),
+        ("exit -2147023257", r"ended with -2147023257 \(the command line is not valid\)"),
         ("exit 1603", r"doing it failed: the installer ended with 1603 \(a fatal error during the installation\)"),
         ("exit 5", r"ended with 5 \(access was denied, as Windows does to a program"),
         ("exit 1602", r"ended with 1602 \(it was cancelled"),
@@ -258,6 +308,7 @@ def test_installers_that_fail(powershell: PowerShellHost, script: str, message: 
     [
         ("exit 0", 0, False),
         ("exit 3010", 3010, True),
+        ("exit 3011", 3011, True),
         ("exit 1641", 1641, True),
         ("exit -2147021886", -2147021886, True),
     ],
@@ -265,6 +316,17 @@ def test_installers_that_fail(powershell: PowerShellHost, script: str, message: 
 def test_installers_that_succeed(powershell: PowerShellHost, script: str, code: int, restart: bool) -> None:
     found = powershell.run(run_installer(), {"script": script})
     assert (found["ExitCode"], found["RestartRequired"]) == (code, restart)
+
+
+def test_each_code_of_windows_installer_has_a_meaning_and_a_remedy(powershell: PowerShellHost) -> None:
+    """All of https://learn.microsoft.com/windows/win32/msi/error-codes; 1617 is none of them."""
+    codes = [13, 87, 120, 1259, *range(1601, 1617), *range(1618, 1655)]
+    success = [0, 1641, 3010, 3011]
+    texts = powershell.run(", @(foreach ($code in $case) { , @(Get-ExitCodeText -Code $code) })", codes + success)
+    for code, text in zip(codes + success, texts, strict=True):
+        assert "does not know" not in text[0], code
+        assert len(text) == (1 if code in success else 2) and all(text), f"{code}: {text}"
+        assert not text[-1].endswith("."), f"{code}: the message ends the sentence"
 
 
 def run_installer() -> str:

@@ -29,6 +29,7 @@ if ([bool]$plan.AttendedStep -ne [bool]@($plan.Steps | Where-Object { $_.Attende
 
 def case(installed: str | None = None, staged: str | None = None, **option: Any) -> dict[str, Any]:
     """Options of the module on a host that has this connector, and this setup waiting."""
+    found = option.pop("found", "installed")
     roles = option.pop("roles", [])
     build, architecture, release = (
         option.pop("build", 17763),
@@ -37,7 +38,7 @@ def case(installed: str | None = None, staged: str | None = None, **option: Any)
     )
     products = [{"name": "x", "kind": "unified_labeling_client", "version": "99.0"}]
     if installed:
-        products.append({"name": "x", "kind": "rms_connector", "version": installed})
+        products.append({"name": "x", "kind": "rms_connector", "version": installed, "state": found})
     names = ("exchange", "sharepoint", "fci", "domain_controller", "ad_rms")
     return {
         "option": {
@@ -75,6 +76,9 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     (case("3.1.0.0", version="3.1.0"), []),
     (case("3.1.0.0", version="3.0"), []),
     (case("3.0.0.0", staged="3.1.0.0", version="3.0.0"), []),
+    # An entry that nothing stands behind
+    (case("3.0.0.0", found="orphaned"), [f"{STAGE} [] [any version]", f"{BY_HAND} [] [any version] attended"]),
+    (case("3.0.0.0", found="orphaned", state="absent", arguments=["/uninstall"]), []),
     # Upgrade
     (
         case("3.0.0.0", version="3.1.0"),

@@ -185,7 +185,7 @@ def test_servers_that_cannot_use_the_connector(powershell: PowerShellHost) -> No
             ["the Rights Management client 2.1 (MSIPC) is not installed on this host: expected 1.0.2004.0 or later"],
         ),
         (
-            case("fci", None, {"products": [{"kind": "rms_connector"}]}),
+            case("fci", None, {"products": [{"kind": "rms_connector", "state": "installed"}]}),
             [
                 "this host runs the connector itself: expected a server that uses it, on another host",
                 "File Server Resource Manager is not installed on this host",

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from winfleet import wusa
@@ -41,6 +41,8 @@ class Line:
     module: str
     refuses: str  # the upgrade code of another line that has to be removed before
     minimum_build: int  # of Windows
+    source: str = "client.wxs"
+    program: str = "MSIP.App.exe"
 
 
 AIP = Line("Microsoft Azure Information Protection", _guid("aip"), "AzureInformationProtection", _guid("none"), 9200)
@@ -50,6 +52,19 @@ PURVIEW = Line(
     "PurviewInformationProtection",
     AIP.upgrade_code,
     14393,
+)
+#: The stand-alone Viewer, which is not a client.
+VIEWER = Line(
+    "Microsoft Azure Information Protection Viewer",
+    _guid("viewer"),
+    "",
+    _guid("none"),
+    9200,
+    "viewer.wxs",
+    "MSIP.Viewer.exe",
+)
+PURVIEW_VIEWER = replace(
+    VIEWER, title="Microsoft Purview Information Protection Viewer", upgrade_code=_guid("purview viewer")
 )
 
 
@@ -66,11 +81,12 @@ class Client:
     line: Line
     version: str
     product_code: str
+    bundle_code: str = ""
 
     @property
     def bundle(self) -> str:
         """The GUID of the EXE's bundle."""
-        return _guid(f"bundle {self.name}")
+        return self.bundle_code or _guid(f"bundle {self.name}")
 
 
 def _client(prefix: str, line: Line, version: str, product_code: str = "") -> Client:
@@ -86,6 +102,12 @@ CLIENTS = (
     # A product code stands for a whole minor line
     _client("PurviewInfoProtection", PURVIEW, "3.2.57.0", "{3CDA8FE2-209A-42F3-9C03-8026026D0849}"),
     _client("PurviewInfoProtection", PURVIEW, "3.2.92.0", "{3CDA8FE2-209A-42F3-9C03-8026026D0849}"),
+)
+VIEWERS = (
+    replace(
+        _client("AzInfoProtectionViewer", VIEWER, "2.18.26.0"), bundle_code="{63b95d0d-6aa3-42e8-90c2-b6383d2195be}"
+    ),
+    _client("PurviewInfoProtectionViewer", PURVIEW_VIEWER, "3.1.310.0"),
 )
 #: Which of them has the variants that a signature check or an installation fails with.
 CURRENT = "AzInfoProtection_UL-2.18.26"
@@ -229,7 +251,7 @@ class Builder:
         authority = Authority()
         microsoft = authority.publisher(MICROSOFT, self._work)
         contoso = authority.publisher(CONTOSO, self._work)
-        for client in CLIENTS:
+        for client in CLIENTS + VIEWERS:
             self._msi(client, microsoft)
             self._bundle(client)
             if client.name == CURRENT:
@@ -286,13 +308,13 @@ class Builder:
         file = self._folder / f"{client.name}{'-broken' if broken else ''}.msi"
         definitions = [argument for name, value in values.items() for argument in ("-D", f"{name}={value}")]
         # Files are looked for beside the source only
-        source = self._work / "client.wxs"
+        source = self._work / line.source
         shutil.copy2(SOURCES / source.name, source)
         _run(["wixl", "--arch", "x86", "--output", str(file), *definitions, str(source)])
         publisher.sign(file, line.title)
 
     def _app(self, client: Client) -> Path:
-        file = self._work / f"{client.name}-MSIP.App.exe"
+        file = self._work / f"{client.name}-{client.line.program}"
         if not file.exists():
             _nsis("app.nsi", file, TITLE=client.line.title, VERSION=client.version)
         return file

@@ -18,6 +18,7 @@ SetCompress off
 !define PACKAGE "MSIP.Setup.Main.msi"
 
 Var Uninstall
+Var Repair
 Var Quiet
 Var Log
 Var PackageLog
@@ -54,6 +55,8 @@ Function Parse
       ${If} $2 == "uninstall"
       ${OrIf} $2 == "x"
         StrCpy $Uninstall 1
+      ${ElseIf} $2 == "repair"
+        StrCpy $Repair 1
       ${ElseIf} $2 == "quiet"
       ${OrIf} $2 == "q"
       ${OrIf} $2 == "silent"
@@ -184,10 +187,13 @@ Function Install
   Call InstalledVersion
   StrCpy $1 "${VERSION}"
   ${If} $0 == $1
+  ${AndIf} $Repair == ""
     ${Say} "i102: ${PACKAGE} is present, nothing to execute"
     StrCpy $0 0
   ${Else}
-    ${If} $0 != "" ; the same product code: Windows Installer calls that a minor upgrade
+    ${If} $0 == $1
+      StrCpy $Properties '$Properties REINSTALL=ALL REINSTALLMODE="cmuse"'
+    ${ElseIf} $0 != "" ; the same product code: Windows Installer calls that a minor upgrade
       StrCpy $Properties "$Properties REINSTALL=ALL REINSTALLMODE=vomus"
     ${EndIf}
     StrCpy $0 '/i "${CACHE}\${BUNDLE}\${PACKAGE}" ARPSYSTEMCOMPONENT=1$Properties'
