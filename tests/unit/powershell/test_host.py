@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from powershell_host import PowerShellError, PowerShellHost
+from winfleet.vendor import registration
 
 MSIP = r"HKLM:\SOFTWARE\Microsoft\MSIP"
 
@@ -277,30 +278,36 @@ def test_pending_restart_and_its_reason(powershell: PowerShellHost, value: list,
         assert found["required"] is required
 
 
-def product(code: str, name: str, version: str, view: str = "Registry64") -> list[list]:
-    key = WINDOWS + rf"\Uninstall\{code}"
-    return [[key, "DisplayName", name, view], [key, "DisplayVersion", version, view]]
+def code(number: int) -> str:
+    return f"{{0000000{number}-0000-0000-0000-000000000000}}"
+
+
+def product(number: int, name: str, version: str, view: str = "Registry64") -> list[list]:
+    """An MSI that Windows Installer knows."""
+    entry = [[*value, view] for value in registration.entry(code(number), name, version)]
+    return entry + [[*value, "Registry64"] for value in registration.known(code(number))]
 
 
 def test_products_and_connector(powershell: PowerShellHost) -> None:
     facts = facts_with(
         powershell,
-        *product("{1}", "Microsoft Azure Information Protection", "1.54.59.0", "Registry32"),
-        *product("{2}", "Microsoft Azure Information Protection", "2.18.26.0", "Registry32"),
-        *product("{3}", "Microsoft Purview Information Protection", "3.1.310.0", "Registry32"),
-        *product("{4}", "Microsoft Rights Management connector", "3.2.0.69"),
-        *product("{5}", "Active Directory Rights Management Services Client 2.1", "1.0.4784.0"),
-        *product("{6}", "Something else", "1.0"),
+        *product(1, "Microsoft Azure Information Protection", "1.54.59.0", "Registry32"),
+        *product(2, "Microsoft Azure Information Protection", "2.18.26.0", "Registry32"),
+        *product(3, "Microsoft Purview Information Protection", "3.1.310.0", "Registry32"),
+        *product(4, "Microsoft Rights Management connector", "3.2.0.69"),
+        *product(5, "Active Directory Rights Management Services Client 2.1", "1.0.4784.0"),
+        *product(6, "Something else", "1.0"),
         [r"SOFTWARE\Microsoft\AADRM\Connector", "ProxyAddress", "http://proxy:8080"],
         [r"SOFTWARE\infoprotect.aip", "ConnectorUrl", "https://rms.contoso.test"],
     )
     assert [(item["product_code"], item["kind"], item["view"], item["version"]) for item in facts["products"]] == [
-        ("{4}", "rms_connector", 64, "3.2.0.69"),
-        ("{5}", "rms_client", 64, "1.0.4784.0"),
-        ("{1}", "classic_client", 32, "1.54.59.0"),
-        ("{2}", "unified_labeling_client", 32, "2.18.26.0"),
-        ("{3}", "purview_client", 32, "3.1.310.0"),
+        (code(4), "rms_connector", 64, "3.2.0.69"),
+        (code(5), "rms_client", 64, "1.0.4784.0"),
+        (code(1), "classic_client", 32, "1.54.59.0"),
+        (code(2), "unified_labeling_client", 32, "2.18.26.0"),
+        (code(3), "purview_client", 32, "3.1.310.0"),
     ]
+    assert {item["state"] for item in facts["products"]} == {"installed"}
     connector = facts["connector"]
     found = [connector[name] for name in ("installed", "version", "status", "proxy_address", "url_bindings", "https")]
     assert found == [True, "3.2.0.69", "stopped", "http://proxy:8080", [], None], "installed, and no IIS"
@@ -470,7 +477,7 @@ $plan = Get-RegistryPlan -Value @(
 def test_program_that_cannot_be_read_hides_no_other(powershell: PowerShellHost) -> None:
     deny = r"""
     $rights = [System.Security.AccessControl.RegistryRights]'ReadPermissions, ChangePermissions'
-    $path = 'SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\{2}'
+    $path = 'SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\{00000002-0000-0000-0000-000000000000}'
     $key = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey($path, 'ReadWriteSubTree', $rights)
     $security = $key.GetAccessControl('Access')
     $rule = [System.Security.AccessControl.RegistryAccessRule]::new(
@@ -486,12 +493,12 @@ def test_program_that_cannot_be_read_hides_no_other(powershell: PowerShellHost) 
     }"""
     facts = facts_with(
         powershell,
-        *product("{2}", "Microsoft Purview Information Protection", "3.1"),
-        *product("{4}", "Microsoft Rights Management connector", "3.2.0.69"),
+        *product(2, "Microsoft Purview Information Protection", "3.1"),
+        *product(4, "Microsoft Rights Management connector", "3.2.0.69"),
         facts=deny,
     )
-    assert [item["product_code"] for item in facts["products"]] == ["{4}"]
-    assert [item["what"] for item in facts["unreadable"]] == ["products: {2}"]
+    assert [item["product_code"] for item in facts["products"]] == [code(4)]
+    assert [item["what"] for item in facts["unreadable"]] == [f"products: {code(2)}"]
 
 
 CLICK_TO_RUN = r"SOFTWARE\Microsoft\Office\ClickToRun\Configuration"
