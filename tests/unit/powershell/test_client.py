@@ -28,7 +28,14 @@ def case(installed: dict[str, str], **option: Any) -> dict[str, Any]:
     due = option.pop("due", [])
     state = option.pop("found", "installed")
     products = [
-        {"name": "x", "kind": KINDS[name], "version": version, "state": state, "installer": "msi", "product_code": "{1}"}
+        {
+            "name": "x",
+            "kind": KINDS[name],
+            "version": version,
+            "state": state,
+            "installer": "msi",
+            "product_code": "{1}",
+        }
         for name, version in installed.items()
     ]
     return {
@@ -285,8 +292,14 @@ def test_a_disk_without_room_is_named(powershell: PowerShellHost) -> None:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("exit 1601", r"ended with 1601 \(the Windows Installer service cannot be reached\)\. Enable the service msiserver"),
-        ("exit 1639", r"ended with 1639 \(the command line is not valid\)\. Look at the arguments given to the installer"),
+        (
+            "exit 1601",
+            r"ended with 1601 \(the Windows Installer service cannot be reached\)\. Enable the service msiserver",
+        ),
+        (
+            "exit 1639",
+            r"ended with 1639 \(the command line is not valid\)\. Look at the arguments given to the installer",
+        ),
         ("exit -2147023257", r"ended with -2147023257 \(the command line is not valid\)"),
         ("exit 1603", r"doing it failed: the installer ended with 1603 \(a fatal error during the installation\)"),
         ("exit 5", r"ended with 5 \(access was denied, as Windows does to a program"),

@@ -284,8 +284,12 @@ def code(number: int) -> str:
 
 def product(number: int, name: str, version: str, view: str = "Registry64") -> list[list]:
     """An MSI that Windows Installer knows."""
-    entry = [[*value, view] for value in registration.entry(code(number), name, version)]
-    return entry + [[*value, "Registry64"] for value in registration.known(code(number))]
+    known = [[*value, "Registry64"] for value in registration.known(code(number))]
+    return entry(code(number), name, version, view) + known
+
+
+def entry(key: str, name: str, version: str, view: str = "Registry64") -> list[list]:
+    return [[*value, view] for value in registration.entry(key, name, version)]
 
 
 def test_products_and_connector(powershell: PowerShellHost) -> None:
@@ -512,11 +516,11 @@ def test_office(powershell: PowerShellHost) -> None:
         [CLICK_TO_RUN, "VersionToReport", "16.0.14332.20349"],
         [CLICK_TO_RUN, "Platform", "x86"],
         [CLICK_TO_RUN_2013, "ProductReleaseIds", "ProPlusRetail"],
-        *product("Office15.PROPLUS", "Microsoft Office Professional Plus 2013", "15.0.4569.1506", "Registry32"),
-        *product("Office16.STANDARD", "Microsoft Office Standard 2016", "16.0.4266.1001"),
-        *product("Office16.OMUI.de-de", "Language Pack", "16.0.4266.1001"),
-        *product("Office16.PROOFKIT", "Proofing tools", "16.0.4266.1001"),
-        *product("Office12.PROPLUS", "Too old for any of this", "12.0.4518.1014", "Registry32"),
+        *entry("Office15.PROPLUS", "Microsoft Office Professional Plus 2013", "15.0.4569.1506", "Registry32"),
+        *entry("Office16.STANDARD", "Microsoft Office Standard 2016", "16.0.4266.1001"),
+        *entry("Office16.OMUI.de-de", "Language Pack", "16.0.4266.1001"),
+        *entry("Office16.PROOFKIT", "Proofing tools", "16.0.4266.1001"),
+        *entry("Office12.PROPLUS", "Too old for any of this", "12.0.4518.1014", "Registry32"),
         facts="(Get-HostFact).office",
     )
     keys = ("name", "line", "version", "architecture", "source")

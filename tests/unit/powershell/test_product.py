@@ -28,7 +28,8 @@ foreach ($item in $case) {
 try { SCRIPT }
 finally {
     foreach ($item in $case) {
-        [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', $views[[int]$item[0]]).DeleteSubKeyTree($item[1], $false)
+        $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', $views[[int]$item[0]])
+        $base.DeleteSubKeyTree($item[1], $false)
     }
 }
 """
