@@ -18,7 +18,10 @@ $settings = [ordered]@{
     use_default_credentials_in_proxy = @{ Name = 'UseDefaultCredentialsInProxy'; Data = @{ $true = 1; $false = 0 } }
     cloud_environment = @{
         Name = 'CloudEnvType'
-        Data = @{ commercial = 0; gcc = 1; gcc_high = 2; dod = 3; usnat = 4; ussec = 5; china = 6; germany = 7 }
+        # What Microsoft documents
+        Data = @{ commercial = 0; gcc = 1; gcc_high = 2; china = 6 }
+        # Microsoft: not to be deleted after the client was uninstalled.
+        Keep = 'The client takes a host without CloudEnvType for one of the commercial cloud, and Microsoft says not to delete it after the client was uninstalled'
     }
 }
 
@@ -37,8 +40,9 @@ $clients = [ordered]@{
         Kind = 'purview_client'
         Name = 'the Purview Information Protection client'
         Major = 3
-        # https://learn.microsoft.com/purview/information-protection-client
+        # https://learn.microsoft.com/purview/information-protection-client: Windows 10 (x64)
         FirstBuild = 14393
+        Architecture = 'AMD64'
         Windows = 'Windows Server 2016 and Windows 10'
         RemoveFirst = 'classic', 'unified_labeling'
     }
@@ -173,6 +177,9 @@ function Get-ClientObstacle {
     if ($Fact.os.architecture -eq 'ARM64') {
         'the client does not run on ARM64'
     }
+    elseif ($client.Architecture -and $Fact.os.architecture -ne $client.Architecture) {
+        "$($client.Name) needs an x64 processor and 64-bit Windows, and this is $($Fact.os.architecture)"
+    }
     if ($Fact.dotnet.release -lt $dotnetNeeded) {
         $found = if ($Fact.dotnet.version) { ".NET Framework $($Fact.dotnet.version)" } else { 'none' }
         $due = if ($Fact.reboot.reasons -contains 'dotnet') { '. What was installed counts after a restart of the host' }
@@ -231,7 +238,7 @@ function Get-ClientDesiredState {
 
     $values = if ($Option.state -eq 'absent') {
         foreach ($setting in $settings.Keys) {
-            if ($null -eq $Option.names -or $setting -in $Option.names) {
+            if ($setting -in $Option.names -or ($null -eq $Option.names -and -not $settings[$setting].Keep)) {
                 New-RegistryValue @clientKey -Name $settings[$setting].Name -State absent
             }
         }
@@ -249,7 +256,8 @@ function Get-ClientDesiredState {
     if (-not $values) {
         throw "client_settings: no setting is given: expected at least one of $($settings.Keys -join ' and ')"
     }
-    [pscustomobject]@{ Values = @($values); Notes = @() }
+    $notes = @(if ($Option.state -eq 'absent') { @($Option.names) | Where-Object -FilterScript { $_ } | ForEach-Object -Process { $settings[$_].Keep } })
+    [pscustomobject]@{ Values = @($values); Notes = @($notes | Where-Object -FilterScript { $_ }) }
 }
 
 function Get-ClientState {

@@ -21,7 +21,8 @@ $choices = @{
         telemetry = @{ $true = 'AllowTelemetry=1'; $false = 'AllowTelemetry=0' }
     }
     msi = @{
-        telemetry = @{ $true = 'ENABLETELEMETRY=1'; $false = 'ENABLETELEMETRY=0' }
+        # Documented until August 2020, and since then: none of them says for which versions.
+        telemetry = @{ $true = 'ENABLETELEMETRY=1 AllowTelemetry=1'; $false = 'ENABLETELEMETRY=0 AllowTelemetry=0' }
     }
 }
 
@@ -54,7 +55,32 @@ function Invoke-ClientSetup {
         Check = { param ($package, $option, $plan) Assert-ClientPackage -Package $package -Option $option -Plan $plan }
         Carry = { param ($module, $plan, $package) Invoke-ClientPlan -Module $module -Plan $plan -Package $package }
     }
-    Invoke-Setup -Module $Module -Setup $setup
+    try {
+        Invoke-Setup -Module $Module -Setup $setup
+    }
+    finally {
+        if ($Module.Result.installers.what -match '^(?:installing|repairing) ') {
+            $Module.Result.notes = [string[]]@(@($Module.Result.notes; Get-TelemetryNote -Wanted $Module.Params.telemetry) | Where-Object -FilterScript { $_ })
+        }
+    }
+}
+
+function Get-TelemetryNote {
+    # What the installer has made of the choice, as the registry has it. Microsoft documents the value EnableTelemetry, and not in which of the
+    # client's keys it is.
+    param ($Wanted)
+
+    if ($null -eq $Wanted) {
+        return
+    }
+    $found = @(Get-ClientState | Where-Object -FilterScript { $_.name -eq 'EnableTelemetry' })
+    if (-not $found.Count) {
+        'The installer left no value EnableTelemetry in the registry of the host, so that the choice of telemetry cannot be verified'
+    }
+    foreach ($value in $found | Where-Object -FilterScript { [bool]$_.data -ne $Wanted }) {
+        "EnableTelemetry is $($value.data) in HKLM:\SOFTWARE\Microsoft\MSIP ($($value.view)-bit view): expected $([int]$Wanted). " +
+        'Set it with the module registry_values'
+    }
 }
 
 function Add-BundleRemoval {

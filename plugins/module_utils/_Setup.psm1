@@ -39,7 +39,9 @@ function Invoke-Setup {
     $result = $Module.Result
     $plan = & $Setup.Plan $option
     $result.actions = ConvertTo-StepResult -Step $plan.Steps
-    $result.notes = [string[]]@($plan.Notes | Where-Object -FilterScript { $_ })
+    if ($null -ne $plan.Notes) {
+        $result.notes = $plan.Notes
+    }
     $result.installers = [System.Collections.Generic.List[object]]::new()
     $result.installer_needed = Test-InstallerNeeded -Plan $plan
     $result.before = $result.after = ConvertTo-List -Item (& $Setup.Look)
@@ -82,9 +84,11 @@ function Invoke-Setup {
             & $Setup.Check $package $option $plan
         }
         & $Setup.Carry $Module $plan $package
-        $after = & $Setup.Plan $option
-        $result.notes = [string[]]@($after.Notes | Where-Object -FilterScript { $_ })
-        $left = @(Get-OwnStep -Plan $after)
+        $end = & $Setup.Plan $option
+        if ($null -ne $end.Notes) {
+            $result.notes = $end.Notes
+        }
+        $left = @(Get-OwnStep -Plan $end)
         # What Windows installs itself may count only after the restart.
         if ($left.Count -and @(Get-RestartDue) -notcontains $Setup.Name) {
             $what = ($left | ForEach-Object -Process { "$($_.Action) $($_.Product)" }) -join ', '

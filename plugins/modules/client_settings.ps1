@@ -16,7 +16,7 @@ $spec = @{
         use_default_credentials_in_proxy = @{ type = 'bool' }
         cloud_environment = @{
             type = 'str'
-            choices = 'commercial', 'gcc', 'gcc_high', 'dod', 'usnat', 'ussec', 'china', 'germany'
+            choices = 'commercial', 'gcc', 'gcc_high', 'china'
         }
         names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
     }

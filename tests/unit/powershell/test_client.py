@@ -158,6 +158,7 @@ def test_an_orphaned_entry_is_named_and_left_alone(
         ),
         (case({}, product=UL, build=7601), "needs Windows Server 2012 and Windows 8 or later"),
         (case({}, product=UL, architecture="ARM64"), "does not run on ARM64"),
+        (case({}, product=PURVIEW, architecture="x86"), "needs an x64 processor and 64-bit Windows, and this is x86"),
         (
             case({}, product=UL, release=379893),
             "needs .NET Framework 4.6.2 or later, and this host has .NET Framework 4.5.2",

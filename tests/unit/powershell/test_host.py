@@ -30,11 +30,7 @@ $wanted.Values | ForEach-Object {
         ({"cloud_environment": "commercial"}, "CloudEnvType 32 dword 0x00000000"),
         ({"cloud_environment": "gcc"}, "CloudEnvType 32 dword 0x00000001"),
         ({"cloud_environment": "gcc_high"}, "CloudEnvType 32 dword 0x00000002"),
-        ({"cloud_environment": "dod"}, "CloudEnvType 32 dword 0x00000003"),
-        ({"cloud_environment": "usnat"}, "CloudEnvType 32 dword 0x00000004"),
-        ({"cloud_environment": "ussec"}, "CloudEnvType 32 dword 0x00000005"),
         ({"cloud_environment": "china"}, "CloudEnvType 32 dword 0x00000006"),
-        ({"cloud_environment": "germany"}, "CloudEnvType 32 dword 0x00000007"),
         ({"state": "absent", "names": ["cloud_environment"]}, "CloudEnvType 32 absent"),
     ],
 )
@@ -42,11 +38,12 @@ def test_client_settings(powershell: PowerShellHost, option: dict, value: str) -
     assert powershell.run(CLIENT, {"state": "present", **option}) == f"{MSIP} {value}"
 
 
-def test_client_settings_absent_means_all_that_are_known(powershell: PowerShellHost) -> None:
-    assert powershell.run(CLIENT, {"state": "absent"}) == [
-        f"{MSIP} UseDefaultCredentialsInProxy 32 absent",
-        f"{MSIP} CloudEnvType 32 absent",
-    ]
+def test_the_cloud_stays_unless_it_is_named(powershell: PowerShellHost) -> None:
+    assert powershell.run(CLIENT, {"state": "absent"}) == f"{MSIP} UseDefaultCredentialsInProxy 32 absent"
+    (note,) = powershell.run(
+        ", @((Get-ClientDesiredState -Option $case).Notes)", {"state": "absent", "names": ["cloud_environment"]}
+    )
+    assert "Microsoft says not to delete it" in note
 
 
 @pytest.mark.parametrize(
@@ -577,7 +574,7 @@ HOOK = r"SOFTWARE\Citrix\CtxHook"
     ],
 )
 def test_citrix(powershell: PowerShellHost, values: list[list], excluded: list[str]) -> None:
-    agent = product("Citrix Virtual Desktop Agent", "Citrix 7.15 LTSR CU4 - Virtual Delivery Agent", "7.15.4000.653")
+    agent = entry("Citrix Virtual Desktop Agent", "Citrix 7.15 LTSR CU4 - Virtual Delivery Agent", "7.15.4000.653")
     found = facts_with(powershell, AGENT, *agent, *values, facts="(Get-HostFact).citrix")
     assert found == {
         "found": True,

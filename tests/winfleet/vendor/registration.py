@@ -1,4 +1,4 @@
-"""What the registry has of an MSI: its entry in the list of installed programs, and what Windows Installer keeps of it."""
+"""What the registry has of an MSI: its entry in the list of installed programs, and what Windows Installer keeps."""
 
 from __future__ import annotations
 
