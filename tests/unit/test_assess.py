@@ -23,6 +23,15 @@ CATALOGUE = requirements.load()
 IDS = [requirement.id for requirement in CATALOGUE.requirements]
 ENTRIES = yaml.safe_load(requirements.CATALOGUE.read_text(encoding="utf-8"))["requirements"]
 
+#: An entry of the list of installed programs that nothing stands behind.
+ORPHAN: dict[str, Any] = {
+    "kind": "unified_labeling_client",
+    "name": "AIP",
+    "version": "2.14.90.0",
+    "product_code": "{1}",
+    "state": "orphaned",
+    "problem": "unknown to Windows Installer",
+}
 #: An endpoint of the service as endpoint_info has it.
 REACHED: dict[str, Any] = {
     "proxy": None,
@@ -188,6 +197,10 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         {"_": {"client": {"product": "unified_labeling"}}, **system(product="2012", build=9200)},
     ],
     "client_architecture": [{}, {"os": WINDOWS_8}],
+    "purview_architecture": [
+        {"_": {"client": {"product": "purview"}}},
+        {"_": {"client": {"product": "unified_labeling"}}, **system(architecture="x86")},
+    ],
     "server_installation": [{}, {"os": WINDOWS_11}],
     "dotnet": [{}, {"dotnet": {"release": 394802, "version": "4.6.2"}}],
     "pending_restart": [{}],
@@ -214,6 +227,9 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         {"office": [office("O365ProPlusRetail"), office("VisioProRetail"), office("O365BusinessEEANoTeamsRetail")]},
         {"office": [office("PROPLUS", "15.0.4569.1506", "msi"), office("PRJPRO", "15.0.4569.1506", "msi")]},
         {"office": [office("ProPlus2019Volume")]},
+        {"office": [office("ProPlus2021Retail")]},
+        {"office": [office("ProPlus2021Volume"), office("VisioPro2021Volume")]},
+        {"office": [office("ProPlus2024Volume")]},
     ],
     "office_version": [
         {"office": [office("PROPLUS", "15.0.4569.1506", "msi")]},
@@ -229,7 +245,11 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         {},
         {"citrix": {"found": True, "version": "7.15", "excluded_processes": [], "hooked_processes": []}},
     ],
-    "classic_client": [{"products": [{"kind": "unified_labeling_client", "name": "x", "version": "2.18.26.0"}]}],
+    "classic_client": [
+        {"products": [{"kind": "unified_labeling_client", "name": "x", "version": "2.18.26.0"}]},
+        {"products": [{**ORPHAN, "kind": "classic_client"}]},
+    ],
+    "orphaned_product": [{}, {"products": [{**ORPHAN, "state": "installed"}]}],
     "ad_rms": [{}],
     "exchange_version": [
         irm("exchange_servers", **role("exchange", version))
@@ -250,7 +270,12 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
     "connector_memory": [connector(), connector(memory_mb=1013)],
     "connector_disk": [connector(), connector(disks=[{"size_gb": 58.9}]), connector(disks=[{"size_gb": 30.0}] * 2)],
     "connector_apart": [connector()],
-    "connector_client": [connector(), connector(products=[{"kind": "rms_connector", "name": "x", "version": "1"}])],
+    "connector_client": [
+        connector(),
+        connector(products=[{"kind": "rms_connector", "name": "x", "version": "1"}]),
+        connector(products=[{"kind": "viewer", "name": "x", "version": "2.18.26.0", "state": "installed"}]),
+        connector(products=[{**ORPHAN, "state": "incomplete"}]),
+    ],
     "connector_dotnet": [connector(), connector(dotnet={"release": 461808, "version": "4.7.2"})],
     "connector_tls": [
         connector(),
@@ -316,6 +341,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
         ),
     ],
     "client_architecture": [(system(architecture="ARM64"), "ARM64")],
+    "purview_architecture": [({"_": {"client": {"product": "purview"}}, **system(architecture="x86")}, "x86")],
     "server_installation": [(system(installation_type=name), name) for name in ("Server Core", "Nano Server")],
     "dotnet": [
         ({"dotnet": {"release": 379893, "version": "4.5.2"}}, "4.5.2"),
@@ -366,6 +392,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
     "office_edition": [
         ({"office": [office("HomeBusiness2019Retail"), office("VisioProRetail")]}, "HomeBusiness2019Retail"),
         ({"office": [office("STANDARD", "16.0.4266.1001", "msi")]}, "STANDARD"),
+        ({"office": [office("Standard2021Volume")]}, "Standard2021Volume"),
     ],
     "office_version": [
         ({"office": [office("PROPLUS", "15.0.4420.1017", "msi")]}, "PROPLUS 15.0.4420.1017"),
@@ -397,6 +424,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
             "Azure Information Protection 1.54.59.0",
         )
     ],
+    "orphaned_product": [({"products": [ORPHAN]}, "AIP 2.14.90.0 ({1}), unknown to Windows Installer")],
     "ad_rms": [(role("ad_rms"), "AD RMS")],
     "exchange_version": [
         (irm("exchange_servers", **role("exchange", version)), version)
