@@ -146,3 +146,10 @@ def test_bad_options_of_the_look() -> None:
     with pytest.raises(AnsibleActionFail, match="domains"):
         host.look(domains=None)
     assert host.asked == []
+
+
+def test_a_version_that_yaml_made_a_number_of() -> None:
+    host = Host()
+    with pytest.raises(AnsibleActionFail, match=r"aip_client_version is a number \(3\.1\): expected text\. Quote it"):
+        host.look({"aip_client_product": "purview", "aip_client_version": 3.10}, roles=["aip_client"])
+    assert not host.asked
