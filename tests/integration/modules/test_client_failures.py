@@ -284,3 +284,108 @@ def test_a_host_that_is_lost_while_installing(playbook: AnsiblePlaybook, package
         prepare_task("nothing again", None),
     )
     assert listed(done.task("after", HOST)) == expected(f"{CURRENT}.exe")
+
+
+PROGRAM = r"C:\Program Files (x86)\Microsoft Azure Information Protection\MSIP.App.exe"
+VIEWER, PURVIEW_VIEWER = "AzInfoProtectionViewer-2.18.26", "PurviewInfoProtectionViewer-3.1.310"
+VIEWER_KEY = "{63B95D0D-6AA3-42E8-90C2-B6383D2195BE}"
+ORPHAN = "{AAAAAAAA-0000-4C06-817B-4A222430F2B8}"
+
+
+def facts(name: str) -> Json:
+    return {"name": name, "infoprotect.aip.host_info": {}}
+
+
+def remove_file(name: str, path: str = PROGRAM) -> Json:
+    return {"name": name, "ansible.windows.win_file": {"path": path, "state": "absent"}}
+
+
+def test_the_viewer_is_not_the_client(playbook: AnsiblePlaybook, packages: Path) -> None:
+    """It is left alone, whatever is asked for, and its installers are refused."""
+    done = run(
+        playbook,
+        prepare_task("viewer", f"{VIEWER}.exe"),
+        facts("facts"),
+        {**client("check", path=rf"{SHARE}\{CURRENT}.exe"), "check_mode": True},
+        client("absent", state="absent"),
+        client("msi", path=rf"{SHARE}\{VIEWER}.msi"),
+        client("exe", path=rf"{SHARE}\{VIEWER}.exe"),
+        client("purview", product="purview", path=rf"{SHARE}\{PURVIEW_VIEWER}.msi"),
+        list_task("before"),
+        client("install", path=rf"{SHARE}\{CURRENT}.exe"),
+        client("remove", state="absent"),
+        list_task("after"),
+        prepare_task("nothing again", None),
+    )
+    products = done.task("facts", HOST)["host"]["products"]
+    assert {(one["kind"], one["state"]) for one in products} == {("viewer", "installed")}
+    assert VIEWER_KEY in listed(done.task("before", HOST))
+    assert [step["action"] for step in done.task("check", HOST)["actions"]] == ["install"]
+    assert done.task("absent", HOST)["actions"] == [] and not done.task("absent", HOST)["changed"]
+    for name, product in ("msi", "unified_labeling"), ("exe", "unified_labeling"), ("purview", "purview"):
+        result = done.task(name, HOST)
+        assert result["failed"] and not result["changed"]
+        assert "Viewer" in result["msg"] and f"expected one of the product {product}" in result["msg"]
+    assert done.task("install", HOST)["changed"] and done.task("remove", HOST)["changed"]
+    assert listed(done.task("after", HOST)) == listed(done.task("before", HOST))
+
+
+def test_an_orphaned_entry_is_named_and_keeps_nothing_from_being_installed(
+    playbook: AnsiblePlaybook, packages: Path
+) -> None:
+    key = rf"HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\{ORPHAN}"
+    entry = {"DisplayName": "Microsoft Azure Information Protection", "DisplayVersion": "2.14.90.0"}
+    values = [{"path": key, "name": name, "data": data} for name, data in entry.items()]
+    values.append({"path": key, "name": "WindowsInstaller", "data": 1, "type": "dword"})
+    purview = client("install", product="purview", version="3.1.310", path=rf"{SHARE}\{PURVIEW}.exe")
+    done = run(
+        playbook,
+        prepare_task("nothing", None),
+        {"name": "orphan", "infoprotect.aip.registry_values": {"values": values}},
+        client("absent", state="absent"),
+        purview,
+        {**purview, "name": "again"},
+        list_task("after"),
+        prepare_task("clean", None),
+        {"name": "no orphan", "ansible.windows.win_regedit": {"path": key, "state": "absent", "delete_key": True}},
+    )
+    for name, changed in ("absent", False), ("install", True), ("again", False):
+        result = done.task(name, HOST)
+        assert not result.get("failed") and result["changed"] is changed, result
+        (note,) = result["notes"]
+        assert f"Microsoft Azure Information Protection 2.14.90.0 ({key}): Windows Installer does not know it" in note
+    assert [step["action"] for step in done.task("install", HOST)["actions"]] == ["install"]
+    assert listed(done.task("after", HOST)) == {**expected(f"{PURVIEW}.exe"), ORPHAN: "2.14.90.0"}
+
+
+@pytest.mark.parametrize("kind", ["exe", "msi"])
+def test_what_is_installed_in_part_is_repaired(playbook: AnsiblePlaybook, packages: Path, kind: str) -> None:
+    repair = client("repair", path=rf"{SHARE}\{CURRENT}.{kind}")
+    done = run(
+        playbook,
+        prepare_task("client", f"{CURRENT}.{kind}"),
+        remove_file("no program"),
+        facts("facts"),
+        client("too old", path=rf"{SHARE}\{OLD}.{kind}"),
+        {**repair, "name": "check", "check_mode": True},
+        repair,
+        facts("facts after"),
+        {"name": "program", "ansible.windows.win_stat": {"path": PROGRAM}},
+        {**repair, "name": "again"},
+        remove_file("no program again"),
+        client("absent", state="absent"),
+        list_task("after"),
+        prepare_task("nothing again", None),
+    )
+    products = done.task("facts", HOST)["host"]["products"]
+    assert {one["state"] for one in products} == {"incomplete"}
+    assert {one["problem"] for one in products} == {"its program is gone (MSIP.App.exe)"}
+    assert "expected version 2.18.26.0 or later" in done.task("too old", HOST)["msg"]
+    wanted = {"action": "repair", "product": "unified_labeling", "before": "2.18.26.0", "after": "2.18.26.0"}
+    for name in "check", "repair":
+        assert done.task(name, HOST)["actions"] == [wanted] and done.task(name, HOST)["changed"]
+    assert done.task("repair", HOST)["installers"][0]["what"].startswith("repairing ")
+    assert done.task("program", HOST)["stat"]["exists"]
+    assert {one["state"] for one in done.task("facts after", HOST)["host"]["products"]} == {"installed"}
+    assert not done.task("again", HOST)["changed"]
+    assert done.task("absent", HOST)["changed"] and listed(done.task("after", HOST)) == {}
