@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from winfleet.vendor import registration
 
 from ..ansible_runner import AnsiblePlaybook
 
@@ -73,9 +74,8 @@ def test_facts(playbook: AnsiblePlaybook, host: str, expected: dict[str, Any]) -
 def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
     """Pending restart, proxies, MSIP values, products and Group Policy are seen once they are there."""
     host = "client-2019"
-    uninstall = (
-        r"HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\{6F8A30BE-992C-4C06-817B-4A222430F2B8}"
-    )
+    code = "{6F8A30BE-992C-4C06-817B-4A222430F2B8}"
+    uninstall = rf"HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\{code}"
     settings = r"HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings"
     values = [
         {
@@ -89,7 +89,16 @@ def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
         {"path": r"HKLM:\SOFTWARE\WOW6432Node\Microsoft\MSIP", "name": "CloudEnvType", "type": "dword", "data": 6},
         {"path": uninstall, "name": "DisplayName", "data": "Microsoft Azure Information Protection"},
         {"path": uninstall, "name": "DisplayVersion", "data": "2.18.26.0"},
-        {"path": uninstall, "name": "Publisher", "data": "Microsoft Corporation"},
+        {"path": uninstall, "name": "WindowsInstaller", "type": "dword", "data": 1},
+        *[
+            {
+                "path": rf"HKLM:\{path}",
+                "name": name,
+                "data": data,
+                "type": "dword" if isinstance(data, int) else "string",
+            }
+            for path, name, data in registration.known(code)
+        ],
         {"path": settings, "name": "AutoConfigURL", "data": "http://pac.contoso.com/proxy.pac"},
         {"path": settings, "name": "ProxyEnable", "type": "dword", "data": 1},
         {"path": settings, "name": "ProxyServer", "data": "proxy.contoso.com:8080"},
@@ -140,8 +149,8 @@ def test_facts_follow_the_registry(playbook: AnsiblePlaybook) -> None:
     assert {"windows_update", "component_servicing"} <= set(seen["reboot"]["reasons"])
     assert seen["reboot"]["required"]
     assert {"name": "CloudEnvType", "type": "dword", "data": 6, "view": 32} in seen["msip"]
-    assert [(p["kind"], p["version"], p["view"]) for p in seen["products"]] == [
-        ("unified_labeling_client", "2.18.26.0", 32)
+    assert [(p["kind"], p["version"], p["view"], p["state"]) for p in seen["products"]] == [
+        ("unified_labeling_client", "2.18.26.0", 32, "installed")
     ]
     assert {"source": "machine", "url": "http://pac.contoso.com/proxy.pac"} in seen["proxy"]["pac"]
     assert seen["proxy"]["machine"]["server"] == "proxy.contoso.com:8080"

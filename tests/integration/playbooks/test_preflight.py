@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from service_endpoints import Authority, Proxy, tls_server
+from winfleet.vendor import registration
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, reset_hosts
 
@@ -156,7 +157,7 @@ def value(path: str, name: str = "", data: object = "", kind: str = "string") ->
 
 WINDOWS = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 CONTROL, SERVICES = (rf"SYSTEM\CurrentControlSet\{name}" for name in ("Control", "Services"))
-CLIENT = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\client"
+CLIENT = "{6F8A30BE-992C-4C06-817B-4A222430F2B8}"
 #: What makes a host break a requirement of the connector, and how that is said; memory and disks are this machine's
 BROKEN: dict[str, tuple[list[Json], str]] = {
     "connector_member": ([value(rf"{SERVICES}\Netlogon", "Start", 3, "dword")], "standalone_server"),
@@ -168,8 +169,11 @@ BROKEN: dict[str, tuple[list[Json], str]] = {
     "connector_apart": ([value(rf"{SERVICES}\SrmSvc", "Start", 2, "dword")], "File Server Resource Manager"),
     "connector_client": (
         [
-            value(CLIENT, "DisplayName", "Microsoft Azure Information Protection"),
-            value(CLIENT, "DisplayVersion", "2.18.26.0"),
+            value(*one, "dword" if isinstance(one[2], int) else "string")
+            for one in (
+                *registration.entry(CLIENT, "Microsoft Azure Information Protection", "2.18.26.0"),
+                *registration.known(CLIENT),
+            )
         ],
         "Microsoft Azure Information Protection 2.18.26.0",
     ),

@@ -282,10 +282,10 @@ def code(number: int) -> str:
 def product(number: int, name: str, version: str, view: str = "Registry64") -> list[list]:
     """An MSI that Windows Installer knows."""
     known = [[*value, "Registry64"] for value in registration.known(code(number))]
-    return entry(code(number), name, version, view) + known
+    return program(code(number), name, version, view) + known
 
 
-def entry(key: str, name: str, version: str, view: str = "Registry64") -> list[list]:
+def program(key: str, name: str, version: str, view: str = "Registry64") -> list[list]:
     return [[*value, view] for value in registration.entry(key, name, version)]
 
 
@@ -513,11 +513,11 @@ def test_office(powershell: PowerShellHost) -> None:
         [CLICK_TO_RUN, "VersionToReport", "16.0.14332.20349"],
         [CLICK_TO_RUN, "Platform", "x86"],
         [CLICK_TO_RUN_2013, "ProductReleaseIds", "ProPlusRetail"],
-        *entry("Office15.PROPLUS", "Microsoft Office Professional Plus 2013", "15.0.4569.1506", "Registry32"),
-        *entry("Office16.STANDARD", "Microsoft Office Standard 2016", "16.0.4266.1001"),
-        *entry("Office16.OMUI.de-de", "Language Pack", "16.0.4266.1001"),
-        *entry("Office16.PROOFKIT", "Proofing tools", "16.0.4266.1001"),
-        *entry("Office12.PROPLUS", "Too old for any of this", "12.0.4518.1014", "Registry32"),
+        *program("Office15.PROPLUS", "Microsoft Office Professional Plus 2013", "15.0.4569.1506", "Registry32"),
+        *program("Office16.STANDARD", "Microsoft Office Standard 2016", "16.0.4266.1001"),
+        *program("Office16.OMUI.de-de", "Language Pack", "16.0.4266.1001"),
+        *program("Office16.PROOFKIT", "Proofing tools", "16.0.4266.1001"),
+        *program("Office12.PROPLUS", "Too old for any of this", "12.0.4518.1014", "Registry32"),
         facts="(Get-HostFact).office",
     )
     keys = ("name", "line", "version", "architecture", "source")
@@ -574,7 +574,7 @@ HOOK = r"SOFTWARE\Citrix\CtxHook"
     ],
 )
 def test_citrix(powershell: PowerShellHost, values: list[list], excluded: list[str]) -> None:
-    agent = entry("Citrix Virtual Desktop Agent", "Citrix 7.15 LTSR CU4 - Virtual Delivery Agent", "7.15.4000.653")
+    agent = program("Citrix Virtual Desktop Agent", "Citrix 7.15 LTSR CU4 - Virtual Delivery Agent", "7.15.4000.653")
     found = facts_with(powershell, AGENT, *agent, *values, facts="(Get-HostFact).citrix")
     assert found == {
         "found": True,
