@@ -26,6 +26,6 @@ class TextAction(NormalAction):  # type: ignore[misc]
 
 
 def check_texts(module: str, arguments: Mapping[str, Any]) -> None:
-    """Fail when an option of a module of this collection is to be a text and is none."""
+    """Fail when a text among the options of a module of this collection is no text."""
     if errors := list(mistyped(of_module(module.rpartition(".")[2]), arguments)):
         raise AnsibleActionFail("\n".join(errors))

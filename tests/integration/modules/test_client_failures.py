@@ -301,7 +301,7 @@ def remove_file(name: str, path: str = PROGRAM) -> Json:
 
 
 def test_the_viewer_is_not_the_client(playbook: AnsiblePlaybook, packages: Path) -> None:
-    """It is left alone, whatever is asked for, and its installers are refused."""
+    """It is left alone in every state of the client, and its installers are refused."""
     done = run(
         playbook,
         prepare_task("viewer", f"{VIEWER}.exe"),
