@@ -225,7 +225,8 @@ def test_with_arguments(playbook_on_a_new_host: AnsiblePlaybook) -> None:
     failed = {name for name, one in result.items() if one.get("failed")}
     assert failed == {"wrong arguments", "failing"}, {name: result[name].get("msg") for name in failed}
     assert (
-        "ended with 1602 (it was cancelled, or wanted to ask somebody and could not" in result["wrong arguments"]["msg"]
+        "ended with 1602 (it was cancelled, or it had a question that no argument answers"
+        in result["wrong arguments"]["msg"]
     )
     assert "ended with 1603" in result["failing"]["msg"]
     assert "On the host is now: none of it" in result["failing"]["msg"]
