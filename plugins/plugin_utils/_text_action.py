@@ -15,7 +15,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.option_types impor
 Result = dict[str, Any]
 
 
-class TextAction(NormalAction):  # type: ignore[misc]
+class TextAction(NormalAction):
     """For modules without a controller's side of their own, with options that YAML can misread."""
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
