@@ -351,3 +351,21 @@ def run_installer() -> str:
         "if ($case.script -notlike 'Start-Sleep*') { $call.Timeout = 60 };"
         'Invoke-Installer @call -Argument "-NoProfile -Command $($case.script)"'
     )
+
+
+def test_the_choice_of_telemetry_is_read_back(powershell: PowerShellHost) -> None:
+    """Both names of the property for an MSI; then what the registry has, in either view."""
+    module = "& (Get-Module -Name _ClientSetup)"
+    sent = powershell.run(f"{module} {{ $choices.msi.telemetry[$false] }}")
+    assert set(sent.split()) == {"ENABLETELEMETRY=0", "AllowTelemetry=0"}
+    note = f"{module} {{ param ($wanted) , @(Get-TelemetryNote -Wanted $wanted) }} $case"
+    assert powershell.run(note, None) == []
+    assert "cannot be verified" in powershell.run(note, False)[0]
+    path = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\MSIP"
+    powershell.run(f"[Microsoft.Win32.Registry]::SetValue('{path}', 'EnableTelemetry', 1, 'DWord')")
+    try:
+        assert powershell.run(note, True) == []
+        (said,) = powershell.run(note, False)
+        assert r"EnableTelemetry is 1 in HKLM:\SOFTWARE\Microsoft\MSIP (64-bit view): expected 0" in said
+    finally:
+        powershell.run(r"[Microsoft.Win32.Registry]::LocalMachine.DeleteSubKey('SOFTWARE\Microsoft\MSIP', $false)")
