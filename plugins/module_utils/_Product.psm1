@@ -21,7 +21,8 @@ $restartKey = 'SOFTWARE\infoprotect.aip.restart'
 $productKinds = [ordered]@{
     # The stand-alone program has the name of the client in front of its own.
     '^(?:Microsoft )?(?:Azure |Purview )?Information Protection Viewer' = { 'viewer' }
-    '^Microsoft Rights Management connector$' = { 'rms_connector' }
+    # Microsoft documents the name, and not whether its setup or the list puts anything behind it.
+    '^Microsoft Rights Management connector(?: Setup| \([^)]*\)| [0-9][0-9.]*)?$' = { 'rms_connector' }
     '^Microsoft Purview Information Protection(?: Client)?$' = { 'purview_client' }
     # Versions 1 and 2 may share a name.
     '^(?:Microsoft )?Azure Information Protection(?: Client)?$' = {

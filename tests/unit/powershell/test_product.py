@@ -84,6 +84,8 @@ def states(products: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
         (f"Tools for {AIP}", "2.18.26.0", "other"),
         (CONNECTOR, "3.2.0.0", "rms_connector"),
         (CONNECTOR.upper(), "3.2.0.0", "rms_connector"),
+        (f"{CONNECTOR} Setup", "3.2.0.0", "rms_connector"),
+        (f"{CONNECTOR} (x64)", "3.2.0.0", "rms_connector"),
         (f"{CONNECTOR} administration tool", "3.2.0.0", "other"),
         ("Active Directory Rights Management Services Client 2.1", "1.0.4784.0", "rms_client"),
         ("Active Directory Rights Management Services Client 2.1 Tools", "1.0", "other"),
