@@ -12,7 +12,15 @@ from winfleet.authentication import Accounts, AuthenticationError, Negotiation
 
 TENANT = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com"
 ACCOUNTS = Accounts({"reader": "Secret!1"}, "connector-1", ["CONTOSO"])
-PAGES = {"/_wmcs/GetRmsoUri.aspx": f"{TENANT}\r\n", "/other/_wmcs/GetRmsoUri.aspx": "<html>It works</html>"}
+PAGE = "/_wmcs/GetRmsoUri.aspx"
+PAGES = {
+    PAGE: f"{TENANT}\r\n",
+    f"/other{PAGE}": "<html>It works</html>",
+    f"/adrms{PAGE}": "https://rms.contoso.com",
+    f"/plain{PAGE}": TENANT.replace("https", "http"),
+}
+#: A page that leads elsewhere, to the same page of this server.
+MOVED = f"/moved{PAGE}"
 
 
 class Connector(BaseHTTPRequestHandler):
@@ -34,13 +42,17 @@ class Connector(BaseHTTPRequestHandler):
                 challenge = "NTLM"
         if not self.negotiation.user:
             self.answer(401, "", challenge)
+        elif self.path == MOVED:
+            self.answer(302, "", location=f"http://localhost:{self.server.server_port}{PAGE}")  # type: ignore[attr-defined]
         elif self.path in PAGES:
             self.answer(200, PAGES[self.path])
         else:
             self.answer(404, "not found")
 
-    def answer(self, status: int, text: str, challenge: str = "") -> None:
+    def answer(self, status: int, text: str, challenge: str = "", location: str = "") -> None:
         self.send_response(status)
+        if location:
+            self.send_header("Location", location)
         if challenge:
             self.send_header("WWW-Authenticate", challenge)
         self.send_header("Content-Length", str(len(text)))

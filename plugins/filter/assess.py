@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -16,6 +16,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements impor
     NO_STATEMENT,
     NOT_STATED,
     WANTED,
+    Finding,
     load,
     plain,
 )
@@ -52,9 +53,10 @@ def assess(
     for name, mapping in mappings.items():
         if not isinstance(mapping, Mapping):
             raise AnsibleFilterError(f"{name}: expected a dictionary, found {type(mapping).__name__}")
-    for name, values in {"groups": groups, "domains": domains, "connectors": connectors}.items():
-        if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
-            raise AnsibleFilterError(f"{name}: expected a list, found {type(values).__name__}")
+    groups, domains, connectors = (
+        _names(name, values)
+        for name, values in {"groups": groups, "domains": domains, "connectors": connectors}.items()
+    )
     subject = {name: plain(mapping) for name, mapping in mappings.items()}
     subject["connector_https"].setdefault("obstacles", [])
     subject["irm_server"].setdefault("refused", [])
@@ -71,11 +73,9 @@ def assess(
     if proxy in subject["settings"]:
         subject["settings"][proxy] = _flag(f"settings.{proxy}", subject["settings"][proxy])
     subject |= {
-        "groups": plain(list(groups)),
-        "domains": [
-            name for name in plain(list(domains)) if name not in WANTED or subject[name].get("state") != "absent"
-        ],
-        "connectors": plain(list(connectors)),
+        "groups": groups,
+        "domains": [name for name in domains if name not in WANTED or subject[name].get("state") != "absent"],
+        "connectors": connectors,
         "reboot": _flag("reboot", reboot),
         "bootstrap": _flag("bootstrap", bootstrap),
     }
@@ -99,7 +99,7 @@ def assess_lines(hosts: Mapping[str, Findings | str], severity: str = "") -> lis
             if severity != "advises":
                 lines.append(f"{name}: {findings}")
             continue
-        wanted = [item for item in findings if severity in ("", item["severity"])]
+        wanted = [item for item in _checked(name, findings) if severity in ("", item["severity"])]
         own = [item for item in wanted if item["status"] != NOT_STATED]
         general |= {item["id"]: _line(item) for item in wanted if item["status"] == NOT_STATED}
         if own:
@@ -109,6 +109,28 @@ def assess_lines(hosts: Mapping[str, Findings | str], severity: str = "") -> lis
         lines.append("Not stated by anybody (aip_preflight_statements):")
         lines += [f"  {line}" for line in general.values()]
     return lines
+
+
+def _names(name: str, values: Any) -> list[str]:
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Iterable):
+        raise AnsibleFilterError(f"{name}: expected a list, found {type(values).__name__}")
+    found = list(plain(list(values)))
+    if odd := [value for value in found if not isinstance(value, str)]:
+        raise AnsibleFilterError(f"{name}: expected a list of names, found {odd[0]!r} in it")
+    return found
+
+
+def _checked(host: Any, findings: Any) -> list[Mapping[str, Any]]:
+    """The findings of a host, as `assess` returns them."""
+    if isinstance(findings, Mapping) or not isinstance(findings, Iterable):
+        raise AnsibleFilterError(f"{host}: expected a list of findings, found {type(findings).__name__}")
+    checked = list(findings)
+    names = {field.name for field in fields(Finding)}
+    for item in checked:
+        missing = sorted(names - set(item)) if isinstance(item, Mapping) else sorted(names)
+        if missing:
+            raise AnsibleFilterError(f"{host}: a finding lacks {', '.join(missing)}; expected one of the filter assess")
+    return checked
 
 
 def _line(finding: Mapping[str, Any]) -> str:

@@ -36,19 +36,28 @@ def authorization_plan(
     domain: str = "",
 ) -> dict[str, Any]:
     """What has to be done in the directory; authorization_plan.yml says what the arguments are."""
-    options = str(scope), bool(boolean(exclusive)), str(domain)
-    return dict(_call(authorization.plan, _mapping(wanted), plain(list(found)), *options))
+    try:
+        exact = bool(boolean(exclusive))
+    except TypeError as error:
+        raise AnsibleFilterError(f"exclusive is {exclusive!r}: expected true or false") from error
+    return dict(_call(authorization.plan, _mapping(wanted), _list("found", found), str(scope), exact, str(domain)))
 
 
 def authorization_verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) -> dict[str, Any]:
     """The connector's list against the wanted accounts; authorization_verify.yml says what the arguments are."""
-    return dict(_call(authorization.verify, plain(connector), plain(list(wanted)), plain(list(ignore))))
+    return dict(_call(authorization.verify, plain(connector), _list("wanted", wanted), _list("ignore", ignore)))
 
 
 def _mapping(wanted: Any) -> dict[str, Any]:
     if not isinstance(wanted, Mapping) or not all(isinstance(item, Mapping) for item in wanted.values()):
         raise AnsibleFilterError(f"expected a dictionary of roles with group and members, found {wanted!r}")
     return dict(plain(wanted))
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise AnsibleFilterError(f"{name} is {value!r}: expected a list")
+    return list(plain(list(value)))
 
 
 class FilterModule:

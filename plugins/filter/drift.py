@@ -9,24 +9,28 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspection import (
+    Inspection,
+    MalformedError,
+    Step,
+    Value,
+    ValueChange,
+)
 
 Result = Mapping[str, Any]
 
 
 def drift(result: Result) -> list[str]:
     """One line for each value that differs (domain, path, name, what is there, what is wanted) or cannot be read."""
-    if finding := _why_unknown(result):
-        return [finding]
+    inspection = _read(result)
+    if isinstance(inspection, str):
+        return [inspection]
     lines = []
-    for domain, state in sorted(result["domains"].items()):
-        lines += [
-            f"{domain}: {_software(change)}"
-            if "action" in change
-            else f"{domain}: {_name(change)}: {_value(change['before'])} -> {_value(change['after'])}"
-            for change in state["changes"]
-        ]
-        lines += [f"{domain}: cannot read {key['what']}: {key['reason']}" for key in state.get("unreadable", [])]
-        lines += [f"{domain}: refused: {reason}" for reason in state.get("refused", [])]
+    for domain in inspection.domains:
+        lines += [f"{domain.name}: {_value_line(change)}" for change in domain.values]
+        lines += [f"{domain.name}: {_step_line(step)}" for step in domain.steps]
+        lines += [f"{domain.name}: cannot read {item.what}: {item.reason}" for item in domain.unreadable]
+        lines += [f"{domain.name}: refused: {reason}" for reason in domain.refused]
     return lines
 
 
@@ -36,42 +40,44 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
     verb: what is said of the values, such as "set" of a result that applied them.
     restarted: the host was restarted after they were set.
     """
-    if finding := _why_unknown(result):
-        return finding
-    domains = sorted(result["domains"].items())
-    # what somebody has to do at the host is done by nobody else
-    own = {domain: [change for change in state["changes"] if not change.get("attended")] for domain, state in domains}
-    counts = {domain: len(changes) for domain, changes in own.items() if changes}
-    waiting = [domain for domain, state in domains if len(state["changes"]) > len(own[domain])]
-    unreadable = sum(len(state.get("unreadable", [])) for _domain, state in domains)
+    inspection = _read(result)
+    if isinstance(inspection, str):
+        return inspection
+    domains = inspection.domains
+    # what an operator has to do at the host is counted apart
+    counts = {domain.name: len(domain.values) + len(domain.own_steps) for domain in domains}
+    kinds = {
+        "value": sum(len(domain.values) for domain in domains),
+        "installation": sum(len(domain.own_steps) for domain in domains),
+    }
+    unreadable = sum(len(domain.unreadable) for domain in domains)
+    refused = [f"{domain.name} refused: {'; '.join(domain.refused)}" for domain in domains if domain.refused]
+    waiting = [domain.name for domain in domains if domain.is_waiting]
     parts = []
-    if counts:
-        changes = [change for domain in own.values() for change in domain]
-        software = sum("action" in change for change in changes)
-        kinds = {"value": len(changes) - software, "installation": software}
+    if any(counts.values()):
         what = " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items() if count)
-        split = ", ".join(f"{domain} {count}" for domain, count in counts.items())
+        split = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         parts.append(f"{verb} {what} ({split})")
     if unreadable:
         parts.append(f"cannot read {unreadable}")
-    refused = [f"{domain} refused: {'; '.join(state['refused'])}" for domain, state in domains if state.get("refused")]
     parts += refused
     if waiting:
         parts.append(f"waits for somebody at the host ({', '.join(waiting)})")
-    connector = (result.get("host") or {}).get("connector") or {}
-    if connector.get("status") in ("starting", "stopped"):
-        parts.append(f"connector {connector['status']}")
-    if connector.get("restart_due"):
+    if not parts:
+        parts.append("complies")
+    if inspection.connector_status in ("starting", "stopped"):
+        parts.append(f"connector {inspection.connector_status}")
+    if inspection.connector_restart_due:
         parts.append("connector needs IIS to be restarted")
     if restarted:
         parts.append("restarted")
-    elif result["reboot_required"]:
+    elif inspection.reboot_required:
         parts.append("needs a restart")
-    return ", ".join(parts if counts or unreadable or refused or waiting else ["complies", *parts])
+    return ", ".join(parts)
 
 
-def _why_unknown(result: Result) -> str | None:
-    """The reason why nothing is known of the host, None when it was looked at."""
+def _read(result: Result) -> Inspection | str:
+    """The inspection, or the reason why nothing is known of the host."""
     if not isinstance(result, Mapping):
         raise AnsibleFilterError(f"expected the result of infoprotect.aip.desired_state, found {type(result).__name__}")
     if "finding" in result:
@@ -80,21 +86,25 @@ def _why_unknown(result: Result) -> str | None:
         return f"unreachable: {result.get('msg', '')}"
     if "domains" not in result:
         return f"failed: {result.get('msg', 'the host was not looked at')}"
-    return None
+    try:
+        return Inspection.of(result)
+    except MalformedError as error:
+        return f"failed: the host returned a result that is not one of infoprotect.aip.desired_state: {error}"
 
 
-def _software(step: Mapping[str, Any]) -> str:
-    who = ", by somebody at the host" if step.get("attended") else ""
-    return f"{step['action']} {step['product']}: {step['before'] or '(absent)'} -> {step['after'] or '(absent)'}{who}"
+def _step_line(step: Step) -> str:
+    who = ", by somebody at the host" if step.attended else ""
+    return f"{step.action} {step.product}: {step.before or '(absent)'} -> {step.after or '(absent)'}{who}"
 
 
-def _name(change: Mapping[str, Any]) -> str:
-    view = " (32-bit view)" if str(change.get("view", "64")) == "32" else ""
-    return f"{change['path']}{view} {change['name'] or '(default)'}"
+def _value_line(change: ValueChange) -> str:
+    view = " (32-bit view)" if change.view == 32 else ""
+    name = f"{change.path}{view} {change.name or '(default)'}"
+    return f"{name}: {_data(change.before)} -> {_data(change.after)}"
 
 
-def _value(value: Mapping[str, Any] | None) -> str:
-    return f"{value['type']} {value['data']}" if value else "(absent)"
+def _data(value: Value | None) -> str:
+    return f"{value.type} {value.data}" if value else "(absent)"
 
 
 class FilterModule:

@@ -5,57 +5,43 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from functools import cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import shown
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import irm_server
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
 
-UTIL = Path(__file__).resolve().parents[1] / "module_utils" / "_IrmServer.psm1"
-TENANT_TAIL = "/_wmcs/licensing"
+
+def irm_server_values(
+    product: str, version: str, connector_url: str, tenant_url: str, state: str = "present"
+) -> list[dict[str, str]]:
+    """Key (below HKEY_LOCAL_MACHINE), name and data of each value that leads the product to the connector.
+
+    With state absent the URLs do not count: keys and names tell what has to go.
+    """
+    return _values(product, version, (connector_url, tenant_url), state, any_url=state == "absent")
 
 
-@cache
-def _table() -> list[dict[str, str]]:
-    """The table that the module has, out of its util: one table, which cannot disagree with itself."""
-    text = UTIL.read_text(encoding="utf-8")
-    found = re.search(r"^\$table = @'\n(.*?)\n'@", text, re.DOTALL | re.MULTILINE)
-    if not found:
-        raise AnsibleFilterError(f"{UTIL} has no table of values")
-    return list(csv.DictReader(found[1].splitlines()))
-
-
-def _base_url(option: str, url: Any, tail: str = "") -> str:
-    parts = urlsplit(str(url).strip())
-    path = parts.path.rstrip("/")
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
-        path = "?"
-    if path and path.lower() != tail:
-        raise AnsibleFilterError(
-            f"{option} is {shown(str(url))}: expected http:// or https:// and a name, without a path, "
-            "such as https://rmsconnector.contoso.com"
-        )
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-def irm_server_values(product: str, version: str, connector_url: str, tenant_url: str) -> list[dict[str, str]]:
-    """Key (below HKEY_LOCAL_MACHINE), name and data of each value that leads the product to the connector."""
-    table = [row for row in _table() if row["product"] == product]
+def _values(product: str, version: str, urls: tuple[str, str], state: str, *, any_url: bool) -> list[dict[str, str]]:
+    if state not in ("present", "absent"):
+        raise AnsibleFilterError(f"state is {state!r}: expected present or absent")
+    rows = irm_server.value_rows()
+    table = [row for row in rows if row["product"] == str(product)]
     known = sorted({known for row in table for known in row["versions"].split()})
     if str(version) not in known:
-        products = sorted({row["product"] for row in _table()})
+        products = sorted({row["product"] for row in rows})
         raise AnsibleFilterError(
             f"{product} {version}: expected one of {', '.join(known)}"
             if known
-            else f"product is {product!r}: expected one of {', '.join(products)}"
+            else f"product is {str(product)!r}: expected one of {', '.join(products)}"
         )
-    connector = _base_url("connector_url", connector_url)
-    tenant = _base_url("tenant_url", tenant_url, TENANT_TAIL)
+    connector = tenant = "http://any"
+    if not any_url:
+        try:
+            connector = irm_server.connector_url("connector_url", urls[0])
+            tenant = irm_server.tenant_url("tenant_url", urls[1])
+        except irm_server.AddressError as error:
+            raise AnsibleFilterError(str(error)) from error
 
     def expand(text: str) -> str:
         return text.replace("{connector}", connector).replace("{tenant}", tenant)
@@ -71,10 +57,10 @@ def irm_server_reg(
     product: str, version: str, connector_url: str, tenant_url: str, state: str = "present", purge: bool = False
 ) -> str:
     """The text of a .reg file, version 5, with the byte order mark and the line ends of regedit."""
-    if state not in ("present", "absent"):
-        raise AnsibleFilterError(f"state is {state!r}: expected present or absent")
     lines = ["\ufeffWindows Registry Editor Version 5.00"]
-    for value in irm_server_values(product, version, connector_url, tenant_url):
+    # keys that are emptied are emptied whatever their values are named
+    any_url = state == "absent" and purge
+    for value in _values(product, version, (connector_url, tenant_url), state, any_url=any_url):
         key = rf"HKEY_LOCAL_MACHINE\{value['key']}"
         name = f'"{_escape(value["name"])}"' if value["name"] else "@"
         if purge and value["name"]:

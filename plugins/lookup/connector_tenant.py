@@ -60,12 +60,12 @@ _raw:
   sample: ['https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com']
 """
 
-import re
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import HIDDEN, has_account
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.irm_server import AddressError, tenant_url
 
 try:
     import requests
@@ -76,6 +76,8 @@ else:
     MISSING = False
 
 PAGE = "/_wmcs/GetRmsoUri.aspx"
+#: Characters of the answer that are read; it is one URL.
+MOST = 1000
 
 
 class LookupModule(LookupBase):
@@ -100,11 +102,24 @@ class LookupModule(LookupBase):
                 timeout=self.get_option("timeout"),
                 # an address of the own network, which is no proxy's matter
                 proxies={"http": "", "https": "", "all": ""},
+                # another host must get neither the account's NTLM answer nor a say in who the tenant is
+                allow_redirects=False,
             )
             answer.raise_for_status()
         except requests.RequestException as error:
             raise AnsibleLookupError(f"{page}: {error}") from error
-        tenant = answer.text.strip().strip("\ufeff").rstrip("/")
-        if not re.fullmatch(r"https://[A-Za-z0-9.-]+", tenant):
-            raise AnsibleLookupError(f"{page}: expected the URL of the tenant as plain text, found {tenant[:100]!r}")
+        if answer.is_redirect:
+            raise AnsibleLookupError(
+                f"{page}: redirects to {answer.headers['Location'][:200]!r}, expected the connector's own answer."
+                " Use the URL of the connector itself"
+            )
+        found = answer.text[:MOST].strip().strip("\ufeff")
+        try:
+            tenant = tenant_url("the answer", found)
+        except AddressError as error:
+            raise AnsibleLookupError(
+                f"{page}: expected the URL of the tenant as plain text, found {found[:100]!r}"
+            ) from error
+        if not tenant.startswith("https://"):
+            raise AnsibleLookupError(f"{page}: expected an https URL of the tenant, found {found[:100]!r}")
         return tenant

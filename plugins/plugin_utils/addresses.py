@@ -14,7 +14,8 @@ HIDDEN = "one with a name or password in it"
 
 def has_account(address: str) -> bool:
     """Whether there is a name or password in an address."""
-    return bool(ACCOUNT.search(address))
+    # A match ends with an @. Without the rest, the expression takes linear time.
+    return bool(ACCOUNT.search(address[: address.rfind("@") + 1]))
 
 
 def shown(address: str) -> str:

@@ -27,6 +27,8 @@ KINDS: dict[str, dict[str, str]] = {
 EXCHANGE_SERVERS = "exchange servers"
 SCOPES = {"global": 2, "domainlocal": 4, "universal": 8}
 LIST, EMPTY_LIST, NOT_AUTHORIZED = 1004, 2003, 2001
+#: Characters of an event that are searched for an account.
+MOST_READ = 2000
 
 
 class AuthorizationError(ValueError):
@@ -100,11 +102,15 @@ class Entry:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Entry:
-        lower = {name.lower(): value for name, value in values.items()}
+        if not isinstance(values, Mapping):
+            raise AuthorizationError(f"an object of the directory is {values!r}: expected a dictionary of attributes")
+        lower = {str(name).lower(): value for name, value in values.items()}
 
         def texts(name: str) -> tuple[str, ...]:
-            value = lower.get(name) or ()
-            return (value,) if isinstance(value, str) else tuple(map(str, value))
+            value = lower.get(name)
+            if value is None:
+                return ()
+            return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
 
         dn = str(lower.get("distinguishedname") or "")
         return cls(
@@ -112,7 +118,7 @@ class Entry:
             kind=(texts("objectclass") or ("",))[-1],
             account=str(lower.get("samaccountname") or ""),
             principal=str(lower.get("userprincipalname") or ""),
-            group_type=int(lower.get("grouptype") or 0),
+            group_type=_number(lower.get("grouptype")),
             members=texts("member"),
             groups=texts("memberof"),
         )
@@ -174,6 +180,8 @@ def read_groups(wanted: Mapping[str, Any]) -> list[Group]:
     for role, values in wanted.items():
         if role not in ROLES:
             raise AuthorizationError(f"the role {role!r} is none: expected {', '.join(ROLES)}")
+        if not isinstance(values, Mapping):
+            raise AuthorizationError(f"{role} is {values!r}: expected a dictionary with group and members")
         members = values.get("members")
         if members is not None and (isinstance(members, (str, Mapping)) or not isinstance(members, Iterable)):
             raise AuthorizationError(f"the members of {role} are {members!r}: expected a list")
@@ -214,10 +222,7 @@ def plan(
     """
     if scope not in ("universal", "domainlocal"):
         raise AuthorizationError(f"the scope is {scope!r}: expected universal or domainlocal")
-    entries = {
-        str((item.get("item") or {}).get("server") or ""): [Entry.of(one) for one in item.get("objects") or ()]
-        for item in found
-    }
+    entries = dict(map(_found_on_server, found))
     groups = read_groups(wanted)
     errors: list[str] = []
 
@@ -257,6 +262,16 @@ def plan(
             group.surplus = [_name(dn) for dn in rest]
     errors += _shared_errors(groups, holders, nested)
     return {"errors": errors, "groups": [group.as_result(scope, domain) for group in groups]}
+
+
+def _found_on_server(item: Any) -> tuple[str, list[Entry]]:
+    """The server that was asked, and what it has, of one result of microsoft.ad.object_info."""
+    objects = item.get("objects") if isinstance(item, Mapping) else item
+    asked = item.get("item") if isinstance(item, Mapping) else None
+    if not isinstance(objects, (list, tuple)) and objects is not None:
+        raise AuthorizationError(f"a result of the directory is {item!r}: expected one of microsoft.ad.object_info")
+    server = asked.get("server") if isinstance(asked, Mapping) else ""
+    return str(server or ""), [Entry.of(one) for one in objects or ()]
 
 
 def _group_errors(group: Group, scope: str) -> list[str]:
@@ -335,7 +350,8 @@ def verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) ->
         return _verdict("unknown", ["there is no connector on this host"])
     if connector.get("installed") is False:
         return _verdict("unknown", ["the connector is not installed yet, somebody has to run its setup"])
-    events = [event for event in connector.get("events") or () if isinstance(event, Mapping)]
+    told = connector.get("events")
+    events = [event for event in told if isinstance(event, Mapping)] if isinstance(told, (list, tuple)) else []
     updated = _time(connector.get("last_list_update"))
     emptied = [_time(event.get("time")) for event in events if _number(event.get("id")) == EMPTY_LIST]
     refused = _refused(events, [Account.of(value) for value in ignore])
@@ -377,7 +393,7 @@ def _verdict(status: str, lines: list[str], **names: list[str]) -> dict[str, Any
 
 def _same(wanted: Account, listed: Account) -> bool:
     """Whether an entry of the list is an account; what stands behind the name (a role, a comma) is not known."""
-    for text in (listed.text, re.split(r"\s*[(\[,;\t]", listed.text)[0]):
+    for text in (listed.text, re.split(r"[(\[,;\t]", listed.text, maxsplit=1)[0].rstrip()):
         one = Account(text)
         principal = re.fullmatch(r"([^@\\]+)@([^@\\]+)", one.text)
         name, domain = (principal[1].lower(), principal[2].lower()) if principal else (one.name, one.domain)
@@ -395,10 +411,10 @@ def _refused(events: Iterable[Mapping[str, Any]], ignore: Sequence[Account]) -> 
     for event in events:
         if _number(event.get("id")) != NOT_AUTHORIZED:
             continue
-        text = str(event.get("text") or "")
+        text = str(event.get("text") or "")[:MOST_READ]
         named = str(event.get("account") or "")
         found = re.search(r"(?<![\w.\\-])([\w.-]+\\[\w.$-]*[\w$])", text) or re.search(
-            r"([\w.+-]+@[\w-]+(?:\.[\w-]+)+)", text
+            r"(?<![\w.+-])([\w.+-]+@[\w-]+(?:\.[\w-]+)+)", text
         )
         name = named or (found[1] if found else "")
         if not (name and any(_same(account, Account(name)) for account in ignore)):
@@ -409,7 +425,7 @@ def _refused(events: Iterable[Mapping[str, Any]], ignore: Sequence[Account]) -> 
 def _number(value: Any) -> int:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 

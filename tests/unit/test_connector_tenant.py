@@ -47,6 +47,9 @@ def test_no_web_proxy_is_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
         ("", "wrong", "401"),
         ("/nothing", "Secret!1", "404"),
         ("/other", "Secret!1", "expected the URL of the tenant as plain text, found '<html>It works"),
+        ("/adrms", "Secret!1", "expected the URL of the tenant as plain text, found 'https://rms.contoso.com'"),
+        ("/plain", "Secret!1", "expected an https URL of the tenant"),
+        ("/moved", "Secret!1", "redirects to 'http://localhost:.* expected the connector's own answer"),
     ],
 )
 def test_what_is_no_answer(url: str, path: str, password: str, message: str) -> None:

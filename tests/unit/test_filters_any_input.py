@@ -1,0 +1,182 @@
+"""Whatever filters are given, they return a result or raise Ansible's own error, in linear time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.plugins.loader import filter_loader
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+PREFIX = "infoprotect.aip."
+TENANT = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com"
+CONNECTOR = "https://rmsconnector.contoso.com"
+CHANGE = {
+    "path": r"HKLM:\SOFTWARE\X",
+    "name": "A",
+    "view": 64,
+    "before": None,
+    "after": {"type": "dword", "data": 1},
+}
+STEP = {"action": "install", "product": "connector", "before": None, "after": "3.1.0", "attended": True}
+RESULT = {
+    "domains": {
+        "tls": {"changes": [CHANGE], "unreadable": [{"what": "HKLM:\\Y", "reason": "denied"}], "refused": ["no"]},
+        "connector": {"changes": [STEP]},
+    },
+    "host": {"connector": {"status": "stopped", "restart_due": True}},
+    "reboot_required": True,
+}
+FINDING = {
+    name: name for name in ("id", "severity", "status", "text", "found", "expected", "remedy", "document", "section")
+}
+GROUPS = {"exchange": {"group": "RMS Exchange", "members": ["EX01$", {"name": "EX02$", "server": "dc.other.test"}]}}
+FOUND = [
+    {
+        "item": {"server": ""},
+        "objects": [
+            {
+                "DistinguishedName": "CN=EX01,DC=contoso,DC=test",
+                "ObjectClass": ["top", "computer"],
+                "sAMAccountName": "EX01$",
+                "memberOf": ["CN=a,DC=contoso,DC=test"],
+                "groupType": 8,
+            }
+        ],
+    }
+]
+FACT = {
+    "installed": True,
+    "status": "running",
+    "last_list_update": "2026-11-26T10:15:00Z",
+    "authorized": [r"CONTOSO\EX01$ (Exchange)"],
+    "events": [{"id": 2001, "time": "2026-11-26T10:15:00Z", "text": r"CONTOSO\SP01$ asked", "account": None}],
+}
+#: Filter -> its operands, as they should be.
+OPERANDS: dict[str, list[Any]] = {
+    "assess": [{"name": "h", "os": {"build": 1}}, ["aip_clients"], ["tls"], {"product": "purview"}],
+    "assess_lines": [{"host": [FINDING]}, "blocks"],
+    "authorization_plan": [GROUPS, FOUND, "universal", True, "CONTOSO"],
+    "authorization_search": [GROUPS],
+    "authorization_verify": [FACT, [r"CONTOSO\EX01$"], ["probe"]],
+    "drift": [RESULT],
+    "drift_summary": [RESULT, "set", False],
+    "irm_server_reg": ["exchange", "2016", CONNECTOR, TENANT, "present", True],
+    "irm_server_values": ["fci", "2016", CONNECTOR, TENANT],
+}
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=True)
+    | st.text(max_size=20)
+    | st.binary(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def filter_of(name: str) -> Callable[..., Any]:
+    return filter_loader.get(PREFIX + name).j2_function
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a value, as the path to it."""
+    found = [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        found += places(inner, (*path, key))
+    return found
+
+
+def replaced(value: Any, path: tuple[Any, ...], other: Any, *, drop: bool) -> Any:
+    """A copy with something else at a place, or without what is there."""
+    if not path:
+        return other
+    value = copy.deepcopy(value)
+    owner = value
+    for key in path[:-1]:
+        owner = owner[key]
+    if drop:
+        del owner[path[-1]]
+    else:
+        owner[path[-1]] = other
+    return value
+
+
+@pytest.mark.parametrize("name", OPERANDS)
+def test_the_operands_are_understood_as_they_should_be(name: str) -> None:
+    filter_of(name)(*copy.deepcopy(OPERANDS[name]))
+
+
+@pytest.mark.parametrize("name", OPERANDS)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_one_thing_that_is_wrong_is_a_result_or_an_error_of_ansible(name: str, data: st.DataObject) -> None:
+    operands = OPERANDS[name]
+    path = data.draw(st.sampled_from([path for path in places(operands) if path]))
+    changed = replaced(operands, path, data.draw(ODD), drop=len(path) > 1 and data.draw(st.booleans()))
+    try:
+        filter_of(name)(*changed)
+    except AnsibleError as error:
+        assert str(error).strip()
+
+
+@pytest.mark.parametrize("unit", ["a", "a@", "\\", "a\\", " ", ":", "://", ".", "a.", "(", "=,", "\r\n", "ß"])
+@pytest.mark.timeout(60)
+def test_long_texts_take_linear_time(unit: str) -> None:
+    """Quadratic time would be minutes."""
+    text = unit * (200_000 // len(unit))
+    fact = FACT | {"events": [{"id": 2001, "text": text}], "authorized": [text]}
+    filter_of("authorization_verify")(fact, [r"CONTOSO\EX01$"])
+    for name, operands in {
+        "authorization_search": [{"exchange": {"group": text, "members": [text]}}],
+        "irm_server_values": ["fci", "2016", text, TENANT],
+        "irm_server_reg": ["fci", "2016", CONNECTOR, f"https://{text}"],
+        "drift": [RESULT | {"msg": text}],
+    }.items():
+        try:
+            filter_of(name)(*operands)
+        except AnsibleError:
+            continue
+
+
+@pytest.mark.parametrize("tenant", [f"{TENANT}\n[HKEY_LOCAL_MACHINE", f"{TENANT}\r\n", f"{TENANT}\t", "https://a\0b"])
+@pytest.mark.parametrize("where", [2, 3])
+def test_no_control_character_reaches_a_reg_file(tenant: str, where: int) -> None:
+    operands = copy.deepcopy(OPERANDS["irm_server_reg"])
+    operands[where] = tenant
+    try:
+        text = filter_of("irm_server_reg")(*operands)
+    except AnsibleError:
+        return
+    assert text.replace("\r\n", "").removeprefix("\ufeff").isprintable()
+    assert text.count("[") == text.count("\r\n[")
+
+
+@pytest.mark.parametrize(
+    ("connector", "tenant", "message"),
+    [
+        (CONNECTOR, "https://rms.contoso.com", "tenant_url is .* no address of Azure Rights Management"),
+        (TENANT, TENANT, "connector_url is .* an address of Azure Rights Management"),
+        (CONNECTOR, "https://evil.example/?.rms.na.aadrm.com", "expected http:// or https:// and a name"),
+        ("https://rms connector", TENANT, "expected http:// or https:// and a name"),
+        ("https://host:99999", TENANT, "expected http:// or https:// and a name"),
+    ],
+)
+def test_addresses_are_judged_by_the_rule_of_the_module(connector: str, tenant: str, message: str) -> None:
+    for name in ("irm_server_reg", "irm_server_values"):
+        with pytest.raises(AnsibleError, match=message):
+            filter_of(name)("exchange", "2016", connector, tenant)
+
+
+def test_a_result_that_is_none_is_a_finding_of_that_host() -> None:
+    broken = replaced(RESULT, ("domains", "tls", "changes", 0, "path"), None, drop=True)
+    text = "failed: the host returned a result that is not one of infoprotect.aip.desired_state: "
+    expected = f"{text}domains.tls.changes[0].path is missing"
+    assert filter_of("drift_summary")(broken) == expected
+    assert filter_of("drift")(broken) == [expected]
