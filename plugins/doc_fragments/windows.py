@@ -74,6 +74,7 @@ options:
     description:
       - Whether the installer has to have a valid signature of the O(publisher).
       - A host without internet access may lack the root certificate that the signature needs.
+      - When V(false), an installer that comes by plain C(http://) needs a O(checksum).
     type: bool
     default: true
   publisher:

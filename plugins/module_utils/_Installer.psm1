@@ -126,6 +126,9 @@ $codes = @{
     5100 = 'the host does not meet the requirements', 'Look at the log, which names what is missing: the version of Windows, its updates, or its edition'
 }
 
+# Held open by the run that installs
+$lockName = 'installation.lock'
+
 function Get-InstallerSpec {
     <#
     .SYNOPSIS
@@ -191,6 +194,10 @@ function Get-Package {
     $type = [Path]::GetExtension($name).TrimStart('.').ToLowerInvariant()
     if ($type -notin 'msi', 'exe') {
         throw "path is $($shown): expected a file whose name ends with .msi or .exe"
+    }
+
+    if ($uri -and $uri.Scheme -eq 'http' -and -not $Option.validate_signature -and -not $Option.checksum) {
+        throw "path is $($shown): expected a checksum, validate_signature, or a URL that starts with https://. Anybody on the network could replace what comes by http"
     }
 
     $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), [guid]::NewGuid().ToString())
@@ -671,6 +678,10 @@ function Lock-Installation {
     <#
     .SYNOPSIS
     Waits until no other run of this collection installs anything on the host; returns what Unlock-Installation takes.
+
+    .DESCRIPTION
+    The lock is an open file in a folder that only administrators can enter: an ordinary user could hold a mutex for ever. Windows closes the file
+    when the run dies, and what that run left is looked at anew.
     #>
     [CmdletBinding()]
     param (
@@ -679,19 +690,23 @@ function Lock-Installation {
         $Timeout
     )
 
-    $mutex = [Threading.Mutex]::new($false, 'Global\infoprotect.aip.installation')
-    try {
-        $own = $mutex.WaitOne([int][Math]::Min(1000L * $Timeout, [int]::MaxValue))
+    $path = [Path]::Combine((Initialize-OwnFolder -Name packages), $lockName)
+    $clock = [Stopwatch]::StartNew()
+    while ($true) {
+        try {
+            return [FileStream]::new($path, 'OpenOrCreate', 'ReadWrite', 'None')
+        }
+        catch [IOException] {
+            # 32: another process has the file open (ERROR_SHARING_VIOLATION).
+            if (($_.Exception.GetBaseException().HResult -band 0xFFFF) -ne 32) {
+                throw
+            }
+        }
+        if ($clock.Elapsed.TotalSeconds -ge $Timeout) {
+            throw "another run of infoprotect.aip is installing on this host, also after $Timeout seconds. Wait for its end, or give this one a longer busy_timeout"
+        }
+        Start-Sleep -Milliseconds 200
     }
-    catch [Threading.AbandonedMutexException] {
-        # The other run died; what it left is looked at anew.
-        $own = $true
-    }
-    if (-not $own) {
-        $mutex.Dispose()
-        throw "another run of infoprotect.aip is installing on this host, also after $Timeout seconds"
-    }
-    $mutex
 }
 
 function Unlock-Installation {
@@ -702,12 +717,11 @@ function Unlock-Installation {
     [CmdletBinding()]
     param (
         [AllowNull()]
-        $Mutex
+        $Lock
     )
 
-    if ($Mutex) {
-        $Mutex.ReleaseMutex()
-        $Mutex.Dispose()
+    if ($Lock) {
+        $Lock.Dispose()
     }
 }
 

@@ -7,6 +7,7 @@
 using Microsoft.Win32.SafeHandles;
 using System;
 using System.ComponentModel;
+using System.IO;
 using System.Runtime.InteropServices;
 
 namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
@@ -36,6 +37,14 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
         [DllImport("kernel32.dll", SetLastError = true)]
         [return: MarshalAs(UnmanagedType.Bool)]
         public static extern bool GlobalMemoryStatusEx([In, Out] MemoryStatus status);
+
+        [DllImport("kernel32.dll", SetLastError = true, CharSet = CharSet.Unicode)]
+        public static extern SafeFileHandle CreateFileW(
+            string name, uint access, uint share, IntPtr security, uint disposition, uint flags, IntPtr template);
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        [return: MarshalAs(UnmanagedType.Bool)]
+        public static extern bool GetFileInformationByHandle(SafeFileHandle file, [Out] byte[] information);
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -214,6 +223,37 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
             if (!NativeMethods.GlobalMemoryStatusEx(status))
                 throw new Win32Exception();
             return status.TotalPhysical;
+        }
+    }
+
+    /// <summary>A file that is opened once, so that what is checked is what is read.</summary>
+    public static class OpenFile
+    {
+        /// <summary>Opens the file of this very name for reading, which nobody can write or replace until it is closed.</summary>
+        /// <exception cref="IOException">It is a folder, or a link, which others could point elsewhere.</exception>
+        /// <exception cref="Win32Exception">It cannot be opened.</exception>
+        public static FileStream Read(string path)
+        {
+            const uint GenericRead = 0x80000000, ShareRead = 1, OpenExisting = 3, OpenReparsePoint = 0x00200000;
+            SafeFileHandle handle = NativeMethods.CreateFileW(path, GenericRead, ShareRead, IntPtr.Zero, OpenExisting, OpenReparsePoint, IntPtr.Zero);
+            if (handle.IsInvalid)
+                throw new Win32Exception(Marshal.GetLastWin32Error());
+            try
+            {
+                // BY_HANDLE_FILE_INFORMATION begins with the attributes.
+                byte[] information = new byte[52];
+                if (!NativeMethods.GetFileInformationByHandle(handle, information))
+                    throw new Win32Exception(Marshal.GetLastWin32Error());
+                FileAttributes attributes = (FileAttributes)BitConverter.ToInt32(information, 0);
+                if ((attributes & (FileAttributes.ReparsePoint | FileAttributes.Directory)) != 0)
+                    throw new IOException("it is a link or a folder");
+                return new FileStream(handle, FileAccess.Read);
+            }
+            catch
+            {
+                handle.Dispose();
+                throw;
+            }
         }
     }
 }

@@ -7,9 +7,12 @@
 # The collection's own folders on a host, below %ProgramData%\infoprotect. Users can make folders in ProgramData: what is in these is
 # trusted (receipts are written to the registry, installers are run), so only administrators and the system account may open them.
 
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 using namespace System.IO
 using namespace System.Security.AccessControl
 using namespace System.Security.Principal
+
+#AnsibleRequires -CSharpUtil ..module_utils._Native
 
 $writeRights = [FileSystemRights]'WriteData, AppendData, Delete, DeleteSubdirectoriesAndFiles, ChangePermissions, TakeOwnership'
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
@@ -42,26 +45,53 @@ function Assert-TrustedItem {
     #>
     param ([string]$Path)
 
-    $attributes = [File]::GetAttributes($Path)
-    if ($attributes -band [FileAttributes]::ReparsePoint) {
-        throw "$Path is a link or junction: expected a real file or folder, since others could point it elsewhere"
+    if ([File]::GetAttributes($Path) -band [FileAttributes]::ReparsePoint) {
+        throw "$Path is a link or junction: expected a real file or folder, since others could point it elsewhere. Delete the link"
     }
-    $type = if ($attributes -band [FileAttributes]::Directory) { [DirectorySecurity] } else { [FileSecurity] }
-    $owner = $type::new($Path, [AccessControlSections]::Owner).GetOwner([SecurityIdentifier])
-    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
-    if ($trusted -notcontains $owner) {
-        throw "$Path belongs to $owner`: expected the administrators, the system account or this account, since what is in there is trusted"
+    Assert-TrustedOwner -Path $Path -Security (Get-PathSecurity -Path $Path)
+}
+
+function Get-PathSecurity {
+    # Owner and access of a file or folder.
+    param ([string]$Path)
+
+    $type = if ([Directory]::Exists($Path)) { [DirectorySecurity] } else { [FileSecurity] }
+    $type::new($Path, [AccessControlSections]'Owner, Access')
+}
+
+function Get-TrustedAccount {
+    $administrators, $system, [WindowsIdentity]::GetCurrent().User
+}
+
+function Assert-TrustedOwner {
+    # Taking ownership would trust what somebody else has put there, so the message never suggests it.
+    param ([string]$Path, $Security)
+
+    $owner = $Security.GetOwner([SecurityIdentifier])
+    if (@(Get-TrustedAccount) -notcontains $owner) {
+        throw "$Path belongs to $(Format-Account -Account $owner): expected the administrators, the system account or this account, since its content is trusted. " +
+        'Delete it. The next run makes what it needs'
+    }
+}
+
+function Format-Account {
+    # With the name, where the host can tell it.
+    param ([SecurityIdentifier]$Account)
+
+    try {
+        "$($Account.Translate([NTAccount])) ($Account)"
+    }
+    catch [IdentityNotMappedException] {
+        "$Account"
     }
 }
 
 function Get-ForeignAccess {
     # What others than administrators, the system and this account are allowed on a file or folder: rules.
-    param ([string]$Path, [switch]$Write)
+    param ($Security, [switch]$Write)
 
-    $type = if ([Directory]::Exists($Path)) { [DirectorySecurity] } else { [FileSecurity] }
-    $security = $type::new($Path, [AccessControlSections]::Access)
-    $trusted = $administrators, $system, [WindowsIdentity]::GetCurrent().User
-    foreach ($rule in $security.GetAccessRules($true, $true, [SecurityIdentifier])) {
+    $trusted = @(Get-TrustedAccount)
+    foreach ($rule in $Security.GetAccessRules($true, $true, [SecurityIdentifier])) {
         if ($rule.AccessControlType -eq 'Allow' -and $trusted -notcontains $rule.IdentityReference -and
             (-not $Write -or $rule.FileSystemRights -band $writeRights)) {
             $rule
@@ -74,10 +104,42 @@ function Assert-NotWritable {
     .SYNOPSIS
     Throws when others may write a file or folder.
     #>
-    param ([string]$Path)
+    param ([string]$Path, $Security)
 
-    foreach ($rule in Get-ForeignAccess -Path $Path -Write) {
-        throw "$Path lets $($rule.IdentityReference) write: expected a file or folder for administrators and the system account only"
+    foreach ($rule in Get-ForeignAccess -Security $Security -Write) {
+        throw "$Path lets $(Format-Account -Account $rule.IdentityReference) write: expected a file or folder for administrators and the system account only"
+    }
+}
+
+function Open-TrustedFile {
+    <#
+    .SYNOPSIS
+    Opens a file for reading, once, and throws unless it is a real file that belongs to somebody who may write the registry anyway and that others
+    cannot write. Returns a stream, to be disposed of; until then nobody can replace what was checked.
+    #>
+    [CmdletBinding()]
+    [OutputType([FileStream])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Path
+    )
+
+    try {
+        $stream = [OpenFile]::Read($Path)
+    }
+    catch {
+        throw [IOException]::new("$Path cannot be opened: $($_.Exception.GetBaseException().Message)", $_.Exception)
+    }
+    try {
+        $security = if ($netCore) { [FileSystemAclExtensions]::GetAccessControl($stream) } else { $stream.GetAccessControl() } # check51: ok
+        Assert-TrustedOwner -Path $Path -Security $security
+        Assert-NotWritable -Path $Path -Security $security
+        $stream
+    }
+    catch {
+        $stream.Dispose()
+        throw
     }
 }
 
@@ -120,11 +182,11 @@ function Initialize-OwnFolder {
             $null = if ($netCore) { [FileSystemAclExtensions]::CreateDirectory($security, $path) } else { [Directory]::CreateDirectory($path, $security) } # check51: ok
         }
         Assert-TrustedItem -Path $path
-        if (Get-ForeignAccess -Path $path) {
+        if (Get-ForeignAccess -Security (Get-PathSecurity -Path $path)) {
             $security = New-OwnSecurity
             $info = [DirectoryInfo]$path
             $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
-            Assert-NotWritable -Path $path
+            Assert-NotWritable -Path $path -Security (Get-PathSecurity -Path $path)
         }
     }
     $folder
@@ -145,8 +207,8 @@ function Assert-OwnFolder {
     $folder = Get-OwnFolder -Name $Name
     foreach ($path in [Path]::GetDirectoryName($folder), $folder) {
         Assert-TrustedItem -Path $path
-        Assert-NotWritable -Path $path
+        Assert-NotWritable -Path $path -Security (Get-PathSecurity -Path $path)
     }
 }
 
-Export-ModuleMember -Function Assert-NotWritable, Assert-OwnFolder, Assert-TrustedItem, Get-OwnFolder, Initialize-OwnFolder
+Export-ModuleMember -Function Assert-OwnFolder, Get-OwnFolder, Initialize-OwnFolder, Open-TrustedFile

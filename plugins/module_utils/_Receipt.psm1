@@ -111,6 +111,43 @@ function ConvertFrom-ReceiptText {
     }
 }
 
+function Read-TrustedFile {
+    # The bytes of a file that is checked and read by the same handle.
+    param ([string]$Path)
+
+    $stream = Open-TrustedFile -Path $Path
+    try {
+        $memory = [MemoryStream]::new()
+        $stream.CopyTo($memory)
+        , $memory.ToArray()
+    }
+    finally {
+        $stream.Dispose()
+    }
+}
+
+function Write-WholeFile {
+    # A new file with all of the bytes on the disk, or none.
+    param ([string]$Path, [byte[]]$Bytes)
+
+    try {
+        $stream = [FileStream]::new($Path, 'CreateNew', 'Write', 'None')
+        try {
+            $stream.Write($Bytes, 0, $Bytes.Length)
+            $stream.Flush($true)
+        }
+        finally {
+            $stream.Dispose()
+        }
+    }
+    catch {
+        $failure = $_.Exception
+        try { [File]::Delete($Path) } catch { Write-Debug -Message $_.Exception.Message }
+        $reason = $failure.GetBaseException().Message
+        throw [IOException]::new("The receipt of the previous values cannot be written, so no value was: $reason. Expected space and access in $([Path]::GetDirectoryName($Path))", $failure)
+    }
+}
+
 function New-Receipt {
     <#
     .SYNOPSIS
@@ -173,15 +210,7 @@ function New-Receipt {
 
     $folder = Initialize-OwnFolder -Name $folderName
     $temporary = [Path]::Combine($folder, "$([guid]::NewGuid()).tmp")
-    $stream = [FileStream]::new($temporary, 'CreateNew', 'Write', 'None')
-    try {
-        $bytes = [Text.UTF8Encoding]::new($false).GetBytes($text)
-        $stream.Write($bytes, 0, $bytes.Length)
-        $stream.Flush($true)
-    }
-    finally {
-        $stream.Dispose()
-    }
+    Write-WholeFile -Path $temporary -Bytes ([Text.UTF8Encoding]::new($false).GetBytes($text))
     $security = [FileSecurity]::new()
     $security.SetOwner($administrators)
     $info = [FileInfo]$temporary
@@ -223,8 +252,8 @@ function Get-Receipt {
     .PARAMETER Name
     latest (but for those of restore itself) or first, both nothing when there is none; or a path, or a file name in the folder of receipts.
 
-    .PARAMETER Renamed
-    Accept that the host had another name when the receipt was written.
+    .PARAMETER Force
+    Accept a file outside of the folder of receipts, and that the host had another name when the receipt was written.
     #>
     [CmdletBinding()]
     param (
@@ -233,7 +262,7 @@ function Get-Receipt {
         $Name,
 
         [switch]
-        $Renamed
+        $Force
     )
 
     $folder = Get-OwnFolder -Name $folderName
@@ -249,7 +278,7 @@ function Get-Receipt {
         $path = if ($Name -eq 'first') { $files[0] } else { $files[-1] }
     }
     else {
-        $path = [Path]::Combine($folder, $Name)
+        $path = try { [Path]::GetFullPath([Path]::Combine($folder, $Name)) } catch { throw "receipt is '$Name': expected a path, 'latest' or 'first' ($($_.Exception.GetBaseException().Message))" }
     }
     if ($path -match '^[\\/]{2}') {
         throw "$path is on another computer: expected a receipt on a disk of this host"
@@ -257,11 +286,19 @@ function Get-Receipt {
     if (-not [File]::Exists($path)) {
         throw "There is no receipt $path`: expected a file, 'latest' or 'first'"
     }
-    Assert-TrustedItem -Path $path
-    Assert-NotWritable -Path $path
+    if (-not [string]::Equals([Path]::GetDirectoryName($path), $folder, 'OrdinalIgnoreCase')) {
+        # Who can write a folder above the file can put another one in its place.
+        if (-not $Force) {
+            throw "$path is outside of the receipts' own folder: expected a file in $folder. Copy it there as an administrator, or use force if you trust " +
+            'everybody who can write its folder'
+        }
+    }
+    else {
+        Assert-OwnFolder -Name $folderName
+    }
 
     $problem = "$path is no receipt of infoprotect.aip"
-    $bytes = [File]::ReadAllBytes($path)
+    $bytes = Read-TrustedFile -Path $path
     try {
         $content = ConvertFrom-ReceiptText -Text ([Text.Encoding]::UTF8.GetString($bytes))
     }
@@ -281,7 +318,7 @@ function Get-Receipt {
     if ($there -isnot [System.Collections.IDictionary] -or $there.machine_guid -ne $here.machine_guid) {
         throw "$path belongs to another host ('$($there.name)'): expected one of this host ('$($here.name)')"
     }
-    if ($there.name -ne $here.name -and -not $Renamed) {
+    if ($there.name -ne $here.name -and -not $Force) {
         throw "$path belongs to '$($there.name)': expected '$($here.name)'. If the host was renamed since, restore with force"
     }
 

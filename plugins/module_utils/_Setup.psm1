@@ -102,7 +102,7 @@ function Invoke-Setup {
     }
     finally {
         Remove-Package -Package $package
-        Unlock-Installation -Mutex $lock
+        Unlock-Installation -Lock $lock
         $result.after = ConvertTo-List -Item (& $Setup.Look)
         $result.reboot_required = @(Get-RestartDue) -contains $Setup.Name
     }

@@ -26,7 +26,7 @@ $module.Result.receipt = $null
 $module.Result.restored = $null
 $failure = $null
 try {
-    $receipt = Get-Receipt -Name $module.Params.receipt -Renamed:$module.Params.force
+    $receipt = Get-Receipt -Name $module.Params.receipt -Force:$module.Params.force
     if ($receipt) {
         $plan = Get-RestorePlan -Receipt $receipt -Force:$module.Params.force
         $module.Result.not_restored = $plan.Foreign

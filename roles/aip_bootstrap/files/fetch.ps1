@@ -10,14 +10,15 @@ function Get-Sha256 ($Path) {
 foreach ($package in $p.packages) {
     $file = "$folder\$($package.file)"
     if ((Get-Sha256 $file) -eq $package.checksum) { continue } # an interrupted run had it
+    $shown = $package.url -replace '\?.*' # a query may hold a token
     $client = New-Object -TypeName Net.WebClient
     $client.Proxy = $null
     try { $client.DownloadFile($package.url, "$file.part") }
-    catch { throw "$($package.url) cannot be fetched: $($_.Exception.GetBaseException().Message)" }
+    catch { throw "$shown cannot be fetched: $($_.Exception.GetBaseException().Message)" }
     $found = Get-Sha256 "$file.part"
     if ($found -ne $package.checksum) {
         $size = (Get-Item -LiteralPath "$file.part").Length
-        throw "$($package.url) has the SHA-256 $found ($size bytes), expected $($package.checksum)."
+        throw "$shown has the SHA-256 $found ($size bytes), expected $($package.checksum)."
     }
     [IO.File]::Delete($file)
     [IO.File]::Move("$file.part", $file)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from powershell_host import PowerShellHost
+import pytest
+from powershell_host import PowerShellError, PowerShellHost
 
 #: A shell that starts a shell that starts a program, and how many of these are there afterwards
 TREE = r"""
@@ -101,3 +102,26 @@ Get-Process -Name ping | Stop-Process -Force
 def test_the_program_of_a_task_is_found_by_its_path(powershell: PowerShellHost) -> None:
     """And ended with what it has started; another of the same name is not."""
     assert powershell.run(TASK, PING) == {"before": [4, 2], "after": [2, 1], "left": []}
+
+
+def test_one_run_installs_at_a_time(powershell: PowerShellHost) -> None:
+    """The lock is in a folder for administrators: nobody else can hold it."""
+    script = """
+$first = Lock-Installation -Timeout 1
+try { Lock-Installation -Timeout 0; 'taken twice' } catch { $_.Exception.Message }
+Unlock-Installation -Lock $first
+$next = Lock-Installation -Timeout 0
+$next.Name
+Unlock-Installation -Lock $next
+Unlock-Installation -Lock $null"""
+    message, name = powershell.run(script)
+    assert "another run of infoprotect.aip is installing on this host, also after 0 seconds" in message
+    assert name == r"C:\ProgramData\infoprotect\packages\installation.lock"
+
+
+@pytest.mark.parametrize(("scheme", "refused"), [("http", True), ("https", False)])
+def test_what_comes_by_plain_http_is_checked_somehow(powershell: PowerShellHost, scheme: str, refused: bool) -> None:
+    case = {"path": f"{scheme}://127.0.0.1:1/setup.msi", "validate_signature": False, "checksum": None}
+    with pytest.raises(PowerShellError) as error:
+        powershell.run("Get-Package -Option $case -Module @{}", case)
+    assert ("expected a checksum, validate_signature, or a URL" in str(error.value)) is refused

@@ -295,7 +295,7 @@ def test_renamed_host_is_accepted_when_asked_to(powershell: PowerShellHost, key:
     (folder / "renamed.json").write_text(
         json.dumps(change(host={"name": "OLD", "machine_guid": guid})), encoding="utf-8"
     )
-    assert powershell.run("(Get-Receipt -Name renamed.json -Renamed).Module") == "tls"
+    assert powershell.run("(Get-Receipt -Name renamed.json -Force).Module") == "tls"
 
 
 def test_missing_receipt(powershell: PowerShellHost, folder: Path) -> None:
@@ -303,3 +303,52 @@ def test_missing_receipt(powershell: PowerShellHost, folder: Path) -> None:
         PowerShellError, match=r"There is no receipt C:\\nowhere\\x.json: expected a file, 'latest' or 'first'"
     ):
         powershell.run(READ, r"C:\nowhere\x.json")
+
+
+def test_a_receipt_elsewhere_is_read_only_by_force(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    """Whoever can write the folder can put another file there between the check and the reading."""
+    path = write(powershell, key)
+    name = path.rsplit("\\", 1)[1]
+    elsewhere = folder.parents[1] / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    (elsewhere / name).write_bytes((folder / name).read_bytes())
+    for text in (rf"C:\ProgramData\elsewhere\{name}", rf"..\..\elsewhere\{name}"):
+        with pytest.raises(
+            PowerShellError, match=r"is outside of the receipts' own folder: expected a file in C:\\Prog"
+        ):
+            powershell.run(READ, text)
+        assert powershell.run(f"({READ} -Force).Module", text) == "unit"
+    assert powershell.run(f"({READ}).Module", rf"C:\programdata\.\infoprotect\RECEIPTS\{name}") == "unit"
+
+
+def test_what_is_checked_is_what_is_read(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    path = write(powershell, key)
+    script = """
+$stream = Open-TrustedFile -Path $case
+foreach ($action in { [IO.File]::Delete($case) }, { [IO.File]::WriteAllText($case, 'x') }, { [IO.File]::Move($case, "$case.old") }) {
+    try { & $action; 'done' } catch { $_.Exception.GetBaseException().GetType().Name }
+}
+$stream.Dispose()"""
+    assert set(powershell.run(script, path)) <= {"IOException", "UnauthorizedAccessException"}
+
+
+def test_a_receipt_that_cannot_be_written_leaves_nothing(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    write(powershell, key)
+    before = sorted(folder.iterdir())
+    script = """
+$stream = [IO.FileStream]::new("$case\\x.tmp", 'CreateNew', 'Write', 'None')
+try { & (Get-Module _Receipt) { param($path) Write-WholeFile -Path $path -Bytes (1, 2) } "$case\\x.tmp" } finally { $stream.Dispose() }"""
+    with pytest.raises(
+        PowerShellError, match="The receipt of the previous values cannot be written, so no value was: "
+    ):
+        powershell.run(script, r"C:\ProgramData\infoprotect\receipts")
+    (folder / "x.tmp").unlink(missing_ok=True)
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a|b"])
+def test_a_name_that_is_none_is_refused(powershell: PowerShellHost, folder: Path, name: str) -> None:
+    with pytest.raises(
+        PowerShellError, match="There is no receipt|expected a path|outside of the receipts' own folder"
+    ):
+        powershell.run(READ, name)
