@@ -325,7 +325,8 @@ def test_what_is_checked_is_what_is_read(powershell: PowerShellHost, key: str, f
     path = write(powershell, key)
     script = """
 $stream = Open-TrustedFile -Path $case
-foreach ($action in { [IO.File]::Delete($case) }, { [IO.File]::WriteAllText($case, 'x') }, { [IO.File]::Move($case, "$case.old") }) {
+$actions = { [IO.File]::Delete($case) }, { [IO.File]::WriteAllText($case, 'x') }, { [IO.File]::Move($case, "$case.old") }
+foreach ($action in $actions) {
     try { & $action; 'done' } catch { $_.Exception.GetBaseException().GetType().Name }
 }
 $stream.Dispose()"""
@@ -337,7 +338,8 @@ def test_a_receipt_that_cannot_be_written_leaves_nothing(powershell: PowerShellH
     before = sorted(folder.iterdir())
     script = """
 $stream = [IO.FileStream]::new("$case\\x.tmp", 'CreateNew', 'Write', 'None')
-try { & (Get-Module _Receipt) { param($path) Write-WholeFile -Path $path -Bytes (1, 2) } "$case\\x.tmp" } finally { $stream.Dispose() }"""
+$write = { param($path) Write-WholeFile -Path $path -Bytes (1, 2) }
+try { & (Get-Module _Receipt) $write "$case\\x.tmp" } finally { $stream.Dispose() }"""
     with pytest.raises(
         PowerShellError, match="The receipt of the previous values cannot be written, so no value was: "
     ):
@@ -349,6 +351,6 @@ try { & (Get-Module _Receipt) { param($path) Write-WholeFile -Path $path -Bytes 
 @pytest.mark.parametrize("name", ["a\0b", "a|b"])
 def test_a_name_that_is_none_is_refused(powershell: PowerShellHost, folder: Path, name: str) -> None:
     with pytest.raises(
-        PowerShellError, match="There is no receipt|expected a path|outside of the receipts' own folder"
+        PowerShellError, match=r"There is no receipt|expected a path|outside of the receipts' own folder"
     ):
         powershell.run(READ, name)
