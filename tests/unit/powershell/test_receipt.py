@@ -325,7 +325,8 @@ def test_what_is_checked_is_what_is_read(powershell: PowerShellHost, key: str, f
     path = write(powershell, key)
     script = """
 $stream = Open-TrustedFile -Path $case
-$actions = { [IO.File]::Delete($case) }, { [IO.File]::WriteAllText($case, 'x') }, { [IO.File]::Move($case, "$case.old") }
+$actions = { [IO.File]::Delete($case) }, { [IO.File]::WriteAllText($case, "x") },
+    { [IO.File]::Move($case, "$case.old") }
 foreach ($action in $actions) {
     try { & $action; 'done' } catch { $_.Exception.GetBaseException().GetType().Name }
 }
