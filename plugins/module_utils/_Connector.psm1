@@ -236,16 +236,40 @@ function Get-ConnectorDesiredState {
         New-RegistryValue @proxy -State absent
     }
     else {
-        $expected = 'expected http://HOST:PORT of a proxy that wants no sign-in'
+        $expected = 'expected http://HOST:PORT or https://HOST:PORT of a proxy that requires no authentication'
         if (-not $Option.proxy_address) {
-            throw "connector_settings: proxy_address is not given: $expected"
+            throw "connector_settings: proxy_address is missing: $expected"
         }
-        if ($Option.proxy_address -cnotmatch '^http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})$' -or [int]$Matches[1] -notin 1..65535) {
+        $address = ConvertTo-ProxyAddress -Address $Option.proxy_address
+        if (-not $address) {
             throw "connector_settings: proxy_address is $(Format-Address -Address $Option.proxy_address): $expected"
         }
-        New-RegistryValue @proxy -Type string -Data $Option.proxy_address
+        New-RegistryValue @proxy -Type string -Data $address -Fits (New-ProxyTest -Address $address)
     }
     [pscustomobject]@{ Values = @($value); Notes = @() }
+}
+
+function ConvertTo-ProxyAddress {
+    # The canonical form of a proxy's address, or nothing: scheme and host in lower case, no slash at the end.
+    param ([AllowEmptyString()][string]$Address)
+
+    if ($Address -match '^https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})/?$' -and [int]$Matches[1] -in 1..65535) {
+        $Address.TrimEnd('/').ToLowerInvariant()
+    }
+}
+
+function New-ProxyTest {
+    # Case and a slash at the end mean nothing, so a value that differs only in these is kept as it is.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
+    param ([string]$Address)
+
+    # A closure sees no functions of this module.
+    $canonical = ${function:ConvertTo-ProxyAddress}
+    {
+        param ($current)
+        $current -and $current.Kind -eq 1 -and
+        (& $canonical -Address ([Text.Encoding]::Unicode.GetString($current.Bytes).TrimEnd([char]0))) -ceq $Address
+    }.GetNewClosure()
 }
 
 function Set-ConnectorWritten {

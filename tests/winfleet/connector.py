@@ -350,8 +350,8 @@ def proxy_problem(proxy: str) -> str:
         host, port = parts.hostname, parts.port or 80
     except ValueError:
         host, port = None, 0
-    if parts.scheme != "http" or not host:
-        return f"The proxy address {proxy!r} is not http://host:port."
+    if parts.scheme not in ("http", "https") or not host:
+        return f"The proxy address {proxy!r} is not http://host:port or https://host:port."
     try:
         with socket.create_connection((host, port), timeout=2) as connection:
             name = urlsplit(TENANT).hostname

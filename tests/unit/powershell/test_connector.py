@@ -171,10 +171,41 @@ SETTINGS = """
 VALUE = r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector ProxyAddress 64 "
 
 
-@pytest.mark.parametrize("address", ["http://proxy:8080", "http://10.0.0.1:3128", "http://[2001:db8::1]:80"])
-def test_proxy(powershell: PowerShellHost, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("http://proxy:8080", "http://proxy:8080"),
+        ("http://10.0.0.1:3128", "http://10.0.0.1:3128"),
+        ("http://[2001:DB8::1]:80", "http://[2001:db8::1]:80"),
+        # the example of Microsoft's page
+        ("https://proxyserver.contoso.com:8080", "https://proxyserver.contoso.com:8080"),
+        ("HTTP://Proxy.CONTOSO.com:8080/", "http://proxy.contoso.com:8080"),
+    ],
+)
+def test_proxy(powershell: PowerShellHost, address: str, written: str) -> None:
     found = powershell.run(SETTINGS, {"state": "present", "proxy_address": address})
-    assert found.startswith(f"{VALUE}string ") and address in found
+    assert found.startswith(f"{VALUE}string ") and found.endswith(f'"{written}"')
+
+
+FITS = """
+$value = (Get-ConnectorDesiredState -Option @{ state = 'present'; proxy_address = $case[0] }).Values[0]
+& $value.Fits ([ansible_collections.infoprotect.aip.plugins.module_utils._Native.RawValue]::new(1, [Text.Encoding]::Unicode.GetBytes("$($case[1])`0")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "fits"),
+    [
+        ("http://proxy:8080", "HTTP://PROXY:8080/", True),
+        ("HTTPS://Proxy:8080/", "https://proxy:8080", True),
+        ("http://proxy:8080", "https://proxy:8080", False),
+        ("http://proxy:8080", "http://proxy:8081", False),
+        ("http://proxy:8080", "http://proxy:8080/x", False),
+        ("http://proxy:8080", "proxy:8080", False),
+    ],
+)
+def test_proxy_that_is_set_already(powershell: PowerShellHost, wanted: str, present: str, fits: bool) -> None:
+    assert powershell.run(FITS, [wanted, present]) is fits
 
 
 def test_no_proxy(powershell: PowerShellHost) -> None:
@@ -187,8 +218,9 @@ def test_no_proxy(powershell: PowerShellHost) -> None:
         None,
         "",
         "proxy:8080",
-        "https://proxy:8080",
+        "ftp://proxy:8080",
         "http://proxy",
+        "http://proxy:80//x",
         "http://proxy:0",
         "http://proxy:65536",
         "http://p:80/x",
