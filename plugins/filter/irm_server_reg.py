@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,12 +70,26 @@ def irm_server_values(product: str, version: str, connector_url: str, tenant_url
 
 
 def irm_server_reg(
-    product: str, version: str, connector_url: str, tenant_url: str, state: str = "present", purge: bool = False
+    product: str,
+    version: str,
+    connector_url: str,
+    tenant_url: str,
+    state: str = "present",
+    purge: bool = False,
+    remove: Sequence[Mapping[str, str]] | None = None,
 ) -> str:
-    """The text of a .reg file, version 5, with the byte order mark and the line ends of regedit."""
+    """The text of a .reg file, version 5, with the byte order mark and the line ends of regedit.
+
+    Args:
+        remove: key and name of the values named after URLs that the file removes, and no others of them.
+    """
     if state not in ("present", "absent"):
         raise AnsibleFilterError(f"state is {state!r}: expected present or absent")
     lines = ["\ufeffWindows Registry Editor Version 5.00"]
+    for value in remove or ():
+        if any(unicodedata.category(letter) == "Cc" for letter in value["key"] + value["name"]):
+            raise AnsibleFilterError(f"remove has {value!r}: expected a key and a name without control characters")
+        lines += ["", rf"[HKEY_LOCAL_MACHINE\{value['key']}]", f'"{_escape(value["name"])}"=-']
     for value in irm_server_values(product, version, connector_url, tenant_url):
         key = rf"HKEY_LOCAL_MACHINE\{value['key']}"
         name = f'"{_escape(value["name"])}"' if value["name"] else "@"
@@ -81,7 +97,7 @@ def irm_server_reg(
             lines += ["", f"[-{key}]"]
         if state == "present":
             lines += ["", f"[{key}]", f'{name}="{_escape(value["data"])}"']
-        elif not (purge and value["name"]):
+        elif not (value["name"] and (purge or remove is not None)):
             lines += ["", f"[{key}]", f"{name}=-"]
     return "\r\n".join(lines) + "\r\n"
 

@@ -283,7 +283,10 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
         {"_": {**CONNECTOR, "client": {"state": "absent"}}, "products": CLIENTS[:1]},
     ],
     "irm_client": [irm("exchange_servers"), connector(products=CLIENTS)],
-    "connector_dotnet": [connector(), connector(dotnet={"release": 461808, "version": "4.7.2", "missing_update": None})],
+    "connector_dotnet": [
+        connector(),
+        connector(dotnet={"release": 461808, "version": "4.7.2", "missing_update": None}),
+    ],
     "connector_tls": [
         connector(),
         {"_": {**CONNECTOR, "domains": ["connector", "tls"]}, "tls": {"protocols": [], "dotnet": []}},

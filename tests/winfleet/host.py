@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import threading
 import time
@@ -305,7 +306,7 @@ class Host:
             folder = f"C:\\Program Files\\{CONNECTOR_TITLE}\\Web Service"
             iis.Configuration(self.prefix).add_application(iis.SITE, path, folder)
 
-    def sign_in(self, account: str, cloud: str, *, remove: bool) -> None:
+    def sign_in(self, account: str, cloud: str, *, remove: bool, filtered: bool = False) -> None:
         """Go through the wizard of the connector's setup, as an operator at the screen.
 
         Raises:
@@ -315,6 +316,10 @@ class Host:
         program = cached if remove else STAGED_SETUP
         if not (self.prefix / "drive_c" / program[3:].replace("\\", "/")).exists():
             raise ValueError(f"there is no {program}: " + ("no connector" if remove else "it has to be staged before"))
+        folder = (self.prefix / "drive_c" / program[3:].replace("\\", "/")).parent
+        # A filtered token has no rights as an administrator: what it can open is open to others, too.
+        if filtered and not folder.stat().st_mode & stat.S_IXOTH:
+            raise ValueError(f"{program}: Access is denied.")
         if cloud not in CLOUDS or "@" not in account:
             raise ValueError(f"{account} ({cloud}): expected name@domain, and one of {', '.join(CLOUDS)}")
         variables = {
@@ -427,7 +432,8 @@ class Host:
         elif what == "share":
             self.shares.set(str(request["name"]), Share(**request["share"]) if request["share"] else None)
         elif what == "sign_in":
-            self.sign_in(str(request["account"]), str(request["cloud"]), remove=bool(request["remove"]))
+            wizard = {name: bool(request[name]) for name in ("remove", "filtered")}
+            self.sign_in(str(request["account"]), str(request["cloud"]), **wizard)
         elif what == "authorize":
             accounts = [(str(role), str(account)) for role, account in request["accounts"]]
             self.authorize(accounts, remove=bool(request["remove"]))

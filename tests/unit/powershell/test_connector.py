@@ -146,12 +146,20 @@ STEP = "(Get-ConnectorPlan -Option $case.option -Fact $case.fact).AttendedStep"
 def test_what_somebody_has_to_do(powershell: PowerShellHost) -> None:
     step = powershell.run(STEP, case(cloud="AzureUSGovernment"))
     assert (step["host"], step["file"], step["cloud"]) == ("c1.contoso.test", SETUP, "AzureUSGovernment")
-    assert "Global Administrator" in step["account_role"]
+    for role in ("of the tenant", "global administrator of Azure Rights", "connector administrator of Azure Rights"):
+        assert role in step["account_role"]
     said = "\n".join(step["steps"])
-    for part in ("Sign in to c1.contoso.test", f"Run {SETUP} as administrator", "the cloud AzureUSGovernment"):
+    for part in (
+        "Sign in to c1.contoso.test",
+        f"Windows PowerShell with 'Run as administrator', and run this command in it: & '{SETUP}'",
+        "the cloud AzureUSGovernment",
+        step["account_role"],
+        "must not require multi-factor authentication, and neither must the service principal Aadrm_S-1-7-0",
+        "onboarding controls",
+    ):
         assert part in said
     tool = powershell.run(STEP, case(administration_tool=True))
-    assert "Authentication" not in "\n".join(tool["steps"]) and "administration tool" in tool["steps"][2]
+    assert "Authentication" not in "\n".join(tool["steps"]) and "administration tool" in tool["steps"][3]
     script = STEP.replace(
         "(Get", "$case.fact.products = @($case.fact.products | ForEach-Object { [pscustomobject]$_ }); (Get"
     )
