@@ -6,14 +6,13 @@
 #
 # Carries out what _ConnectorHttps.psm1 has planned: netsh gives the address its certificate, appcmd the site its binding.
 
-using namespace System.Diagnostics
 using namespace System.IO
 
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._Product
+#AnsibleRequires -PowerShell ..module_utils._Program
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
-$programTimeout = 60
 # Windows Server 2019; others say the same of such a file as of a wrong password.
 $firstModernPfx = 17763
 $oldPfx = ' (Windows Server 2016 and older cannot open what OpenSSL 3 makes by default: use openssl pkcs12 -export -legacy)'
@@ -213,39 +212,14 @@ function Set-SslEntry {
     else {
         "http delete sslcert ipport=0.0.0.0:$Port"
     }
-    Invoke-Tool -Name netsh.exe -Argument $argument
+    $null = Invoke-SystemTool -Name netsh.exe -Argument $argument
 }
 
 function Set-SiteBinding {
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param ([string]$Site, [string]$Sign, [string]$Information)
 
-    Invoke-Tool -Name inetsrv\appcmd.exe -Argument "set site `"/site.name:$Site`" `"/$($Sign)bindings.[protocol='https',bindingInformation='$Information']`""
-}
-
-function Invoke-Tool {
-    # Throws unless the program ends with success, with what it said: netsh and appcmd leave nothing behind that would keep their output open.
-    param ([string]$Name, [string]$Argument)
-
-    $start = [ProcessStartInfo]::new([Path]::Combine([Environment]::SystemDirectory, $Name), $Argument)
-    $start.UseShellExecute = $false
-    $start.CreateNoWindow = $true
-    $start.RedirectStandardOutput = $true
-    $process = [Process]::Start($start)
-    try {
-        $said = $process.StandardOutput.ReadToEndAsync()
-        if (-not $process.WaitForExit(1000 * $programTimeout)) {
-            $process.Kill()
-            throw [TimeoutException]::new("$Name did not end within $programTimeout seconds and was ended: $Name $Argument")
-        }
-        if ($process.ExitCode) {
-            $text = $said.Result.Trim() -replace '\s+', ' '
-            throw "$Name ended with exit code $($process.ExitCode)$(if ($text) { " ($text)" }): $Name $Argument"
-        }
-    }
-    finally {
-        $process.Dispose()
-    }
+    $null = Invoke-SystemTool -Name inetsrv\appcmd.exe -Argument "set site `"/site.name:$Site`" `"/$($Sign)bindings.[protocol='https',bindingInformation='$Information']`""
 }
 
 Export-ModuleMember -Function Invoke-ConnectorHttps

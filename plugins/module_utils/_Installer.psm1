@@ -543,7 +543,7 @@ function Invoke-Installer {
     while ($true) {
         try {
             $raw = if ($AsSystem) {
-                Invoke-SystemTask -CommandLine "`"$Path`" $Argument" -Timeout $Timeout
+                Invoke-SystemTask -Path $Path -Argument $Argument -Timeout $Timeout
             }
             else {
                 Invoke-Program -Path $Path -Argument $Argument -Timeout $Timeout
@@ -551,6 +551,9 @@ function Invoke-Installer {
         }
         catch [TimeoutException] {
             throw [TimeoutException]::new("$What failed: $($_.Exception.Message). $(Format-LogTail -Path $LogPath)", $_.Exception)
+        }
+        catch [InvalidOperationException] {
+            throw [InvalidOperationException]::new("$What failed: $($_.Exception.Message)", $_.Exception)
         }
         $code = ConvertTo-ExitCode -Raw $raw
         if ($code -ne $busy -or [datetime]::UtcNow -ge $deadline) {

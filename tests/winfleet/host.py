@@ -44,6 +44,7 @@ log = logging.getLogger("winfleet")
 
 HOST_FAULTS = {
     "kill_process": "the next command is started, and its process killed after `seconds`",
+    "scheduler": "the scheduler does not start the next `count` tasks: `argument` is stuck, battery or missing",
     "deny_key": "nobody can write the registry key `argument` (HKLM:\\...), until the fault is cleared",
     "tls_inspection": "somebody opens the connector's TLS connections to the tenant, until the fault is cleared",
     "lost_host": "the host is gone: connections are refused and its commands die, until the fault is cleared",
@@ -208,6 +209,11 @@ class Host:
     def end_session(self, session: str) -> None:
         """See `winfleet.execution.Executor`."""
         self.executor.end_session(session)
+
+    def scheduler_fault(self) -> str:
+        """See `winfleet.programs.Machine`."""
+        fault = self.faults.take("scheduler")
+        return fault.argument or "stuck" if fault else ""
 
     def run_as_system(self, line: str) -> Execution:
         """Start a command line as the system account, as the task scheduler does."""

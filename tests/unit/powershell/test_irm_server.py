@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -457,7 +458,7 @@ def test_without_the_module_the_role_plans_the_same(
     """What look.ps1 finds, and what the file for reg import does, against the plan of the module."""
     cloud = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))["irm_server_raw_cloud"]
     rows = TABLES["exchange", "15.1.2507.6"]
-    lines = "\n".join(f"{path.removeprefix('HKLM:')[1:]}|{name}|{data}" for path, name, data in rows)
+    lines = "\n".join(f"{path.removeprefix(MICROSOFT)[1:]}|{name}|{data}" for path, name, data in rows)
     lines = lines.replace(T, "http://{t}").replace(C, "http://{c}")
     head = f"""
 $absent = ${str(state == "absent").lower()}
@@ -470,6 +471,8 @@ $values = @'
 '@
 """
     script = head + (ROLE / "files/look.ps1").read_text(encoding="utf-8")
+    sent = re.sub(r"(?m)^\s*#.*\n|^[ \t]+", "", script)
+    assert len(base64.b64encode(sent.encode("utf-16-le"))) < 7800, "cmd.exe takes 8191, with PowerShell's options"
     case = {"version": version.split("."), "present": present, "state": state, "connector": C, "tenant": T}
     found = powershell.run(WORK, {**case, "script": script})
     look = json.loads(found["look"])
