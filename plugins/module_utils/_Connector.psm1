@@ -378,7 +378,7 @@ function Read-ConnectorState {
     & $part 'web site' {
         $bindings = @(Get-WebBinding)
         $state.url_bindings = [string[]]@($bindings | ForEach-Object -Process { $_.Url })
-        $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -EndPoint $_.EndPoint } |
+        $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -Binding $_ } |
             Select-Object -First 1
     }
     $log = & $part 'events' { ConvertFrom-ConnectorEvent -Entry @(Get-RecentEvent) -Since ([Machine]::BootTime()) }

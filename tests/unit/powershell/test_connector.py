@@ -196,8 +196,10 @@ def test_proxy(powershell: PowerShellHost, address: str, written: str) -> None:
 
 
 FITS = """
-$value = (Get-ConnectorDesiredState -Option @{ state = 'present'; proxy_address = $case[0] }).Values[0]
-& $value.Fits ([ansible_collections.infoprotect.aip.plugins.module_utils._Native.RawValue]::new(1, [Text.Encoding]::Unicode.GetBytes("$($case[1])`0")))
+$option = @{ state = 'present'; proxy_address = $case[0] }
+$value = (Get-ConnectorDesiredState -Option $option).Values[0]
+$type = [ansible_collections.infoprotect.aip.plugins.module_utils._Native.RawValue]
+& $value.Fits ($type::new(1, [Text.Encoding]::Unicode.GetBytes("$($case[1])`0")))
 """
 
 

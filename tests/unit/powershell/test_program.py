@@ -142,7 +142,7 @@ WAIT = """
         param ($Argument)
         $script:calls += $Argument -replace ' .*'
         $state = if ($script:states.Count -gt 1) { $script:states.Dequeue() } else { $script:states.Peek() }
-        '"UNIT","\\infoprotect","N/A","' + $state[0] + '","Interactive/Background","x","' + $state[1] + '","N/A","C:\\x.exe"'
+        '"UNIT","\\infoprotect","N/A","{0}","Background","x","{1}","N/A","C:\\x.exe"' -f $state
     }
     function Stop-ProcessTree { }
     function Start-Sleep { }
@@ -164,7 +164,8 @@ QUEUED, RUNNING = ["In Warteschlange", "267045"], ["Wird ausgeführt", "267009"]
         ([["Bereit", "2147944003"]], -2147023293),
         (
             [["Bereit", "267011"]],
-            "TimeoutException: the task scheduler did not start it within 1 seconds (status 'Bereit', last result 0x41303)",
+            "TimeoutException: the task scheduler did not start it within 1 seconds "
+            "(status 'Bereit', last result 0x41303)",
         ),
         (
             [QUEUED],

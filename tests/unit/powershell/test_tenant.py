@@ -151,14 +151,17 @@ WORK = """
 & (Get-Module _Tenant) {
     param ($case)
     $script:held = @($case.members)
-    function Get-AipServiceConfiguration { [pscustomobject]@{ FunctionalState = 'Enabled'; AdminRoleMembers = $case.configured } }
+    function Get-AipServiceConfiguration {
+        [pscustomobject]@{ FunctionalState = 'Enabled'; AdminRoleMembers = $case.configured }
+    }
     function Get-AipServiceRoleBasedAdministrator { $script:held }
     function Add-AipServiceRoleBasedAdministrator { if ($case.new) { $script:held += $case.new } }
     $option = @{ state = 'present'; role = 'global_administrator'; emails = @(); object_ids = @(); groups = @() }
     foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
-    $module = [pscustomobject]@{ Params = $option; CheckMode = $case.check; Result = @{ changed = $false }; Diff = @{} }
+    $result = @{ changed = $false }
+    $module = [pscustomobject]@{ Params = $option; CheckMode = $case.check; Result = $result; Diff = @{} }
     Set-TenantAdministrator -Module $module -Version 3.0
-    @{ changed = $module.Result.changed; notes = $module.Result.notes; before = $module.Diff.before; after = $module.Diff.after }
+    @{ changed = $result.changed; notes = $result.notes; before = $module.Diff.before; after = $module.Diff.after }
 } $case
 """
 
