@@ -565,3 +565,41 @@ def test_a_web_site_that_cannot_be_read_is_not_taken_for_bound(powershell: Power
         file.unlink()
         file.parent.rmdir()
     assert found.startswith("0 the web site cannot be compared: ")
+
+
+SERVED = """
+& (Get-Module _ConnectorHttpsSetup) {
+    param ($case)
+    $script:turn = 0
+    function Get-Service { @{ Status = $case.service } }
+    function Start-Sleep { $script:turn++ }
+    function Get-ServedCertificate {
+        param ($Address, $Port, $Name)
+        $shown = $case.shown[[Math]::Min($script:turn, $case.shown.Count - 1)]
+        if ($shown) { [pscustomobject]@{ Address = '10.0.0.5'; Thumbprint = $shown }; $script:asked = "$Name $Port" }
+    }
+    $serveTimeout = if ($case.shown.Count -eq 1) { 0 } else { 15 }
+    $wish = [pscustomobject]@{ HostName = $case.name; Port = 443; Thumbprint = $case.wanted }
+    $script:asked = ''
+    $note = Assert-Served -Wish $wish -Certificate ([pscustomobject]@{ Names = $case.names })
+    "$note|$script:asked"
+} $case
+"""
+
+
+def test_what_is_served_is_proved_by_a_handshake(powershell: PowerShellHost) -> None:
+    plain = {"service": "Running", "name": HOST, "names": ["*.contoso.com"], "wanted": WANTED}
+
+    def ask(shown: list[str], **changed: Any) -> str:
+        found: str = powershell.run(SERVED, {**plain, "shown": shown, **changed})
+        return found
+
+    assert ask([WANTED]) == f"|{HOST} 443"
+    # IIS takes its time
+    assert ask(["", OTHER, WANTED]) == f"|{HOST} 443"
+    assert ask([WANTED], name=None) == "|connector.contoso.com 443"
+    silent = "Nothing answered by TLS on port 443 of this host, so that what it shows was not verified"
+    assert ask([""]) == f"{silent}|"
+    assert ask([WANTED], service="Stopped") == f"{silent} (IIS is stopped)|"
+    with pytest.raises(PowerShellError, match=f"for {HOST} get {OTHER} at 10.0.0.5.*expected {WANTED}. Look at all"):
+        ask([OTHER])
