@@ -10,6 +10,7 @@ using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Handsh
 using namespace System.IO
 using namespace System.Net
 using namespace System.Net.Sockets
+using namespace System.Security.Cryptography.X509Certificates
 
 #AnsibleRequires -CSharpUtil ..module_utils._Handshake
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
@@ -136,9 +137,9 @@ function Invoke-HttpsPlan {
                         Assert-Imported -Found $found -Wish $Wish -Look $Look
                     }
                     catch {
-                        Remove-StoredCertificate -Thumbprint @(Get-StoredThumbprint | Where-Object -FilterScript { $_ -notin $had })
+                        $left = @(Remove-StoredCertificate -Thumbprint @(Get-StoredThumbprint | Where-Object -FilterScript { $_ -notin $had }))
                         $imported = $false
-                        throw
+                        throw (@($_.Exception.Message) + $left -join '. ')
                     }
                 }
                 'unbind' { Remove-HttpsBinding -Wish $Wish -State $State -Undo $undo }
@@ -214,16 +215,57 @@ function Get-StoredThumbprint {
     # Of the certificates in the store of the computer.
     param ()
 
-    (Get-ChildItem -LiteralPath Cert:\LocalMachine\My).Thumbprint
+    $store = [X509Store]::new('My', 'LocalMachine')
+    $store.Open('ReadOnly')
+    try {
+        $store.Certificates | ForEach-Object -Process { $_.Thumbprint }
+    }
+    finally {
+        $store.Close()
+    }
 }
 
 function Remove-StoredCertificate {
-    # With their keys.
+    # With their keys; returns a text for each key that stays.
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param ([string[]]$Thumbprint)
 
-    foreach ($one in $Thumbprint) {
-        Remove-Item -LiteralPath "Cert:\LocalMachine\My\$one" -DeleteKey -Force -ErrorAction Stop
+    $store = [X509Store]::new('My', 'LocalMachine')
+    $store.Open('ReadWrite')
+    try {
+        foreach ($certificate in $store.Certificates | Where-Object -FilterScript { $_.Thumbprint -in $Thumbprint }) {
+            if ($certificate.HasPrivateKey) {
+                try {
+                    Remove-PrivateKey -Certificate $certificate
+                }
+                catch {
+                    "The private key of $($certificate.Thumbprint) stays on the host: $(Get-InnerMessage -ErrorRecord $_)"
+                }
+            }
+            $store.Remove($certificate)
+        }
+    }
+    finally {
+        $store.Close()
+    }
+}
+
+function Remove-PrivateKey {
+    # Of a certificate; taking the certificate out of its store leaves it.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ([X509Certificate2]$Certificate)
+
+    # The connector needs .NET Framework 4.7.2.
+    $key = [RSACertificateExtensions]::GetRSAPrivateKey($Certificate) # check51: ok
+    if (-not $key) {
+        $key = [ECDsaCertificateExtensions]::GetECDsaPrivateKey($Certificate) # check51: ok
+    }
+    if ($key -is [System.Security.Cryptography.RSACryptoServiceProvider]) {
+        $key.PersistKeyInCsp = $false
+        $key.Clear()
+    }
+    else {
+        $key.Key.Delete()
     }
 }
 
