@@ -199,7 +199,7 @@ function Import-Pfx {
 }
 
 function Assert-Imported {
-    # Throws unless what was imported is the wanted certificate, and of use. Before the import nobody may have been able to look into the PFX.
+    # Throws unless what was imported is the wanted certificate, and of use. Before the import this logon may not have been able to look into the PFX.
     param ($Found, $Wish, [scriptblock]$Look)
 
     if (@($Found.Thumbprint) -notcontains $Wish.Thumbprint) {
@@ -315,7 +315,7 @@ function Get-ServedCertificate {
         }
     }
     catch {
-        # Nobody listens there, or not by TLS.
+        # Nothing listens there, or it does not speak TLS.
         Write-Debug -Message $_.Exception.Message
     }
     finally {

@@ -94,7 +94,7 @@ function New-TaskDefinition {
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes a text')]
     param ([string]$Path, [string]$Argument)
 
-    # No trigger: it runs when it is told to. S-1-5-18 is the system account in every language; priority 4 is normal.
+    # No trigger: schtasks.exe /run starts it. S-1-5-18 is the system account in every language; priority 4 is normal.
     @"
 <?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">

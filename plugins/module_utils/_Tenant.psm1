@@ -324,11 +324,11 @@ function Get-RoleHolder {
 function ConvertFrom-AdminRoleMember {
     <#
     .SYNOPSIS
-    The ids of those who have a role, out of AdminRoleMembers; $null when that does not tell.
+    The ids of the holders of a role, out of AdminRoleMembers; $null when that does not tell.
 
     .DESCRIPTION
-    Microsoft's sample has 'Global Administrator -> id' beside 'ConnectorAdministrator -> id', so spaces in the name of a role mean nothing. Where an
-    entry has another form, nobody can tell whose it is.
+    Microsoft's sample has 'Global Administrator -> id' beside 'ConnectorAdministrator -> id', so spaces in the name of a role mean nothing. An entry of
+    another form leaves it open whose it is.
 
     .PARAMETER Role
     The role, as the cmdlets call it.
