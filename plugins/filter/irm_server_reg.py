@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -17,7 +19,7 @@ def irm_server_values(
 ) -> list[dict[str, str]]:
     """Key (below HKEY_LOCAL_MACHINE), name and data of each value that leads the product to the connector.
 
-    With state absent the URLs do not count: keys and names tell what has to go.
+    With state absent the URLs are taken as they are: what has to go does not depend on them.
     """
     return _values(product, version, (connector_url, tenant_url), state, any_url=state == "absent")
 
@@ -35,7 +37,7 @@ def _values(product: str, version: str, urls: tuple[str, str], state: str, *, an
             if known
             else f"product is {str(product)!r}: expected one of {', '.join(products)}"
         )
-    connector = tenant = "http://any"
+    connector, tenant = map(str, urls)
     if not any_url:
         try:
             connector = irm_server.connector_url("connector_url", urls[0])
@@ -54,12 +56,24 @@ def _values(product: str, version: str, urls: tuple[str, str], state: str, *, an
 
 
 def irm_server_reg(
-    product: str, version: str, connector_url: str, tenant_url: str, state: str = "present", purge: bool = False
+    product: str,
+    version: str,
+    connector_url: str,
+    tenant_url: str,
+    state: str = "present",
+    purge: bool = False,
+    remove: Sequence[Mapping[str, str]] | None = None,
 ) -> str:
-    """The text of a .reg file, version 5, with the byte order mark and the line ends of regedit."""
+    """The text of a .reg file, version 5, with the byte order mark and the line ends of regedit.
+
+    Args:
+        remove: key and name of the values named after URLs that the file removes, and no others of them.
+    """
     lines = ["\ufeffWindows Registry Editor Version 5.00"]
+    for value in _removed(remove or ()):
+        lines += ["", rf"[HKEY_LOCAL_MACHINE\{value['key']}]", f'"{_escape(value["name"])}"=-']
     # keys that are emptied are emptied whatever their values are named
-    any_url = state == "absent" and purge
+    any_url = state == "absent" and (purge or remove is not None)
     for value in _values(product, version, (connector_url, tenant_url), state, any_url=any_url):
         key = rf"HKEY_LOCAL_MACHINE\{value['key']}"
         name = f'"{_escape(value["name"])}"' if value["name"] else "@"
@@ -67,9 +81,22 @@ def irm_server_reg(
             lines += ["", f"[-{key}]"]
         if state == "present":
             lines += ["", f"[{key}]", f'{name}="{_escape(value["data"])}"']
-        elif not (purge and value["name"]):
+        elif not (value["name"] and (purge or remove is not None)):
             lines += ["", f"[{key}]", f"{name}=-"]
     return "\r\n".join(lines) + "\r\n"
+
+
+def _removed(values: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Key and name of values that a file removes, of which no control character may reach it."""
+    if isinstance(values, (str, Mapping)) or not isinstance(values, Sequence):
+        raise AnsibleFilterError(f"remove is {values!r}: expected a list of dictionaries with key and name")
+    found = []
+    for value in values:
+        texts = [value.get(name) for name in ("key", "name")] if isinstance(value, Mapping) else [None]
+        if any(not isinstance(text, str) or any(unicodedata.category(one) == "Cc" for one in text) for text in texts):
+            raise AnsibleFilterError(f"remove has {value!r}: expected a key and a name without control characters")
+        found.append({"key": str(value["key"]), "name": str(value["name"])})
+    return found
 
 
 def _escape(text: str) -> str:

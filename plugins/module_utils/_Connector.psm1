@@ -36,6 +36,14 @@ $eventHours = 24
 $eventCount = 500
 # Those that tell whether it serves
 $eventLife = $eventStart, $eventStop, $eventList, $eventNobody
+# https://learn.microsoft.com/azure/information-protection/install-configure-rms-connector
+$setupRoles = 'global administrator of the tenant, global administrator of Azure Rights Management, or connector administrator of Azure Rights Management'
+$rolesNote = 'The module tenant_administrator and the cmdlet Add-AipServiceRoleBasedAdministrator give the roles of Azure Rights Management.'
+# https://learn.microsoft.com/azure/information-protection/requirements-azure-ad, on accounts of the connector
+$factorNote = 'The account must not require multi-factor authentication, and neither must the service principal Aadrm_S-1-7-0, which the setup makes: ' +
+    'exclude both from Conditional Access policies that require it.'
+$onboardingNote = 'Where onboarding controls limit who can protect content, the account must be among those who can. Otherwise the setup reports ' +
+    '"The attempt to discover the location of the administration service and organization failed".'
 # In plain words; {0} is an account, {1} what the connector itself said. Those with Once are over when a list has come since.
 $findings = @{
     2000 = @{ Text = 'A request without a sign-in was let in by IIS and refused by the connector: anonymous authentication has to be off for /_wmcs' }
@@ -170,19 +178,23 @@ function New-AttendedStep {
         }
     }
     $what = if ($Option.administration_tool) { 'the connector administration tool' } else { 'the Microsoft Rights Management connector' }
-    $role = 'Global Administrator of the tenant, or connector administrator (module tenant_administrator gives that role)'
+    $setup = Get-StagedSetup
     [ordered]@{
         host = $Fact.fqdn
-        file = Get-StagedSetup
-        account_role = $role
+        file = $setup
+        account_role = $setupRoles
         cloud = $Option.cloud
         steps = [string[]]@(
             $onlyOne
             $signIn
-            "Run $(Get-StagedSetup) as administrator."
+            # The folder admits administrators only, and without elevation User Account Control takes that membership out of an administrator's token.
+            "Open Windows PowerShell with 'Run as administrator', and run this command in it: & '$setup'"
+            'Explorer, and a prompt that is not elevated, are denied access to that folder.'
             "On the first page choose to install $what on this computer, and accept the license on the next$(if ($Upgrade) { '. It replaces the version that is there' })."
             if (-not $Option.administration_tool) {
-                "On the page Authentication choose the cloud $($Option.cloud), choose Sign In, and sign in with an account that is $role."
+                "On the page Authentication choose the cloud $($Option.cloud), choose Sign In, and sign in with an account that is $setupRoles. $rolesNote"
+                $factorNote
+                $onboardingNote
             }
             'Finish the wizard. On the last page, leave out the administrator console unless the servers are to be authorized at once.'
             $again
@@ -238,16 +250,40 @@ function Get-ConnectorDesiredState {
         New-RegistryValue @proxy -State absent
     }
     else {
-        $expected = 'expected http://HOST:PORT of a proxy that wants no sign-in'
+        $expected = 'expected http://HOST:PORT or https://HOST:PORT of a proxy that requires no authentication'
         if (-not $Option.proxy_address) {
-            throw "connector_settings: proxy_address is not given: $expected"
+            throw "connector_settings: proxy_address is missing: $expected"
         }
-        if ($Option.proxy_address -cnotmatch '^http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})$' -or [int]$Matches[1] -notin 1..65535) {
+        $address = ConvertTo-ProxyAddress -Address $Option.proxy_address
+        if (-not $address) {
             throw "connector_settings: proxy_address is $(Format-Address -Address $Option.proxy_address): $expected"
         }
-        New-RegistryValue @proxy -Type string -Data $Option.proxy_address
+        New-RegistryValue @proxy -Type string -Data $address -Fits (New-ProxyTest -Address $address)
     }
     [pscustomobject]@{ Values = @($value); Notes = @() }
+}
+
+function ConvertTo-ProxyAddress {
+    # The canonical form of a proxy's address, or nothing: scheme and host in lower case, no slash at the end.
+    param ([AllowEmptyString()][string]$Address)
+
+    if ($Address -match '^https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})/?$' -and [int]$Matches[1] -in 1..65535) {
+        $Address.TrimEnd('/').ToLowerInvariant()
+    }
+}
+
+function New-ProxyTest {
+    # Case and a slash at the end mean nothing, so a value that differs only in these is kept as it is.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
+    param ([string]$Address)
+
+    # A closure sees no functions of this module.
+    $canonical = ${function:ConvertTo-ProxyAddress}
+    {
+        param ($current)
+        $current -and $current.Kind -eq 1 -and
+        (& $canonical -Address ([Text.Encoding]::Unicode.GetString($current.Bytes).TrimEnd([char]0))) -ceq $Address
+    }.GetNewClosure()
 }
 
 function Set-ConnectorWritten {
@@ -344,7 +380,7 @@ function Read-ConnectorState {
     & $part 'web site' {
         $bindings = @(Get-WebBinding)
         $state.url_bindings = [string[]]@($bindings | ForEach-Object -Process { $_.Url })
-        $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -EndPoint $_.EndPoint } |
+        $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -Binding $_ } |
             Select-Object -First 1
     }
     $log = & $part 'events' { ConvertFrom-ConnectorEvent -Entry @(Get-RecentEvent) -Since ([Machine]::BootTime()) }

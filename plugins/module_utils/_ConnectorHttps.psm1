@@ -15,6 +15,11 @@ using namespace System.Security.Cryptography.X509Certificates
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
 $configuration = [Path]::Combine([Environment]::SystemDirectory, 'inetsrv\config\applicationHost.config')
+# Where http.sys keeps the certificates of addresses, of names (SNI) and of ports that IIS' central certificate store serves.
+$httpParameters = 'SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
+$sslTables = [ordered]@{ address = 'SslBindingInfo'; name = 'SslSniBindingInfo'; store = 'SslCcsBindingInfo' }
+# As netsh calls these
+$sslSelectors = @{ address = 'ipport'; name = 'hostnameport'; store = 'ccs' }
 # By which entries of ours are known, and those of IIS Manager.
 $ownApplication = [guid]'6f0bd2a5-5f3a-4d0c-9a68-2f0c3c8f4b71'
 $ownEntries = $ownApplication, [guid]'4dc3e181-e14b-4a21-b022-59fc669b0914'
@@ -24,7 +29,7 @@ $ownSource = 1 -bor 2
 $serverUsages = '1.3.6.1.5.5.7.3.1', '2.5.29.37.0'
 # What http.sys has for an address besides the certificate, by the names of its registry, and how netsh is told. First the bits
 # (https://learn.microsoft.com/windows/win32/api/http/ns-http-http_service_config_ssl_param), of which netsh sets the one for the freshness itself.
-$sslCertificate = 'SslCertHash', 'AppId', 'SslCertStoreName'
+$sslCertificate = 'SslCertHash', 'AppId', 'SslCertStoreName', 'HostnamePort'
 $freshnessBit = 0x4
 $sslBits = @{
     DefaultSslCertCheckMode = @{
@@ -132,7 +137,8 @@ function Get-HttpsState {
     )
 
     $bindings = @(Get-WebBinding -All)
-    $entry = Get-SslEntry -EndPoint "0.0.0.0:$($Wish.Port)"
+    $entries = @(Get-SslEntry -Port $Wish.Port)
+    $entry = $entries | Where-Object -FilterScript { $_.EndPoint -eq "0.0.0.0:$($Wish.Port)" } | Select-Object -First 1
     if ($entry) {
         $unknown = @(Get-UnknownArgument -Argument $entry.Arguments)
         $entry.Lost += $unknown
@@ -144,10 +150,13 @@ function Get-HttpsState {
         Site = ($bindings | Where-Object -FilterScript { $_.Own } | Select-Object -First 1).Site
         Bindings = @($bindings | Where-Object -FilterScript { $_.Secure -and $_.EndPoint -match ":$($Wish.Port)$" })
         Entry = $entry
+        Others = @($entries | Where-Object -FilterScript { $_ -ne $entry })
         Stored = if ($Wish.Thumbprint) { Get-StoredCertificate -Thumbprint $Wish.Thumbprint }
         # Certificates, or why it cannot be opened: once it was.
         Pfx = $null
         PfxError = $null
+        # Why this logon may not look into it, where that is so
+        PfxHidden = $null
     }
 }
 
@@ -182,11 +191,12 @@ function Get-HttpsPlan {
         if ($binding -or ($entry -and $entry.Application -eq $ownApplication)) {
             & $add 'unbind' $product $(if ($shown) { $shown } else { 'no certificate' }) $null
         }
+        $foreign = $steps.Count -and $entry -and $entry.Application -notin $ownEntries
         return [pscustomobject]@{
             Steps = $steps
             Refused = [string[]]@(if ($steps.Count) { Get-OtherSite -Wish $Wish -State $State })
             Awaits = [string[]]@()
-            Notes = [string[]]@()
+            Notes = [string[]]@(if ($foreign) { "$(Format-SslEntry -Entry $entry) It belongs to another application and stays" })
             Certificate = $null
         }
     }
@@ -207,15 +217,24 @@ function Get-HttpsPlan {
             if ($certificate) {
                 Get-CertificateObstacle -Wish $Wish -Certificate $certificate -Now $State.Now
             }
+            Get-OtherEntry -Wish $Wish -State $State -Certificate $certificate
             if ($steps.Count) {
                 Get-SiteObstacle -Wish $Wish -State $State -Binding $binding
             }
             if ($steps.Where({ $_.Action -eq 'rebind' })) {
+                Get-EntryObstacle -State $State
                 Get-SettingObstacle -Wish $Wish -State $State
             }
         )
         Awaits = [string[]]@(if ($steps.Count -and -not $State.Installed) { 'the connector is not installed' })
-        Notes = [string[]]@(if ($certificate) { Get-ExpiryNote -Wish $Wish -Certificate $certificate -Now $State.Now })
+        Notes = [string[]]@(
+            if ($certificate) {
+                Get-ExpiryNote -Wish $Wish -Certificate $certificate -Now $State.Now
+            }
+            if ($State.PfxHidden) {
+                "The PFX is verified when it is imported, since this logon may not look into it: $($State.PfxHidden)"
+            }
+        )
         Certificate = $certificate
     }
 }
@@ -295,9 +314,46 @@ function Get-SiteObstacle {
         "the site has the https binding $($other.Information), which has a certificate of its own: remove it, or do without this module"
     }
     Get-OtherSite -Wish $Wish -State $State
-    $entry = $State.Entry
-    if ($entry -and -not $Binding -and $entry.Application -notin $ownEntries) {
-        "another application ($($entry.Application.ToString('B'))) has the certificate $($entry.Thumbprint) at 0.0.0.0:$($Wish.Port) (netsh http show sslcert)"
+}
+
+function Format-SslEntry {
+    # An entry of http.sys, and how netsh takes it away: a text.
+    param ($Entry)
+
+    $what = if ($Entry.Thumbprint) { "the certificate $($Entry.Thumbprint)" } else { 'the central certificate store' }
+    $who = if ($Entry.Application -eq [guid]::Empty) { 'an application that is not named' } else { "the application $($Entry.Application.ToString('B'))" }
+    "http.sys has $what at $($Entry.EndPoint) for $who (netsh http delete sslcert $($sslSelectors[$Entry.Kind])=$($Entry.EndPoint))."
+}
+
+function Get-EntryObstacle {
+    # Whether the certificate of all addresses is another application's, such as Remote Desktop Gateway or Reporting Services: a text.
+    param ($State)
+
+    if ($State.Entry.Application -notin $ownEntries) {
+        "$(Format-SslEntry -Entry $State.Entry) It is not the connector's or IIS': give one of them another port, or remove it where nothing needs it"
+    }
+}
+
+function Get-OtherEntry {
+    # Entries of http.sys that win over the one for all addresses, and with which clients see another certificate: texts.
+    # The order is that of an address, a name, the central certificate store, all addresses.
+    param ($Wish, $State, $Certificate)
+
+    foreach ($entry in $State.Others) {
+        $where = $entry.EndPoint -replace ':[0-9]+$'
+        $counts = switch ($entry.Kind) {
+            # No client comes by these.
+            'address' { $where -notin '127.0.0.1', '[::1]' }
+            'name' {
+                # Without a URL the names that clients use are those that the certificate is for.
+                $names = if ($Wish.HostName) { $Wish.HostName } else { @($Certificate.Names) -notlike '[*]*' }
+                @($names | Where-Object -FilterScript { $_ -and (Test-CertificateName -HostName $_ -Name $where) }).Count -gt 0
+            }
+            'store' { $true }
+        }
+        if ($counts -and $entry.Thumbprint -ne $Wish.Thumbprint) {
+            "$(Format-SslEntry -Entry $entry) It wins over 0.0.0.0:$($Wish.Port), so that clients do not see $($Wish.Thumbprint): remove it, or have it show the same"
+        }
     }
 }
 
@@ -449,17 +505,21 @@ function Get-BoundCertificate {
     .SYNOPSIS
     The certificate that Windows shows at an address, as the fact has it, or nothing.
 
-    .PARAMETER EndPoint
-    address:port
+    .PARAMETER Binding
+    Of Get-WebBinding.
     #>
     [CmdletBinding()]
     param (
         [Parameter(Mandatory = $true)]
-        [string]
-        $EndPoint
+        $Binding
     )
 
-    $entry = Get-SslEntry -EndPoint $EndPoint
+    $port = $Binding.EndPoint -replace '^.*:'
+    # One by name (SNI) has an entry of its own; otherwise the address counts, and then all addresses.
+    $wanted = if ($Binding.Flags -band 1) { @("$($Binding.HostName):$port") } else { $Binding.EndPoint, "0.0.0.0:$port" }
+    $entries = @(Get-SslEntry -Port $port)
+    $entry = $wanted | ForEach-Object -Process { $name = $_; $entries | Where-Object -FilterScript { $_.Thumbprint -and $_.EndPoint -eq $name } } |
+        Select-Object -First 1
     if (-not $entry) {
         return
     }
@@ -489,32 +549,61 @@ function ConvertTo-CertificateResult {
 }
 
 function Get-SslEntry {
-    # What http.sys has for an address, or nothing. netsh shows it in the language of Windows, so that its values are read.
-    param ([string]$EndPoint)
+    # What http.sys has for a port. netsh shows it in the language of Windows, so the values are read.
+    param ([int]$Port)
 
-    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo\$EndPoint"; View = 64 }
-    if (-not $key) {
-        return
-    }
-    $value = @{}
-    try {
-        foreach ($name in $key.GetValueNames()) {
-            $value[$name] = $key.GetValue($name)
+    foreach ($kind in $sslTables.Keys) {
+        $table = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$httpParameters\$($sslTables[$kind])"; View = 64 }
+        if (-not $table) {
+            continue
+        }
+        try {
+            foreach ($name in $table.GetSubKeyNames()) {
+                $value = @{}
+                $key = $table.OpenSubKey($name)
+                try {
+                    foreach ($item in $key.GetValueNames()) {
+                        $value[$item] = $key.GetValue($item)
+                    }
+                }
+                finally {
+                    $key.Dispose()
+                }
+                $entry = ConvertTo-SslEntry -Kind $kind -Name $name -Value $value
+                if ($entry.EndPoint -match "(?:^|:)$Port$" -and ($entry.Thumbprint -or $kind -eq 'store')) {
+                    $entry
+                }
+            }
+        }
+        finally {
+            $table.Dispose()
         }
     }
-    finally {
-        $key.Dispose()
-    }
-    if ($value.SslCertHash) {
-        $application = [byte[]]$value.AppId
-        $setting = ConvertTo-SslSetting -Value $value
-        [pscustomobject]@{
-            Thumbprint = [BitConverter]::ToString($value.SslCertHash) -replace '-'
-            Application = if ($application.Count -eq 16) { [guid]::new($application) } else { [guid]::Empty }
-            Store = if ($value.SslCertStoreName) { "$($value.SslCertStoreName)" } else { 'MY' }
-            Arguments = $setting.Arguments
-            Lost = $setting.Lost
+}
+
+function ConvertTo-SslEntry {
+    # An entry out of its key's name and values.
+    param ([string]$Kind, [string]$Name, [hashtable]$Value)
+
+    $application = [byte[]]$Value.AppId
+    $setting = ConvertTo-SslSetting -Value $Value
+    [pscustomobject]@{
+        Kind = $Kind
+        # The key of a name is called by a number; the name and its port are in a value.
+        EndPoint = if ($Value.HostnamePort -is [byte[]]) {
+            [Text.Encoding]::Unicode.GetString($Value.HostnamePort).TrimEnd([char]0)
         }
+        elseif ($Value.HostnamePort) {
+            "$($Value.HostnamePort)"
+        }
+        else {
+            $Name
+        }
+        Thumbprint = if ($Value.SslCertHash) { [BitConverter]::ToString($Value.SslCertHash) -replace '-' } else { '' }
+        Application = if ($application.Count -eq 16) { [guid]::new($application) } else { [guid]::Empty }
+        Store = if ($Value.SslCertStoreName) { "$($Value.SslCertStoreName)" } else { 'MY' }
+        Arguments = $setting.Arguments
+        Lost = $setting.Lost
     }
 }
 
@@ -691,6 +780,6 @@ $export = @{
         'Get-OwnBinding'
         'Get-WebBinding'
     )
-    Variable = 'ownApplication'
+    Variable = 'ownApplication', 'ownEntries'
 }
 Export-ModuleMember @export

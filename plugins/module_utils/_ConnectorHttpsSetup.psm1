@@ -6,14 +6,21 @@
 #
 # Carries out what _ConnectorHttps.psm1 has planned: netsh gives the address its certificate, appcmd the site its binding.
 
-using namespace System.Diagnostics
+using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Handshake
 using namespace System.IO
+using namespace System.Net
+using namespace System.Net.Sockets
+using namespace System.Security.Cryptography.X509Certificates
 
+#AnsibleRequires -CSharpUtil ..module_utils._Handshake
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._Product
+#AnsibleRequires -PowerShell ..module_utils._Program
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
-$programTimeout = 60
+# Seconds for IIS and http.sys to take up a binding, and for one connection to this host
+$serveTimeout = 15
+$connectTimeout = 5
 # Windows Server 2019; others say the same of such a file as of a wrong password.
 $firstModernPfx = 17763
 $oldPfx = ' (Windows Server 2016 and older cannot open what OpenSSL 3 makes by default: use openssl pkcs12 -export -legacy)'
@@ -41,9 +48,12 @@ function Invoke-ConnectorHttps {
             $state.Pfx = @(Read-Pfx -Path $option.pfx -Password $option.pfx_password)
         }
         catch {
-            $state.PfxError = "the PFX $($option.pfx) cannot be opened: $(Get-InnerMessage -ErrorRecord $_)"
-            if ([Environment]::OSVersion.Version.Build -lt $firstModernPfx) {
-                $state.PfxError += $oldPfx
+            if ([File]::Exists($option.pfx) -and -not (Test-PfxContentError -ErrorRecord $_)) {
+                # A network logon may be refused to look into a PFX, and be allowed to import it.
+                $state.PfxHidden = Get-InnerMessage -ErrorRecord $_
+            }
+            else {
+                $state.PfxError = Format-PfxError -Path $option.pfx -ErrorRecord $_
             }
         }
         $plan = Get-HttpsPlan -Wish $wish -State $state
@@ -71,7 +81,7 @@ function Invoke-ConnectorHttps {
     else {
         Invoke-HttpsPlan -Module $Module -Plan $plan -Wish $wish -State $state -Look $look
     }
-    foreach ($note in $plan.Notes) {
+    foreach ($note in $result.notes) {
         $Module.Warn($note)
     }
 }
@@ -91,6 +101,23 @@ function Read-Pfx {
     }
 }
 
+function Test-PfxContentError {
+    # Whether what is wrong is the file or its password, and not that this logon may not look into it.
+    param ($ErrorRecord)
+
+    $problem = $ErrorRecord.Exception.GetBaseException()
+    $code = if ($problem -is [ComponentModel.Win32Exception]) { $problem.NativeErrorCode } else { $problem.HResult }
+    # ERROR_INVALID_DATA and ERROR_INVALID_PASSWORD, also as HRESULT, and the errors of CryptoAPI.
+    $code -in 13, 86, 0x8007000D, 0x80070056 -or ($code -band 0xFFFF0000) -eq 0x80090000
+}
+
+function Format-PfxError {
+    param ([string]$Path, $ErrorRecord)
+
+    $old = if ([Environment]::OSVersion.Version.Build -lt $firstModernPfx) { $oldPfx }
+    "the PFX $Path cannot be opened: $(Get-InnerMessage -ErrorRecord $ErrorRecord)$old"
+}
+
 function Invoke-HttpsPlan {
     # Carries the steps out; when one fails, undoes those of the binding, the last first.
     param ($Module, $Plan, $Wish, $State, [scriptblock]$Look)
@@ -103,8 +130,17 @@ function Invoke-HttpsPlan {
         foreach ($step in $Plan.Steps) {
             switch ($step.Action) {
                 'import' {
-                    Import-Pfx -Path $option.pfx -Password $option.pfx_password
+                    $had = @(Get-StoredThumbprint)
+                    $found = @(Import-Pfx -Path $option.pfx -Password $option.pfx_password)
                     $imported = $true
+                    try {
+                        Assert-Imported -Found $found -Wish $Wish -Look $Look
+                    }
+                    catch {
+                        $left = @(Remove-StoredCertificate -Thumbprint @(Get-StoredThumbprint | Where-Object -FilterScript { $_ -notin $had }))
+                        $imported = $false
+                        throw (@($_.Exception.Message) + $left -join '. ')
+                    }
                 }
                 'unbind' { Remove-HttpsBinding -Wish $Wish -State $State -Undo $undo }
                 default { Set-HttpsBinding -Wish $Wish -State $State -Undo $undo }
@@ -118,6 +154,9 @@ function Invoke-HttpsPlan {
         $had, $has = $State, $after | ForEach-Object -Process { "$($_.Entry.Arguments)" }
         if ($State.Entry -and $after.Entry -and $had -ne $has) {
             throw "netsh took the settings of the address without an error, and http.sys has others: '$has', expected '$had'"
+        }
+        if ($Wish.State -ne 'absent') {
+            $Module.Result.notes = [string[]]@($Plan.Notes) + @(Assert-Served -Wish $Wish -Certificate $after.Stored)
         }
     }
     catch {
@@ -151,7 +190,137 @@ function Import-Pfx {
     param ([string]$Path, [string]$Password)
 
     $file = Get-PfxOption -Path $Path -Password $Password
-    $null = Import-PfxCertificate @file -CertStoreLocation Cert:\LocalMachine\My
+    try {
+        Import-PfxCertificate @file -CertStoreLocation Cert:\LocalMachine\My
+    }
+    catch {
+        throw (Format-PfxError -Path $Path -ErrorRecord $_)
+    }
+}
+
+function Assert-Imported {
+    # Throws unless what was imported is the wanted certificate, and of use. Before the import this logon may not have been able to look into the PFX.
+    param ($Found, $Wish, [scriptblock]$Look)
+
+    if (@($Found.Thumbprint) -notcontains $Wish.Thumbprint) {
+        throw "the PFX has $(@($Found | ForEach-Object -Process { "$($_.Thumbprint) ($($_.Subject))" }) -join ', '): expected $($Wish.Thumbprint)"
+    }
+    $refused = (Get-HttpsPlan -Wish $Wish -State (& $Look)).Refused
+    if ($refused.Count) {
+        throw ($refused -join '; ')
+    }
+}
+
+function Get-StoredThumbprint {
+    # Of the certificates in the store of the computer.
+    param ()
+
+    $store = [X509Store]::new('My', 'LocalMachine')
+    $store.Open('ReadOnly')
+    try {
+        $store.Certificates | ForEach-Object -Process { $_.Thumbprint }
+    }
+    finally {
+        $store.Close()
+    }
+}
+
+function Remove-StoredCertificate {
+    # With their keys; returns a text for each key that stays.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ([string[]]$Thumbprint)
+
+    $store = [X509Store]::new('My', 'LocalMachine')
+    $store.Open('ReadWrite')
+    try {
+        foreach ($certificate in $store.Certificates | Where-Object -FilterScript { $_.Thumbprint -in $Thumbprint }) {
+            if ($certificate.HasPrivateKey) {
+                try {
+                    Remove-PrivateKey -Certificate $certificate
+                }
+                catch {
+                    "The private key of $($certificate.Thumbprint) stays on the host: $(Get-InnerMessage -ErrorRecord $_)"
+                }
+            }
+            $store.Remove($certificate)
+        }
+    }
+    finally {
+        $store.Close()
+    }
+}
+
+function Remove-PrivateKey {
+    # Of a certificate; taking the certificate out of its store leaves it.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param ([X509Certificate2]$Certificate)
+
+    # The connector needs .NET Framework 4.7.2.
+    $key = [RSACertificateExtensions]::GetRSAPrivateKey($Certificate) # check51: ok
+    if (-not $key) {
+        $key = [ECDsaCertificateExtensions]::GetECDsaPrivateKey($Certificate) # check51: ok
+    }
+    if ($key -is [System.Security.Cryptography.RSACryptoServiceProvider]) {
+        $key.PersistKeyInCsp = $false
+        $key.Clear()
+    }
+    else {
+        $key.Key.Delete()
+    }
+}
+
+function Assert-Served {
+    <#
+    .SYNOPSIS
+    Throws when a client of this host sees another certificate than the wanted one; returns a note where no client could be.
+
+    .DESCRIPTION
+    http.sys chooses by address, name and port, with rules that this module need not know all of: a handshake tells.
+    #>
+    param ($Wish, $Certificate)
+
+    $name = @($Wish.HostName) + @($Certificate.Names -replace '^[*]', 'connector') | Where-Object -FilterScript { $_ } | Select-Object -First 1
+    $silent = "Nothing answered by TLS on port $($Wish.Port) of this host, so that what it shows was not verified"
+    if ("$((Get-Service -Name W3SVC -ErrorAction SilentlyContinue).Status)" -ne 'Running') {
+        return "$silent (IIS is stopped)"
+    }
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    while ($true) {
+        $shown = @([Dns]::GetHostAddresses([Dns]::GetHostName()) | ForEach-Object -Process { Get-ServedCertificate -Address $_ -Port $Wish.Port -Name $name })
+        $wrong = @($shown | Where-Object -FilterScript { $_.Thumbprint -ne $Wish.Thumbprint })
+        if ($shown.Count -and -not $wrong.Count) {
+            return
+        }
+        if ($clock.Elapsed.TotalSeconds -gt $serveTimeout) {
+            break
+        }
+        Start-Sleep -Seconds 1
+    }
+    if (-not $wrong.Count) {
+        return $silent
+    }
+    $seen = @($wrong | ForEach-Object -Process { "$($_.Thumbprint) at $($_.Address)" }) -join ', '
+    throw "clients that ask port $($Wish.Port) of this host for $name get $($seen): expected $($Wish.Thumbprint). Look at all entries of the port (netsh http show sslcert)"
+}
+
+function Get-ServedCertificate {
+    # Address and Thumbprint of what a server shows, or nothing where none answers by TLS.
+    param ([IPAddress]$Address, [int]$Port, [string]$Name)
+
+    $client = [TcpClient]::new($Address.AddressFamily)
+    try {
+        if ($client.ConnectAsync($Address, $Port).Wait(1000 * $connectTimeout)) {
+            $handshake = [Handshake]::Perform($client.GetStream(), $Name, 1000 * $connectTimeout)
+            [pscustomobject]@{ Address = "$Address"; Thumbprint = $handshake.Chain[0].Thumbprint }
+        }
+    }
+    catch {
+        # Nothing listens there, or it does not speak TLS.
+        Write-Debug -Message $_.Exception.Message
+    }
+    finally {
+        $client.Dispose()
+    }
 }
 
 function Get-PfxOption {
@@ -196,7 +365,7 @@ function Remove-HttpsBinding {
         Set-SiteBinding @with -Sign '-'
         $Undo.Push(@('Set-SiteBinding', ($with + @{ Sign = '+' })))
     }
-    if ($State.Entry) {
+    if ($State.Entry -and $State.Entry.Application -in $ownEntries) {
         Set-SslEntry -Port $Wish.Port
         $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port; Entry = $State.Entry }))
     }
@@ -213,39 +382,14 @@ function Set-SslEntry {
     else {
         "http delete sslcert ipport=0.0.0.0:$Port"
     }
-    Invoke-Tool -Name netsh.exe -Argument $argument
+    $null = Invoke-SystemTool -Name netsh.exe -Argument $argument
 }
 
 function Set-SiteBinding {
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param ([string]$Site, [string]$Sign, [string]$Information)
 
-    Invoke-Tool -Name inetsrv\appcmd.exe -Argument "set site `"/site.name:$Site`" `"/$($Sign)bindings.[protocol='https',bindingInformation='$Information']`""
-}
-
-function Invoke-Tool {
-    # Throws unless the program ends with success, with what it said: netsh and appcmd leave nothing behind that would keep their output open.
-    param ([string]$Name, [string]$Argument)
-
-    $start = [ProcessStartInfo]::new([Path]::Combine([Environment]::SystemDirectory, $Name), $Argument)
-    $start.UseShellExecute = $false
-    $start.CreateNoWindow = $true
-    $start.RedirectStandardOutput = $true
-    $process = [Process]::Start($start)
-    try {
-        $said = $process.StandardOutput.ReadToEndAsync()
-        if (-not $process.WaitForExit(1000 * $programTimeout)) {
-            $process.Kill()
-            throw [TimeoutException]::new("$Name did not end within $programTimeout seconds and was ended: $Name $Argument")
-        }
-        if ($process.ExitCode) {
-            $text = $said.Result.Trim() -replace '\s+', ' '
-            throw "$Name ended with exit code $($process.ExitCode)$(if ($text) { " ($text)" }): $Name $Argument"
-        }
-    }
-    finally {
-        $process.Dispose()
-    }
+    $null = Invoke-SystemTool -Name inetsrv\appcmd.exe -Argument "set site `"/site.name:$Site`" `"/$($Sign)bindings.[protocol='https',bindingInformation='$Information']`""
 }
 
 Export-ModuleMember -Function Invoke-ConnectorHttps

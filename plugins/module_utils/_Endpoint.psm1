@@ -54,14 +54,17 @@ function ConvertTo-Endpoint {
 function ConvertTo-Proxy {
     <#
     .SYNOPSIS
-    Host and port of a proxy from 'http://host:port' or 'host:port'.
+    Host and port of a proxy from 'http://host:port', 'https://host:port' or 'host:port'.
+
+    .DESCRIPTION
+    Microsoft's example of ProxyAddress begins with https. .NET Framework does not speak TLS with a proxy, so neither does this.
     #>
     param ([string]$Text, [string]$What)
 
     $uri = $null
     $address = if ($Text -match '^\w+://') { $Text } else { "http://$Text" }
-    if ($Text -match '[^!-~]|[@\\]' -or -not [uri]::TryCreate($address, 'Absolute', [ref]$uri) -or $uri.Scheme -ne 'http' -or -not $uri.Host -or $uri.PathAndQuery -ne '/') {
-        throw "$($What): expected http://host:port, found $(Format-Address -Address $Text)"
+    if ($Text -match '[^!-~]|[@\\]' -or -not [uri]::TryCreate($address, 'Absolute', [ref]$uri) -or $uri.Scheme -notin 'http', 'https' -or -not $uri.Host -or $uri.PathAndQuery -ne '/') {
+        throw "$($What): expected http://host:port or https://host:port, found $(Format-Address -Address $Text)"
     }
     @{ Host = $uri.DnsSafeHost; Port = $uri.Port }
 }
@@ -244,7 +247,7 @@ function Get-ChainProblem {
     }
     $known = [int][X509ChainStatusFlags]'PartialChain, UntrustedRoot, NotTimeValid'
     if ($Handshake.ChainErrors -band [X509ChainStatusFlags]::NotTimeValid) {
-        $times = $Handshake.Chain | ForEach-Object -Process { "'$($_.Subject)' until $($_.Expires.ToString('yyyy-MM-dd'))" }
+        $times = $Handshake.Chain | ForEach-Object -Process { "'$($_.Subject)' until $($_.Expires.ToString('yyyy-MM-dd', [cultureinfo]::InvariantCulture))" }
         "a certificate is expired or not valid yet ($($times -join ', ')); expected valid ones, and the right time on this host"
     }
     $other = [X509ChainStatusFlags]([int]$Handshake.ChainErrors -band -bnot $known)

@@ -195,7 +195,52 @@ function Get-DotNetFramework {
             break
         }
     }
-    [ordered]@{ release = $release; version = $version }
+    [ordered]@{ release = $release; version = $version; missing_update = Get-MissingDotNetUpdate }
+}
+
+function Get-MissingDotNetUpdate {
+    # The update that the setup of .NET Framework 4.7.2 and 4.8 needs on this Windows, where it is missing; else $null.
+    param ()
+
+    $build = [int](Get-MachineValue -SubKey 'SOFTWARE\Microsoft\Windows NT\CurrentVersion' -Name CurrentBuildNumber)
+    # Of KB4019990 the component counts, whichever package brought it.
+    if ($build -eq 9200 -and -not [File]::Exists([Path]::Combine([Environment]::SystemDirectory, 'd3dcompiler_47.dll'))) {
+        return 'KB4019990'
+    }
+    if ($build -eq 9600 -and -not (Test-WindowsUpdate -Name 'KB2919355')) {
+        return 'KB2919355'
+    }
+    $null
+}
+
+function Test-WindowsUpdate {
+    # Whether an update is installed, as component based servicing has it; the class Win32_QuickFixEngineering takes seconds.
+    param ([string]$Name)
+
+    $packages = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$windows\Component Based Servicing\Packages"; View = 64 }
+    if (-not $packages) {
+        return $false
+    }
+    try {
+        foreach ($package in $packages.GetSubKeyNames() -like "Package*_for_$Name~*") {
+            $key = $packages.OpenSubKey($package)
+            try {
+                # 0x50 superseded, 0x70 installed, 0x80 permanent; with any other state it is not in effect.
+                if ($key -and $key.GetValue('CurrentState') -in 0x50, 0x70, 0x80) {
+                    return $true
+                }
+            }
+            finally {
+                if ($key) {
+                    $key.Dispose()
+                }
+            }
+        }
+    }
+    finally {
+        $packages.Dispose()
+    }
+    $false
 }
 
 function Get-PendingRestart {

@@ -524,6 +524,8 @@ function Get-LogTail {
     )
 
     $count = 10
+    # 'Action ended 10:15:00: InstallFinalize. Return value 3.', whatever the language: a time, the name of the action, and a text that ends with 3.
+    $failedAction = '\d[:.]\d\d[:.]\d\d\s*[:\uff1a]\s*[\w.{}-]+?\s*[.\u3002]\s*\D+3\s*[.\u3002]?\s*$'
     if (-not [File]::Exists($Path)) {
         return ''
     }
@@ -537,7 +539,7 @@ function Get-LogTail {
             # Windows Installer ends a log with all its properties, and says long before that which action failed.
             if ($line.Trim() -and $line -notmatch '^Property\([SCN]\):') {
                 $lines.Add($line.Trim())
-                if ($failed -lt 0 -and $line -match 'Return value 3\.') {
+                if ($failed -lt 0 -and $line -match $failedAction) {
                     $failed = $lines.Count
                 }
             }
@@ -607,7 +609,7 @@ function Invoke-Installer {
     while ($true) {
         try {
             $raw = if ($AsSystem) {
-                Invoke-SystemTask -CommandLine "`"$Path`" $Argument" -Timeout $Timeout
+                Invoke-SystemTask -Path $Path -Argument $Argument -Timeout $Timeout
             }
             else {
                 Invoke-Program -Path $Path -Argument $Argument -Timeout $Timeout
@@ -615,6 +617,9 @@ function Invoke-Installer {
         }
         catch [TimeoutException] {
             throw [TimeoutException]::new("$What failed: $($_.Exception.Message). $(Format-LogTail -Path $LogPath)", $_.Exception)
+        }
+        catch [InvalidOperationException] {
+            throw [InvalidOperationException]::new("$What failed: $($_.Exception.Message)", $_.Exception)
         }
         $code = ConvertTo-ExitCode -Raw $raw
         if ($code -ne $busy -or [datetime]::UtcNow -ge $deadline) {

@@ -11,6 +11,8 @@ using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Proces
 
 #AnsibleRequires -CSharpUtil ..module_utils._Process
 
+# Seconds for a tool of Windows, which ends at once
+$toolTimeout = 60
 # Of a program that was ended with what it had started
 $serviceNote = 'a service that works for it, such as Windows Installer, may still be at work'
 
@@ -67,4 +69,53 @@ function Get-EndedPart {
     }
 }
 
-Export-ModuleMember -Function Invoke-Program -Variable serviceNote
+function Invoke-SystemTool {
+    <#
+    .SYNOPSIS
+    Runs a console program of Windows that leaves nothing behind which would keep its output open; returns what it prints.
+
+    .DESCRIPTION
+    Throws, with what the program says, unless its exit code is 0.
+
+    .PARAMETER Name
+    The program, below the system folder.
+
+    .PARAMETER Argument
+    The rest of the command line, quoted as for CreateProcess.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name,
+
+        [string]
+        $Argument
+    )
+
+    $start = [System.Diagnostics.ProcessStartInfo]::new([System.IO.Path]::Combine([Environment]::SystemDirectory, $Name), $Argument)
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    $process = [System.Diagnostics.Process]::Start($start)
+    try {
+        $said = $process.StandardOutput.ReadToEndAsync(), $process.StandardError.ReadToEndAsync()
+        if (-not $process.WaitForExit(1000 * $toolTimeout)) {
+            $process.Kill()
+            throw [TimeoutException]::new("$Name did not end within $toolTimeout seconds and was ended: $Name $Argument")
+        }
+        $output, $problem = $said.Result
+        if ($process.ExitCode) {
+            $text = "$output $problem".Trim() -replace '\s+', ' '
+            throw "$Name ended with exit code $($process.ExitCode)$(if ($text) { " ($text)" }): $Name $Argument"
+        }
+        $output
+    }
+    finally {
+        $process.Dispose()
+    }
+}
+
+Export-ModuleMember -Function Invoke-Program, Invoke-SystemTool -Variable serviceNote

@@ -148,6 +148,13 @@ function Write-WholeFile {
     }
 }
 
+function Format-Time {
+    # Whatever the account's region says: Thai years are others, and Finnish times have dots.
+    param ([datetime]$Time, [string]$Format)
+
+    $Time.ToString($Format, [cultureinfo]::InvariantCulture)
+}
+
 function New-Receipt {
     <#
     .SYNOPSIS
@@ -184,7 +191,7 @@ function New-Receipt {
         schema = $schema
         collection = 'infoprotect.aip'
         module = $Source
-        time = $now.ToString($timeFormat)
+        time = Format-Time -Time $now -Format $timeFormat
         # Whose HKEY_CURRENT_USER is meant.
         account = [WindowsIdentity]::GetCurrent().User.Value
         host = Get-HostIdentity
@@ -220,7 +227,7 @@ function New-Receipt {
     $number = if ($files.Count) { 1 + [long]([Path]::GetFileName($files[-1]) -replace '-.*', '') } else { 1 }
     try {
         while ($true) {
-            $path = [Path]::Combine($folder, ('{0:d6}-{1:yyyyMMddTHHmmssZ}-{2}.json' -f $number, $now, $Source))
+            $path = [Path]::Combine($folder, ('{0:d6}-{1}-{2}.json' -f $number, (Format-Time -Time $now -Format "yyyyMMdd'T'HHmmss'Z'"), $Source))
             if (-not [Directory]::GetFiles($folder, ('{0:d6}-*.json' -f $number)).Length) {
                 [File]::Move($temporary, $path)
                 break
@@ -351,7 +358,7 @@ function Get-Receipt {
     [pscustomobject]@{
         Path = $path
         Module = "$($head.module)"
-        Time = if ($head.time -is [datetime]) { $head.time.ToUniversalTime().ToString($timeFormat) } else { "$($head.time)" }
+        Time = if ($head.time -is [datetime]) { Format-Time -Time $head.time.ToUniversalTime() -Format $timeFormat } else { "$($head.time)" }
         Values = @($values)
         NewKeys = @($newKeys)
     }

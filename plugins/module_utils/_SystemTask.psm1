@@ -12,24 +12,33 @@ using namespace System.IO
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._Program
 
+# Seconds in which the scheduler has to start a task that it was told to run.
+$startTimeout = 60
+# https://learn.microsoft.com/windows/win32/taskschd/task-scheduler-error-and-success-constants
+$taskRunning = 0x41301
+# has not run yet, queued
+$taskWaiting = 0x41303, 0x41325
+# What the scheduler leaves as the result where it could not start the program: no such file or folder, access denied, a working folder that is none,
+# a request that was refused, and its own errors.
+$startFailures = 0x80070002, 0x80070003, 0x80070005, 0x8007010B, 0x800710E0 + 0x80041309..0x80041333
+
 function Invoke-TaskScheduler {
-    # schtasks.exe with these arguments; throws when it fails. What it says is in the language of Windows, so its exit code has to do.
+    # schtasks.exe with these arguments: what it prints; throws with that when it fails.
     param ([string]$Argument)
 
-    $code = Invoke-Program -Path ([Path]::Combine([Environment]::SystemDirectory, 'schtasks.exe')) -Argument $Argument -Timeout 60
-    if ($code) {
-        throw "schtasks.exe $Argument ended with $code"
-    }
+    Invoke-SystemTool -Name schtasks.exe -Argument $Argument
 }
 
 function Invoke-SystemTask {
     <#
     .SYNOPSIS
-    Runs a command line as the system account and waits for its end; returns its exit code.
+    Runs a program as the system account and waits for its end; returns its exit code.
 
-    .PARAMETER CommandLine
-    Program and arguments, quoted as for CreateProcess. It must hold no secret: it stands in a file and in the list of processes. The program's path,
-    in quotation marks, is of this run alone: by it the program is found when it has to be ended.
+    .PARAMETER Path
+    The program. The path is of this run alone: by it the program is found when it has to be ended.
+
+    .PARAMETER Argument
+    The rest of the command line, quoted as for CreateProcess. It must hold no secret: it stands in the task's definition and in the list of processes.
 
     .PARAMETER Timeout
     Seconds. When they are over, the program is ended with what it has started, and this throws TimeoutException.
@@ -39,7 +48,10 @@ function Invoke-SystemTask {
     param (
         [Parameter(Mandatory = $true)]
         [string]
-        $CommandLine,
+        $Path,
+
+        [string]
+        $Argument,
 
         [Parameter(Mandatory = $true)]
         [int]
@@ -50,46 +62,114 @@ function Invoke-SystemTask {
     $name = "infoprotect-$id"
     $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), "task-$id")
     $null = [Directory]::CreateDirectory($folder)
-    $script = [Path]::Combine($folder, 'run.cmd')
-    $result = [Path]::Combine($folder, 'exit')
+    $gone = $true
     try {
-        # The exit code appears whole, by a rename. A percent sign in a command file is written twice.
-        $lines = @(
-            '@echo off'
-            'chcp 65001 >nul'
-            $CommandLine.Replace('%', '%%')
-            ">`"$result.new`" echo %ERRORLEVEL%"
-            "move /y `"$result.new`" `"$result`" >nul"
-        )
-        [File]::WriteAllLines($script, [string[]]$lines, [Text.UTF8Encoding]::new($false))
-        $shell = [Path]::Combine([Environment]::SystemDirectory, 'cmd.exe')
-        # It is started by us and never by the clock: once, at a time of the day.
-        Invoke-TaskScheduler -Argument "/create /tn $name /tr `"$shell /c \`"$script\`"`" /sc once /st 00:00 /ru SYSTEM /rl HIGHEST /f"
-        try {
-            Invoke-TaskScheduler -Argument "/run /tn $name"
-            $deadline = [datetime]::UtcNow.AddSeconds($Timeout)
-            while (-not [File]::Exists($result)) {
-                if ([datetime]::UtcNow -gt $deadline) {
-                    # Of a task Windows ends no more than its own process, the command shell.
-                    $left = @(
-                        try { Stop-ProcessTree -Path ($CommandLine -replace '^"([^"]+)".*', '$1') } catch { $_.Exception.Message }
-                        try { Invoke-TaskScheduler -Argument "/end /tn $name" } catch { $_.Exception.Message }
-                    )
-                    $ended = if ($left.Count) { "could not be ended: $($left -join '; ')" } else { "was ended with what it had started; $serviceNote" }
-                    throw [TimeoutException]::new("it did not end within $Timeout seconds and $ended")
-                }
-                Start-Sleep -Milliseconds 200
-            }
-        }
-        finally {
-            Invoke-TaskScheduler -Argument "/delete /tn $name /f"
-        }
-        [int]([File]::ReadAllText($result).Trim())
+        $definition = [Path]::Combine($folder, 'task.xml')
+        [File]::WriteAllText($definition, (New-TaskDefinition -Path $Path -Argument $Argument), [Text.Encoding]::Unicode)
+        $null = Invoke-TaskScheduler -Argument "/create /tn $name /xml `"$definition`" /f"
+        $gone = $false
+        $null = Invoke-TaskScheduler -Argument "/run /tn $name"
+        Wait-SystemTask -Name $name -Path $Path -Timeout $Timeout
     }
     finally {
-        # A program that was ended just now may still hold a file.
-        Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+        try {
+            if (-not $gone) {
+                $null = Invoke-TaskScheduler -Argument "/delete /tn $name /f"
+                $gone = $true
+            }
+        }
+        catch {
+            # Not worth the result of the program: a later run removes the task, which it finds by the folder.
+            Write-Debug -Message $_.Exception.Message
+        }
+        if ($gone) {
+            # A program that was ended just now may still hold a file.
+            Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+        }
     }
+}
+
+function New-TaskDefinition {
+    # As XML: by its options schtasks.exe makes tasks that do not start on batteries and run with less than normal priority.
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes a text')]
+    param ([string]$Path, [string]$Argument)
+
+    # No trigger: schtasks.exe /run starts it. S-1-5-18 is the system account in every language; priority 4 is normal.
+    @"
+<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <RegistrationInfo>
+    <Description>One run of infoprotect.aip</Description>
+  </RegistrationInfo>
+  <Triggers />
+  <Principals>
+    <Principal id="Author">
+      <UserId>S-1-5-18</UserId>
+      <RunLevel>HighestAvailable</RunLevel>
+    </Principal>
+  </Principals>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <AllowHardTerminate>true</AllowHardTerminate>
+    <AllowStartOnDemand>true</AllowStartOnDemand>
+    <Enabled>true</Enabled>
+    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <Priority>4</Priority>
+  </Settings>
+  <Actions Context="Author">
+    <Exec>
+      <Command>$([Security.SecurityElement]::Escape($Path))</Command>
+      <Arguments>$([Security.SecurityElement]::Escape($Argument))</Arguments>
+    </Exec>
+  </Actions>
+</Task>
+"@
+}
+
+function Wait-SystemTask {
+    # Waits for the end of a task that was told to run; returns the exit code of its program.
+    param ([string]$Name, [string]$Path, [int]$Timeout)
+
+    $clock = [System.Diagnostics.Stopwatch]::StartNew()
+    while ($true) {
+        $state = Get-TaskState -Name $Name
+        $said = "status '$($state.Status)', last result 0x{0:X}" -f $state.Result
+        if ($state.Result -in $taskWaiting) {
+            if ($clock.Elapsed.TotalSeconds -gt $startTimeout) {
+                throw [TimeoutException]::new("the task scheduler did not start it within $startTimeout seconds ($said)")
+            }
+        }
+        elseif ($state.Result -ne $taskRunning) {
+            if ($state.Result -in $startFailures) {
+                $why = [System.Runtime.InteropServices.Marshal]::GetExceptionForHR($state.Result).Message
+                throw [InvalidOperationException]::new("the task scheduler could not start $Path ($($said): $why)")
+            }
+            return $state.Result
+        }
+        elseif ($clock.Elapsed.TotalSeconds -gt $Timeout) {
+            # Of a task Windows ends no more than its own process.
+            $left = @(
+                try { Stop-ProcessTree -Path $Path } catch { $_.Exception.Message }
+                try { $null = Invoke-TaskScheduler -Argument "/end /tn $Name" } catch { $_.Exception.Message }
+            )
+            $ended = if ($left.Count) { "could not be ended: $($left -join '; ')" } else { "was ended with what it had started; $serviceNote" }
+            throw [TimeoutException]::new("it did not end within $Timeout seconds and $ended")
+        }
+        Start-Sleep -Milliseconds 500
+    }
+}
+
+function Get-TaskState {
+    # Status, as the scheduler words it, and the last result: of a task that has ended the exit code of its program.
+    param ([string]$Name)
+
+    # The order of the columns is the same in every language, their names are not.
+    $columns = 'Host', 'Task', 'Next', 'Status', 'Logon', 'Run', 'Result'
+    $row = (Invoke-TaskScheduler -Argument "/query /tn $Name /v /fo CSV /nh").Trim() -split '\r?\n' | ConvertFrom-Csv -Header $columns | Select-Object -First 1
+    # Written with or without a sign
+    [pscustomobject]@{ Status = $row.Status; Result = [BitConverter]::ToInt32([BitConverter]::GetBytes([long]$row.Result), 0) }
 }
 
 function Stop-ProcessTree {
@@ -138,7 +218,7 @@ function Clear-SystemTask {
     }
     $young = [datetime]::UtcNow.AddDays(-1)
     foreach ($old in [Directory]::GetDirectories($folder, 'task-*')) {
-        if (-not [File]::Exists([Path]::Combine($old, 'exit')) -and [Directory]::GetCreationTimeUtc($old) -gt $young) {
+        if ([Directory]::GetCreationTimeUtc($old) -gt $young) {
             continue
         }
         $id = [guid]::Empty
@@ -146,7 +226,7 @@ function Clear-SystemTask {
             continue
         }
         try {
-            Invoke-TaskScheduler -Argument "/delete /tn infoprotect-$id /f"
+            $null = Invoke-TaskScheduler -Argument "/delete /tn infoprotect-$id /f"
         }
         catch {
             # Its run came as far as this.

@@ -312,16 +312,56 @@ function Get-TenantState {
 }
 
 function Get-RoleHolder {
-    # Who has a role, and their ids as the configuration has them: "ConnectorAdministrator -> id".
+    # Who has a role, and their ids as the configuration has them.
     param ([string]$Role, [object[]]$AdministratorId)
 
-    $ids = if ($null -ne $AdministratorId) {
-        , @($AdministratorId | ForEach-Object -Process { if ($_ -match "$Role\W+([0-9a-fA-F-]{36})") { $Matches[1] } })
-    }
     @{
         Members = @(Get-AipServiceRoleBasedAdministrator -Role $Role -ErrorAction Stop | ConvertTo-RoleMember)
-        Ids = $ids
+        Ids = ConvertFrom-AdminRoleMember -Role $Role -Text $AdministratorId
     }
+}
+
+function ConvertFrom-AdminRoleMember {
+    <#
+    .SYNOPSIS
+    The ids of the holders of a role, out of AdminRoleMembers; $null when that does not tell.
+
+    .DESCRIPTION
+    Microsoft's sample has 'Global Administrator -> id' beside 'ConnectorAdministrator -> id', so spaces in the name of a role mean nothing. An entry of
+    another form leaves it open whose it is.
+
+    .PARAMETER Role
+    The role, as the cmdlets call it.
+
+    .PARAMETER Text
+    The entries, or $null.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Role,
+
+        [AllowNull()]
+        [AllowEmptyCollection()]
+        [object[]]
+        $Text
+    )
+
+    if ($null -eq $Text) {
+        return $null
+    }
+    $guid = [guid]::Empty
+    $ids = [System.Collections.Generic.List[string]]::new()
+    foreach ($entry in $Text) {
+        if ("$entry" -notmatch '^\s*(\w[\w ]*?)\s*->\s*(\S+)\s*$' -or -not [guid]::TryParse($Matches[2], [ref]$guid)) {
+            return $null
+        }
+        if ([string]::Equals($Matches[1].Replace(' ', ''), $Role, 'OrdinalIgnoreCase')) {
+            $ids.Add([string]$guid)
+        }
+    }
+    , $ids.ToArray()
 }
 
 function Get-MemberText {
@@ -415,14 +455,15 @@ function Set-TenantAdministrator {
         $Module.Result.changed = $Module.Result.changed -or ($beforeText -join "`n") -ne ($afterText -join "`n")
     }
     else {
-        $names = @($act | ForEach-Object -Process { $_.Text })
+        # A difference is only what is known to be one: the run adds or removes the others, and sees then whether that changed anything.
+        $names = @($act | Where-Object -FilterScript { $null -ne $_.Held } | ForEach-Object -Process { $_.Text })
         $afterText = if ($option.state -eq 'present') {
             @($beforeText + $names | Sort-Object -Unique)
         }
         else {
             @($beforeText | Where-Object -FilterScript { $names -notcontains $_ })
         }
-        $Module.Result.changed = $act.Count -gt 0
+        $Module.Result.changed = $names.Count -gt 0
     }
     if ($unknown) {
         $notes.Add("The service does not tell whether these had the role: $($unknown -join ', ').")

@@ -79,6 +79,24 @@ def test_absent_and_purge() -> None:
     assert f"[-{licenses}]\r\n" in reg("exchange", "2013", C, T, state="absent", purge=True)
 
 
+def test_values_that_are_named() -> None:
+    key = r"SOFTWARE\Microsoft\ExchangeServer\v15\IRM\LicenseServerRedirection"
+    old = [{"key": key, "name": 'https://old"\\'}]
+    present = reg("exchange", "2013", C, T, remove=old)
+    removal = rf"[HKEY_LOCAL_MACHINE\{key}]" + '\r\n"https://old\\"\\\\"=-\r\n'
+    assert removal in present and "[-" not in present and present.count("=-") == 1
+    assert present.index(removal) < present.index(f'"{T}"="{C}"')
+    absent = reg("exchange", "2013", C, T, state="absent", remove=old)
+    assert absent.count("=-") == 3 and removal in absent, "the two unnamed ones, and that one"
+    with pytest.raises(AnsibleFilterError, match="expected a key and a name without control characters"):
+        reg("exchange", "2013", C, T, remove=[{"key": key, "name": "https://x\r\n[-HKEY_LOCAL_MACHINE]"}])
+
+
+def test_the_values_of_exchange_2013_are_the_first_ones_of_2016() -> None:
+    """The look of the role takes them by their number."""
+    assert values("exchange", "2016", C, T)[:4] == values("exchange", "2013", C, T)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

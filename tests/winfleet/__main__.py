@@ -39,7 +39,8 @@ def main() -> int:
             )
             fleet.share(arguments.host, arguments.name, what)
         elif arguments.command == "sign-in":
-            fleet.sign_in(arguments.host, arguments.account, arguments.cloud, remove=arguments.remove)
+            wizard = {"remove": arguments.remove, "filtered": arguments.filtered}
+            fleet.sign_in(arguments.host, arguments.account, arguments.cloud, **wizard)
         elif arguments.command == "authorize":
             host = "" if arguments.all else arguments.arguments.pop(0)
             accounts = [tuple(text.partition("=")[::2]) for text in arguments.arguments]

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     fault = command(
         "fault",
         "switch a fault on, or all off (clear): drop_connection, hang, http_500, kill_process, deny_key, installer, "
-        "tls_inspection, lost_host",
+        "scheduler, tls_inspection, lost_host",
     )
     fault.add_argument("host", metavar="HOST")
     fault.add_argument("name", metavar="FAULT|clear")
@@ -56,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
     sign_in.add_argument("--account", default="admin@contoso.onmicrosoft.com", help="of the tenant's administrator")
     sign_in.add_argument("--cloud", default="AzureCloud", help="the wizard's choice (default: AzureCloud)")
     sign_in.add_argument("--remove", action="store_true", help="remove the connector")
+    sign_in.add_argument(
+        "--filtered", action="store_true", help="start it from Explorer, with the token that UAC filters"
+    )
     authorize = command("authorize", "add accounts to those that may use the tenant's connectors")
     authorize.add_argument("--all", action="store_true", help="instead of HOST: any host with a connector")
     authorize.add_argument("--remove", action="store_true", help="take them away")

@@ -161,7 +161,7 @@ class Connector:
         self._stamp = -1  # of the configuration that was read last
         self._installed = False
         self._proxy: str | None = None
-        self._listening: dict[tuple[int, str], _Server] = {}
+        self._listening: dict[tuple[int, tuple[tuple[str, str], ...]], _Server] = {}
         self._reported: tuple[float, object] = (0.0, None)
         self._seen = _Seen()
 
@@ -256,24 +256,45 @@ class Connector:
 
     def _listen(self) -> None:
         """Have a server for each binding of the site, and no others."""
-        wanted: set[tuple[int, str]] = set()
+        wanted: set[tuple[int, tuple[tuple[str, str], ...]]] = set()
         for protocol, information in self.configuration.bindings() if self._process else ():
             port = information.split(":")[1] if information.count(":") >= 2 else ""
             if port.isdigit() and protocol in ("http", "https"):
-                thumbprint = self._thumbprint(port) if protocol == "https" else ""
-                if protocol == "http" or thumbprint:
-                    wanted.add((int(port), thumbprint))
+                shown = self._shown(port) if protocol == "https" else ()
+                if protocol == "http" or shown:
+                    wanted.add((int(port), shown))
         for key in set(self._listening) - wanted:
             self._listening.pop(key).stop()
-        for number, thumbprint in wanted - set(self._listening):
+        for number, shown in wanted - set(self._listening):
             try:
-                context = self._certificates.context(thumbprint) if thumbprint else None
-                self._listening[number, thumbprint] = _Server(self, number, context)
+                context = self._context(shown) if shown else None
+                self._listening[number, shown] = _Server(self, number, context)
             except OSError as error:
                 log.warning("the connector cannot listen on port %d: %s", number, error)
 
-    def _thumbprint(self, port: str) -> str:
-        return (self._wine.value(f"{iis.SSL_BINDINGS}\\0.0.0.0:{port}", "SslCertHash") or "").upper()
+    def _shown(self, port: str) -> tuple[tuple[str, str], ...]:
+        """Which certificate clients see, by the name that they ask for; "" stands for all others.
+
+        As http.sys chooses: an entry for the very address, then one for the name, then that of all addresses.
+        """
+        entries = [entry for entry in iis.ssl_entries(self._wine) if entry.where.rpartition(":")[2] == port]
+        exact = [entry for entry in entries if entry.where == f"{self.site.address}:{port}"]
+        plain = [entry for entry in entries if entry.where == f"0.0.0.0:{port}"]
+        names = [] if exact else [entry for entry in entries if entry.named]
+        found = [(entry.where.rpartition(":")[0], entry.thumbprint) for entry in names]
+        found += [("", entry.thumbprint) for entry in exact or plain]
+        return tuple(sorted(found))
+
+    def _context(self, shown: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
+        contexts = {name: self._certificates.context(thumbprint) for name, thumbprint in shown}
+        default = contexts.get("", next(iter(contexts.values())))
+
+        def choose(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+            if name is not None and name.lower() in contexts:
+                connection.context = contexts[name.lower()]
+
+        default.sni_callback = choose
+        return default
 
     # -- who may -----------------------------------------------------------------------------------------------------
 
@@ -350,8 +371,8 @@ def proxy_problem(proxy: str) -> str:
         host, port = parts.hostname, parts.port or 80
     except ValueError:
         host, port = None, 0
-    if parts.scheme != "http" or not host:
-        return f"The proxy address {proxy!r} is not http://host:port."
+    if parts.scheme not in ("http", "https") or not host:
+        return f"The proxy address {proxy!r} is not http://host:port or https://host:port."
     try:
         with socket.create_connection((host, port), timeout=2) as connection:
             name = urlsplit(TENANT).hostname

@@ -140,10 +140,11 @@ class Fleet:
         (folder,) = self._running([name])
         control.ask(folder, {"do": "share", "name": share, "share": asdict(what) if what else None})
 
-    def sign_in(self, name: str, account: str, cloud: str, *, remove: bool) -> None:
+    def sign_in(self, name: str, account: str, cloud: str, *, remove: bool, filtered: bool) -> None:
         """Go through the wizard of the connector's setup on a host, as its operator would."""
         (folder,) = self._running([name])
-        control.ask(folder, {"do": "sign_in", "account": account, "cloud": cloud, "remove": remove}, timeout=300)
+        request = {"account": account, "cloud": cloud, "remove": remove, "filtered": filtered}
+        control.ask(folder, {"do": "sign_in", **request}, timeout=300)
         self.say(f"{name}: {'removed' if remove else 'signed in'}")
 
     def authorize(self, name: str, accounts: Sequence[tuple[str, str]], *, remove: bool) -> None:

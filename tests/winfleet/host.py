@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import threading
 import time
@@ -43,6 +44,7 @@ log = logging.getLogger("winfleet")
 
 HOST_FAULTS = {
     "kill_process": "the next command is started, and its process killed after `seconds`",
+    "scheduler": "the scheduler does not start the next `count` tasks: `argument` is stuck, battery or missing",
     "deny_key": "nobody can write the registry key `argument` (HKLM:\\...), until the fault is cleared",
     "tls_inspection": "somebody opens the connector's TLS connections to the tenant, until the fault is cleared",
     "lost_host": "the host is gone: connections are refused and its commands die, until the fault is cleared",
@@ -208,6 +210,11 @@ class Host:
         """See `winfleet.execution.Executor`."""
         self.executor.end_session(session)
 
+    def scheduler_fault(self) -> str:
+        """See `winfleet.programs.Machine`."""
+        fault = self.faults.take("scheduler")
+        return fault.argument or "stuck" if fault else ""
+
     def run_as_system(self, line: str) -> Execution:
         """Start a command line as the system account, as the task scheduler does."""
         return self.executor.start(Command(line=line, user="SYSTEM", skip_cmd=True), cold=True)
@@ -305,7 +312,7 @@ class Host:
             folder = f"C:\\Program Files\\{CONNECTOR_TITLE}\\Web Service"
             iis.Configuration(self.prefix).add_application(iis.SITE, path, folder)
 
-    def sign_in(self, account: str, cloud: str, *, remove: bool) -> None:
+    def sign_in(self, account: str, cloud: str, *, remove: bool, filtered: bool = False) -> None:
         """Go through the wizard of the connector's setup, as an operator at the screen.
 
         Raises:
@@ -315,6 +322,10 @@ class Host:
         program = cached if remove else STAGED_SETUP
         if not (self.prefix / "drive_c" / program[3:].replace("\\", "/")).exists():
             raise ValueError(f"there is no {program}: " + ("no connector" if remove else "it has to be staged before"))
+        folder = (self.prefix / "drive_c" / program[3:].replace("\\", "/")).parent
+        # A filtered token has no rights as an administrator: what it can open is open to others, too.
+        if filtered and not folder.stat().st_mode & stat.S_IXOTH:
+            raise ValueError(f"{program}: Access is denied.")
         if cloud not in CLOUDS or "@" not in account:
             raise ValueError(f"{account} ({cloud}): expected name@domain, and one of {', '.join(CLOUDS)}")
         variables = {
@@ -427,7 +438,8 @@ class Host:
         elif what == "share":
             self.shares.set(str(request["name"]), Share(**request["share"]) if request["share"] else None)
         elif what == "sign_in":
-            self.sign_in(str(request["account"]), str(request["cloud"]), remove=bool(request["remove"]))
+            wizard = {name: bool(request[name]) for name in ("remove", "filtered")}
+            self.sign_in(str(request["account"]), str(request["cloud"]), **wizard)
         elif what == "authorize":
             accounts = [(str(role), str(account)) for role, account in request["accounts"]]
             self.authorize(accounts, remove=bool(request["remove"]))

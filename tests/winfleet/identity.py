@@ -26,6 +26,11 @@ POWERSHELLS = ("3.0", "4.0", "5.1")
 #: Exchange and SharePoint of these years: the versions that their setups leave in the registry.
 EXCHANGES = {"2013": (15, 0, 1497, 48), "2016": (15, 1, 2507, 6), "2019": (15, 2, 1544, 4)}
 SHAREPOINTS = {"2013": ("15.0", "15.0.0.5571"), "2016": ("16.0", "16.0.0.4351"), "2019": ("16.0", "16.0.0.10337")}
+#: What .NET Framework 4.7.2 needs on Windows Server 2012 R2, as component based servicing keeps it
+_UPDATES_2012R2: Keys = {
+    r"Software\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages"
+    r"\Package_for_KB2919355~31bf3856ad364e35~amd64~~6.3.1.14": {"CurrentState": 0x70}
+}
 
 
 class IdentityError(ValueError):
@@ -189,6 +194,7 @@ class Identity:
             NT: current,
             NT + r"\Server\ServerLevels": levels,
             r"Software\Microsoft\Windows\CurrentVersion\Component Based Servicing": {"EnableLog": 1},
+            **(_UPDATES_2012R2 if system.build == 9600 else {}),
             r"System\CurrentControlSet\Control\ProductOptions": {
                 "ProductType": "LanmanNT" if "domain_controller" in self.roles else "ServerNT",
                 "ProductSuite": ["Terminal Server"],

@@ -13,6 +13,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,7 +29,10 @@ SERVICE = "W3SVC"
 SERVICE_TITLE = "World Wide Web Publishing Service"
 #: Wine's print spooler is a service that starts and stops; the arguments tell this one from it.
 SERVICE_IMAGE = r"C:\windows\system32\spoolsv.exe -k iissvcs"
-SSL_BINDINGS = r"SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo"
+HTTP = r"SYSTEM\CurrentControlSet\Services\HTTP\Parameters"
+SSL_BINDINGS = HTTP + r"\SslBindingInfo"
+#: By names; each key is called by a number and has the name in a value
+SNI_BINDINGS = HTTP + r"\SslSniBindingInfo"
 #: Options of `netsh http add sslcert`: the bit of DefaultSslCertCheckMode, and the word that sets it
 SSL_CHECKS = {
     "verifyclientcertrevocation": (0x1, "disable"),
@@ -260,6 +264,42 @@ def place(prefix: Path) -> None:
             os.link(prefix / SYSTEM / "shutdown.exe", target)
 
 
+@dataclass(frozen=True)
+class SslEntry:
+    """What http.sys has for an address or a name, and a port.
+
+    Attributes:
+        where: address:port, or name:port in lower case.
+        named: it is for a name (SNI).
+    """
+
+    where: str
+    named: bool
+    thumbprint: str
+    application: uuid.UUID
+    store: str
+
+
+def ssl_entries(wine: Wine) -> list[SslEntry]:
+    """Return the entries with a certificate, those of addresses first."""
+    found: list[SslEntry] = []
+    for table in (SSL_BINDINGS, SNI_BINDINGS):
+        code, output = wine.run("reg", "query", f"HKLM\\{table}", "/s")
+        for block in re.split(r"(?m)^HKEY_LOCAL_MACHINE\\", output if code == 0 else "")[1:]:
+            key, *lines = block.splitlines()
+            values = {
+                match[1]: match[2]
+                for line in lines
+                if (match := re.match(r"^\s+(\w+)\s+REG_\w+\s+(.*?)\s*$", line)) is not None
+            }
+            where = values.get("HostnamePort", key.strip().rpartition("\\")[2]).lower()
+            if "SslCertHash" in values:
+                application = uuid.UUID(bytes_le=bytes.fromhex(values.get("AppId", "00" * 16)))
+                thumbprint, store = values["SslCertHash"].upper(), values.get("SslCertStoreName", "MY")
+                found.append(SslEntry(where, table == SNI_BINDINGS, thumbprint, application, store))
+    return found
+
+
 def ssl_settings(named: dict[str, str]) -> list[tuple[str, str, str]] | None:
     """What http.sys keeps for the options of `netsh http add sslcert`: name, type, data; None when one is wrong."""
     checks = flags = 0
@@ -395,42 +435,65 @@ class Commands:
         if verb[:1] != ["http"]:
             # Wine's own says nothing
             return 0, []
+        name = named.get("hostnameport", "").lower()
         address = named.get("ipport", "")
-        key = f"HKLM\\{SSL_BINDINGS}\\{address}"
+        key = f"{SNI_BINDINGS}\\{{{uuid.uuid5(uuid.NAMESPACE_DNS, name)}}}" if name else f"{SSL_BINDINGS}\\{address}"
         if verb == ["http", "add", "sslcert"]:
             if "help" in named:
                 return 0, ["Usage: add sslcert", *(f"      [[{name}=]<value>]" for name in self._certificate_options())]
-            return self._add_certificate(address, key, named)
+            return self._add_certificate(key, named)
         if verb == ["http", "delete", "sslcert"]:
-            if self._wine.run("reg", "delete", key, "/f")[0]:
+            if self._wine.run("reg", "delete", f"HKLM\\{key}", "/f")[0]:
                 return 1, ["SSL Certificate deletion failed, Error: 2", "The system cannot find the file specified."]
             self._follow()
             return 0, ["SSL Certificate successfully deleted"]
         if verb == ["http", "show", "sslcert"]:
-            thumbprint = self._wine.value(f"{SSL_BINDINGS}\\{address or '0.0.0.0:443'}", "SslCertHash")
-            if thumbprint is None:
+            wanted = name or address.lower()
+            found = [entry for entry in ssl_entries(self._wine) if wanted in ("", entry.where)]
+            if not found:
                 return 1, ["The system cannot find the file specified."]
-            return 0, [
-                f"    IP:port                      : {address or '0.0.0.0:443'}",
-                f"    Certificate Hash             : {thumbprint.lower()}",
-            ]
+            lines = ["", "SSL Certificate bindings:", "-------------------------"]
+            for entry in found:
+                lines += [
+                    "",
+                    f"    {'Hostname:port' if entry.named else 'IP:port':<29}: {entry.where}",
+                    f"    Certificate Hash             : {entry.thumbprint.lower()}",
+                    f"    Application ID               : {{{entry.application}}}",
+                    f"    Certificate Store Name       : {entry.store}",
+                ]
+            return 0, lines
         return 1, [f"The following command was not found: {' '.join(arguments)}."]
 
     def _certificate_options(self) -> list[str]:
         """What `add sslcert` takes on this Windows."""
         build = int(self._wine.value(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion", "CurrentBuildNumber") or 0)
         newer = NEWER_SSL_FLAGS if build >= WINDOWS_2016 else {}
-        return ["ipport", "certhash", "appid", "certstorename", *SSL_CHECKS, *SSL_FLAGS, *newer, *SSL_VALUES]
+        return [
+            "ipport",
+            "hostnameport",
+            "certhash",
+            "appid",
+            "certstorename",
+            *SSL_CHECKS,
+            *SSL_FLAGS,
+            *newer,
+            *SSL_VALUES,
+        ]
 
-    def _add_certificate(self, address: str, key: str, named: dict[str, str]) -> tuple[int, list[str]]:
+    def _add_certificate(self, key: str, named: dict[str, str]) -> tuple[int, list[str]]:
         thumbprint = named.get("certhash", "").upper()
         try:
             application = uuid.UUID(named.get("appid", ""))
         except ValueError:
             return 1, ["The parameter is incorrect: appid is not a GUID in braces."]
-        if re.fullmatch(r"[\d.]+:\d+", address) is None or re.fullmatch("[0-9A-F]{40}", thumbprint) is None:
-            return 1, ["The parameter is incorrect: expected ipport=ADDRESS:PORT and certhash=THUMBPRINT."]
-        if self._wine.value(f"{SSL_BINDINGS}\\{address}", "SslCertHash") is not None:
+        address, name = named.get("ipport", ""), named.get("hostnameport", "").lower()
+        sound = re.fullmatch(r"([\d.]+|\[[\da-f:]+\]):\d+", address) is not None and not name
+        sound = sound or (re.fullmatch(r"[*\w.-]+:\d+", name) is not None and not address)
+        if not sound or re.fullmatch("[0-9A-F]{40}", thumbprint) is None:
+            return 1, [
+                "The parameter is incorrect: expected ipport=ADDRESS:PORT or hostnameport=NAME:PORT, and certhash."
+            ]
+        if self._wine.value(key, "SslCertHash") is not None:
             return 1, [
                 "SSL Certificate add failed, Error: 183",
                 "Cannot create a file when that file already exists.",
@@ -446,12 +509,13 @@ class Commands:
         settings = ssl_settings(named)
         if settings is None:
             return 1, ["SSL Certificate add failed, Error: 87", "The parameter is incorrect."]
-        for name, kind, data in (
+        for value, kind, data in (
             ("SslCertHash", "REG_BINARY", thumbprint),
             ("AppId", "REG_BINARY", application.bytes_le.hex()),
             ("SslCertStoreName", "REG_SZ", named.get("certstorename", "MY")),
+            *([("HostnamePort", "REG_SZ", name)] if name else []),
             *settings,
         ):
-            self._wine.run("reg", "add", key, "/v", name, "/t", kind, "/d", data, "/f")
+            self._wine.run("reg", "add", f"HKLM\\{key}", "/v", value, "/t", kind, "/d", data, "/f")
         self._follow()
         return 0, ["SSL Certificate successfully added"]

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
+from xml.etree import ElementTree
 
 from winfleet import commandline
 from winfleet.arrivals import Arrivals
@@ -51,6 +52,18 @@ PROGRAMS = {
 }
 CALLS = Path("drive_c/windows/winfleet/calls")
 NO_SHUTDOWN = 1116
+#: Of the last result of a task: SCHED_S_TASK_HAS_NOT_RUN, SCHED_S_TASK_QUEUED, HRESULT of ERROR_FILE_NOT_FOUND
+NOT_RUN_YET, QUEUED, NO_SUCH_FILE = 267011, 267045, -2147024894
+TASK_NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
+TASK_ELEMENTS = ("Command", "Arguments", "UserId", "DisallowStartIfOnBatteries")
+#: What schtasks.exe /query /v lists, in the order of Windows
+COLUMNS = (
+    *("HostName", "TaskName", "Next Run Time", "Status", "Logon Mode", "Last Run Time", "Last Result", "Author"),
+    *("Task To Run", "Start In", "Comment", "Scheduled Task State", "Idle Time", "Power Management", "Run As User"),
+    *("Delete Task If Not Rescheduled", "Stop Task If Runs X Hours and X Mins", "Schedule", "Schedule Type"),
+    *("Start Time", "Start Date", "End Date", "Days", "Months", "Repeat: Every", "Repeat: Until: Time"),
+    *("Repeat: Until: Duration", "Repeat: Stop If Still Running"),
+)
 ALREADY_SCHEDULED = 1190
 
 
@@ -70,6 +83,9 @@ class Machine(Protocol):
 
     def cancel_reboot(self) -> bool:
         """Call off a shutdown that is waiting; False when there is none."""
+
+    def scheduler_fault(self) -> str:
+        """What keeps the next scheduled task from starting, "" for nothing."""
 
     def run_as_system(self, line: str) -> Execution:
         """Start a command line as the system account."""
@@ -111,7 +127,7 @@ class Programs:
         self._shares = shares
         self._machine = machine
         self._web_server = web_server
-        self._tasks = Tasks(state, machine.run_as_system)
+        self._tasks = Tasks(state, machine.run_as_system, prefix / "drive_c", machine.scheduler_fault)
         self._wusa = Wusa(
             machine.run_script,
             machine.install_management_framework,
@@ -222,21 +238,37 @@ class Options:
 
 @dataclass
 class Task:
-    """A scheduled task, as far as it is emulated: it runs when told to."""
+    """A scheduled task, as far as it is emulated: it runs when told to.
+
+    Attributes:
+        on_batteries: it is started on a host without mains, too; by its options schtasks.exe makes tasks that are not.
+    """
 
     name: str
     line: str
     account: str
+    on_batteries: bool = False
     last_run: float = 0.0
-    last_result: int = 267011  # SCHED_S_TASK_HAS_NOT_RUN
+    last_result: int = NOT_RUN_YET
 
 
 class Tasks:
-    """schtasks.exe: /create, /run, /query, /end, /delete."""
+    """schtasks.exe: /create, /run, /query, /end, /delete.
 
-    def __init__(self, state: Path, start: Callable[[str], Execution]) -> None:
+    Args:
+        state: where the tasks are kept; its folder has the host's name.
+        start: runs a command line.
+        disk: drive C.
+        fault: what keeps the scheduler from starting the next task: `stuck`, `battery` or `missing`; "": nothing.
+    """
+
+    def __init__(
+        self, state: Path, start: Callable[[str], Execution], disk: Path, fault: Callable[[], str] = lambda: ""
+    ) -> None:
         self._state = state
         self._start = start
+        self._disk = disk
+        self._fault = fault
         self._lock = threading.RLock()
         self._running: dict[str, Execution] = {}
         stored = json.loads(state.read_text()) if state.exists() else []
@@ -254,7 +286,7 @@ class Tasks:
             UsageError: it is wrong, or more than is emulated.
         """
         options = Options(
-            arguments, {"tn", "tr", "sc", "st", "sd", "ru", "rp", "rl", "mo", "d", "m", "fo", "delay", "ec", "i"}
+            arguments, {"tn", "tr", "sc", "st", "sd", "ru", "rp", "rl", "mo", "d", "m", "fo", "delay", "ec", "i", "xml"}
         )
         for verb in ("create", "run", "query", "end", "delete"):
             if verb in options:
@@ -270,23 +302,52 @@ class Tasks:
         return task
 
     def _create(self, options: Options) -> Answer:
+        if "xml" in options and "tn" in options:
+            return self._create_from_definition(options)
         if "tn" not in options or "tr" not in options or "sc" not in options:
-            raise UsageError("Invalid syntax. /create needs /tn, /tr and /sc.")
+            raise UsageError("Invalid syntax. /create needs /tn, and /tr and /sc or /xml.")
         name = "\\" + options.get("tn").lstrip("\\")
         account = options.get("ru", "SYSTEM")
         if account.upper().rpartition("\\")[2] != "SYSTEM":
             raise UsageError(f"the emulated host runs tasks as SYSTEM only, not as {account}.")
-        if name.lower() in self._tasks and "f" not in options:
-            raise UsageError(f'the task name "{name[1:]}" already exists; /f replaces it.')
         if len(options.get("tr")) > 261:
             raise UsageError("Value for '/TR' option cannot be more than 261 character(s).")
-        self._tasks[name.lower()] = Task(name, options.get("tr"), "SYSTEM")
+        return self._add(Task(name, options.get("tr"), "SYSTEM"), options)
+
+    def _create_from_definition(self, options: Options) -> Answer:
+        """Of the definition count program, arguments, account and whether it runs on batteries."""
+        file = self._disk / options.get("xml")[3:].replace("\\", "/")
+        try:
+            # Windows wants the encoding that the first line names.
+            root = ElementTree.fromstring(file.read_bytes())
+        except OSError as error:
+            raise UsageError("The system cannot find the file specified.") from error
+        except ElementTree.ParseError as error:
+            raise UsageError(f"The task XML is malformed. {error}") from error
+        found = {name: root.findtext(f".//{{{TASK_NAMESPACE}}}{name}") for name in TASK_ELEMENTS}
+        if root.tag != f"{{{TASK_NAMESPACE}}}Task" or not found["Command"]:
+            raise UsageError("The task XML contains an unexpected node.")
+        if found["UserId"] != "S-1-5-18":
+            raise UsageError(f"the emulated host runs tasks as SYSTEM only, not as {found['UserId']}.")
+        line = f'"{found["Command"]}" {found["Arguments"] or ""}'.rstrip()
+        name = "\\" + options.get("tn").lstrip("\\")
+        return self._add(Task(name, line, "SYSTEM", found["DisallowStartIfOnBatteries"] == "false"), options)
+
+    def _add(self, task: Task, options: Options) -> Answer:
+        if task.name.lower() in self._tasks and "f" not in options:
+            raise UsageError(f'the task name "{task.name[1:]}" already exists; /f replaces it.')
+        self._tasks[task.name.lower()] = task
         self._save()
-        return Answer(0, f'SUCCESS: The scheduled task "{name[1:]}" has successfully been created.\r\n')
+        return Answer(0, f'SUCCESS: The scheduled task "{task.name[1:]}" has successfully been created.\r\n')
 
     def _run(self, options: Options) -> Answer:
         task = self._find(options)
-        if task.name.lower() not in self._running:
+        fault = self._fault()
+        if fault == "missing":
+            task.last_result = NO_SUCH_FILE
+        elif fault == "stuck" or (fault == "battery" and not task.on_batteries):
+            task.last_result = QUEUED
+        elif task.name.lower() not in self._running:
             execution = self._start(task.line)
             execution.close_input()
             self._running[task.name.lower()] = execution
@@ -320,12 +381,12 @@ class Tasks:
         tasks = [self._find(options)] if "tn" in options else list(self._tasks.values())
         rows = [self._row(task) for task in tasks]
         kind = options.get("fo", "TABLE").upper()
-        columns = list(self._row(Task("", "", ""))) if "v" in options else ["TaskName", "Next Run Time", "Status"]
+        columns = list(COLUMNS) if "v" in options else ["TaskName", "Next Run Time", "Status"]
         if kind == "LIST":
             return Answer(
                 0,
                 "".join(
-                    "\r\n" + "".join(f"{c + ':':<38}{row[c]}\r\n" for c in ["HostName", *columns] if c in row)
+                    "\r\n" + "".join(f"{c + ':':<38}{row[c]}\r\n" for c in dict.fromkeys(["HostName", *columns]))
                     for row in rows
                 ),
             )
@@ -352,10 +413,12 @@ class Tasks:
             if task.last_run
             else "11/30/1999 12:00:00 AM"
         )
-        return {
+        running = task.name.lower() in self._running
+        return dict.fromkeys(COLUMNS, "N/A") | {
+            "HostName": self._state.parent.name.upper(),
             "TaskName": task.name,
-            "Next Run Time": "N/A",
-            "Status": "Running" if task.name.lower() in self._running else "Ready",
+            "Status": "Running" if running else "Queued" if task.last_result == QUEUED else "Ready",
+            "Logon Mode": "Interactive/Background",
             "Last Run Time": ran,
             "Last Result": str(task.last_result),
             "Task To Run": task.line,

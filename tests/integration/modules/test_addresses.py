@@ -17,7 +17,7 @@ CASES: dict[str, tuple[str, Json, str]] = {
     "settings": ("connector_settings", {"proxy_address": WITH_PASSWORD}, "proxy_address is one with a name or"),
     "domain": ("connector_settings", {"proxy_address": rf"CONTOSO\me:{SECRET}@proxy:80"}, "proxy_address is one with"),
     "in one go": ("desired_state", {"connector_settings": {"proxy_address": WITH_PASSWORD}}, "proxy_address is one"),
-    "endpoint": ("endpoint_info", {"proxy": WITH_PASSWORD}, "proxy: expected http://host:port, found one with a name"),
+    "endpoint": ("endpoint_info", {"proxy": WITH_PASSWORD}, "https://host:port, found one with a name"),
     "endpoints": ("endpoint_info", {"endpoints": [f"https://me:{SECRET}@api.aadrm.com"]}, "found one with a name or"),
     "https": ("connector_https", {"thumbprint": "A" * 40, "url": WITH_PASSWORD}, "url is one with a name or password"),
     "server": (

@@ -20,6 +20,7 @@ HOST = "connector-3"
 URL = f"https://{NAME}"
 STORED = r"HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters\SslBindingInfo"
 FOREIGN = "{11111111-2222-3333-4444-555555555555}"
+IIS = "{4dc3e181-e14b-4a21-b022-59fc669b0914}"
 pytestmark = pytest.mark.hosts(HOST)
 
 
@@ -242,7 +243,8 @@ def test_refusals(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
         )
     assert "has no private key, and no PFX is given" in states.task("no key", HOST)["msg"]
     assert states.task("import", HOST)["changed"]
-    assert f"another application ({FOREIGN}) has the certificate" in states.task("taken", HOST)["msg"]
+    taken_by = f"http.sys has the certificate {sound.thumbprint} at 0.0.0.0:8443 for the application {FOREIGN}"
+    assert taken_by in states.task("taken", HOST)["msg"]
     assert states.task("not ours", HOST)["changed"] is False
     assert seen(states, "before") == seen(states, "after")
 
@@ -251,6 +253,98 @@ def test_refusals(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     removed = run(playbook, refused("no connector", **bound), https("nothing to remove", state="absent"))
     assert "the connector is not installed" in removed.task("no connector", HOST)["msg"]
     assert removed.task("nothing to remove", HOST)["changed"] is False
+
+
+def netsh(name: str, command: str) -> dict[str, Any]:
+    return {"name": name, "ansible.windows.win_command": f"netsh.exe http {command}"}
+
+
+@pytest.mark.usefixtures("new_host")
+def test_entries_of_other_applications(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """One that wins over that of all addresses is found, and shown to clients; none of them is taken or removed."""
+    own, other = make_certificate(tmp_path, "own"), make_certificate(tmp_path, "other")
+    bind: dict[str, Any] = {"thumbprint": own.thumbprint, "url": URL, "src": str(own.file), "pfx_password": PASSWORD}
+    foreign = f"certhash={other.thumbprint} appid={FOREIGN} certstorename=MY"
+    by_name, by_all = f"hostnameport={NAME}:443", "ipport=0.0.0.0:443"
+    run(
+        playbook,
+        https("other", thumbprint=other.thumbprint, port=8443, src=str(other.file), pfx_password=PASSWORD),
+        https("no longer", state="absent", port=8443),
+        https("own", **bind),
+        netsh("of the name", f"add sslcert {by_name} {foreign}"),
+    )
+    assert served(HOST) == other.thumbprint, "the stand-in chooses as Windows does"
+    done = run(
+        playbook,
+        look("before"),
+        https("check", check=True, **bind) | {"ignore_errors": True},
+        refused("won", **bind),
+        look("after"),
+        netsh("shown", "show sslcert"),
+        netsh("free the name", f"delete sslcert {by_name}"),
+        https("again", **bind),
+        # the certificate of all addresses belongs to another application, and the site has its binding there
+        netsh("free all", f"delete sslcert {by_all}"),
+        netsh("of all", f"add sslcert {by_all} {foreign}"),
+        refused("taken", **bind),
+        https("away", state="absent"),
+        look("in the end"),
+        https("away again", state="absent"),
+    )
+    for name in ("check", "won"):
+        message = done.task(name, HOST)["msg"]
+        assert f"http.sys has the certificate {other.thumbprint} at {NAME}:443 for the application {FOREIGN}" in message
+        assert "It wins over 0.0.0.0:443" in message
+    assert seen(done, "before") == seen(done, "after")
+    assert f"Hostname:port                : {NAME}:443" in done.task("shown", HOST)["stdout"]
+    assert done.task("again", HOST)["changed"] is False and not done.task("again", HOST)["notes"]
+    assert "It is not the connector's or IIS'" in done.task("taken", HOST)["msg"]
+    (note,) = done.task("away", HOST)["notes"]
+    assert note.endswith("It belongs to another application and stays")
+    state = seen(done, "in the end")
+    assert not any("https/*:443:" in line for line in state["site"])
+    assert any(line.startswith("SslCertHash") and other.thumbprint in line for line in state["entries"])
+    assert done.task("away again", HOST)["changed"] is False
+
+
+@pytest.mark.usefixtures("new_host")
+def test_a_logon_that_may_not_look_into_a_pfx(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """It is imported, and what was imported is compared; another one is not bound.
+
+    That it is taken out of the store again only Windows can show: Wine keeps it.
+    """
+    own, other = make_certificate(tmp_path, "own"), make_certificate(tmp_path, "other", host="x.test")
+    key = {"path": r"HKLM:\SOFTWARE\winfleet\pki", "name": "RefuseNetworkLogon", "data": "1", "type": "string"}
+    from_pfx: dict[str, Any] = {"url": URL, "pfx_password": PASSWORD}
+    done = run(
+        playbook,
+        {"name": "refuse", "ansible.windows.win_regedit": key},
+        copy(own),
+        look("before"),
+        https("check", check=True, thumbprint=own.thumbprint, pfx=on_host(own), **from_pfx),
+        refused("another one", thumbprint=own.thumbprint, src=str(other.file), **from_pfx),
+        refused("of no use", thumbprint=other.thumbprint, src=str(other.file), **from_pfx),
+        refused(
+            "wrong password", thumbprint=own.thumbprint, src=str(own.file), url=URL, pfx_password="wrong-Passwort-99"
+        ),
+        look("after"),
+        https("apply", thumbprint=own.thumbprint, src=str(own.file), **from_pfx),
+        look("in the end"),
+    )
+    (note,) = done.task("check", HOST)["notes"]
+    assert note.startswith("The PFX is verified when it is imported, since this logon may not look into it: Access is")
+    assert (
+        f"the PFX has {other.thumbprint} (CN=other): expected {own.thumbprint}" in done.task("another one", HOST)["msg"]
+    )
+    assert f"is for x.test: expected {NAME}, the name in url" in done.task("of no use", HOST)["msg"]
+    assert "cannot be opened: The specified network password is not correct" in done.task("wrong password", HOST)["msg"]
+    for name in ("another one", "of no use", "wrong password"):
+        assert done.task(name, HOST)["changed"] is False, name
+    for part in ("entries", "site"):
+        assert seen(done, "before")[part] == seen(done, "after")[part]
+    assert done.task("apply", HOST)["changed"]
+    assert shows(seen(done, "in the end"), own.thumbprint)
+    assert served(HOST) == own.thumbprint
 
 
 @pytest.mark.usefixtures("new_host")
@@ -307,9 +401,7 @@ def test_settings_of_the_address_are_kept(playbook: AnsiblePlaybook, tmp_path: P
         "clientcertnegotiation=enable disablelegacytls=enable verifyclientcertrevocation=disable "
         'revocationfreshnesstime=3600 sslctlstorename="Our Issuers"'
     )
-    again = (
-        f"netsh.exe http add sslcert ipport=0.0.0.0:443 certhash={first.thumbprint} appid={FOREIGN} certstorename=MY"
-    )
+    again = f"netsh.exe http add sslcert ipport=0.0.0.0:443 certhash={first.thumbprint} appid={IIS} certstorename=MY"
 
     def flags(name: str, data: int) -> dict[str, Any]:
         options = {"path": rf"{STORED.replace('HKLM', 'HKLM:')}\0.0.0.0:443", "name": "DefaultFlags"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ..ansible_runner import AnsiblePlaybook, Json, Run, lose_host, reset_hosts
+from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Json, Run, lose_host, reset_hosts
 from ..installed_clients import SHARE, share_packages
 
 HOST = "client-2012r2"
@@ -38,6 +39,11 @@ def left(name: str) -> Json:
 def run(playbook: AnsiblePlaybook, *tasks: Json, expect: int | None = 0) -> Run:
     plays = [{"name": "dotnet", "hosts": HOST, "gather_facts": False, "tasks": list(tasks)}]
     return playbook.run(plays, expect=expect)
+
+
+def fault(host: str, *arguments: str) -> None:
+    inventories = [f"--inventory={path}" for path in INVENTORIES]
+    subprocess.run([str(ROOT / "bin/fleet"), *inventories, "fault", host, *arguments], check=True)
 
 
 @pytest.fixture
@@ -102,3 +108,18 @@ def test_what_does_not_end_is_ended(playbook: AnsiblePlaybook, packages: Path) -
     message = done.task("install", HOST)["msg"]
     assert "it did not end within 8 seconds and was ended with what it had started; a service" in message, message
     assert done.task("at work", HOST)["output"] == [] and done.task("left", HOST)["output"] == []
+
+
+def test_what_the_scheduler_does_not_start(playbook: AnsiblePlaybook, packages: Path) -> None:
+    """On batteries it starts all the same; where the scheduler cannot start it, its own words are in the error."""
+    install = {"version": "4.7.2", "path": rf"{SHARE}\{INSTALLER}"}
+    fault(HOST, "scheduler", "argument=missing")
+    missing = {"name": "missing", "infoprotect.aip.dotnet_framework": install, "ignore_errors": True}
+    failed = run(playbook, missing, left("left"))
+    message = failed.task("missing", HOST)["msg"]
+    assert "the task scheduler could not start C:\\" in message, message
+    assert "(status 'Ready', last result 0x80070002: " in message, message
+    assert failed.task("left", HOST)["output"] == []
+    fault(HOST, "scheduler", "argument=battery")
+    done = run(playbook, {"name": "install", "infoprotect.aip.dotnet_framework": install}, left("nothing left"))
+    assert done.task("install", HOST)["changed"] and done.task("nothing left", HOST)["output"] == []

@@ -166,7 +166,7 @@ def test_servers_without_modules_that_are_refused(playbook: AnsiblePlaybook) -> 
         run = playbook.run([play], extra_vars=variables, expect=2)
         task = "infoprotect.aip.irm_server : Make sure that it is one that can use the connector"
         said: str = run.task(task, LEGACY)["msg"]
-        assert "this can only be Exchange 2013, with Cumulative Update 3 or later and msdrm.dll 6.1.7600.17000" in said
+        assert "this can only be Exchange 2013 with Cumulative Update 3 or later, or Exchange 2016, with msdrm" in said
         return said
 
     library.unlink()

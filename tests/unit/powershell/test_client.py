@@ -256,6 +256,32 @@ def test_dotnet_is_refused_on_exchange(powershell: PowerShellHost) -> None:
     assert "Exchange server (15.1.2507.6)" in reason
 
 
+#: What Windows Installer writes in other languages when an action has failed
+FAILED_ACTIONS = [
+    "Aktion beendet um 10:15:00: CA.Check. Rückgabewert 3.",
+    "Fin de l'action 10:15:00 : CA.Check. Valeur renvoyée : 3.",
+    "Acción finalizada 10:15:00: CA.Check. Valor devuelto 3.",
+    "Действие окончено 10:15:00: CA.Check. Возвращаемое значение 3.",
+    "アクション終了 10:15:00: CA.Check。戻り値 3。",
+    "操作结束 10:15:00: CA.Check。返回值 3。",
+    "Toiminto päättyi 10.15.00: CA.Check. Paluuarvo 3.",
+]
+#: Lines that say nothing of a failure
+OTHERS = [
+    "MSI (s) (E8:3C) [10:15:00:123]: Doing action: Check3",
+    "Aktion beendet um 10:15:00: Check3. Rückgabewert 1.",
+    "Aktion beendet um 10:15:00: Check. Rückgabewert 13.",
+    "Aktion gestartet um 10:15:00: Check.",
+]
+
+
+@pytest.mark.parametrize("line", FAILED_ACTIONS)
+def test_log_tail_in_other_languages(powershell: PowerShellHost, line: str) -> None:
+    after = ["=== Protokollierung beendet: 25.11.2026  10:15:03 ===", *["later"] * 20]
+    (powershell.disk / "unit/x.log").write_text("\n".join([*OTHERS, line, *after]), encoding="utf-16")
+    assert powershell.run(r"Get-LogTail -Path C:\unit\x.log").splitlines() == [*OTHERS, line]
+
+
 @pytest.mark.parametrize(
     ("encoding", "lines", "expected"),
     [
@@ -275,9 +301,9 @@ def test_log_tail(powershell: PowerShellHost, encoding: str, lines: list[str], e
 def test_a_log_says_first_what_failed_first(powershell: PowerShellHost) -> None:
     lines = [
         "the cause",
-        "Action ended: Check. Return value 3.",
+        "Action ended 1:00:00: Check. Return value 3.",
         *["more"] * 30,
-        "Action ended: INSTALL. Return value 3.",
+        "Action ended 1:00:01: INSTALL. Return value 3.",
     ]
     (powershell.disk / "unit" / "x.log").write_text("\r\n".join(lines), encoding="utf-16")
     assert powershell.run(r"Get-LogTail -Path C:\unit\x.log").splitlines() == lines[:2]

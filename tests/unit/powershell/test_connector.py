@@ -150,12 +150,20 @@ STEP = "(Get-ConnectorPlan -Option $case.option -Fact $case.fact).AttendedStep"
 def test_what_somebody_has_to_do(powershell: PowerShellHost) -> None:
     step = powershell.run(STEP, case(cloud="AzureUSGovernment"))
     assert (step["host"], step["file"], step["cloud"]) == ("c1.contoso.test", SETUP, "AzureUSGovernment")
-    assert "Global Administrator" in step["account_role"]
+    for role in ("of the tenant", "global administrator of Azure Rights", "connector administrator of Azure Rights"):
+        assert role in step["account_role"]
     said = "\n".join(step["steps"])
-    for part in ("Sign in to c1.contoso.test", f"Run {SETUP} as administrator", "the cloud AzureUSGovernment"):
+    for part in (
+        "Sign in to c1.contoso.test",
+        f"Windows PowerShell with 'Run as administrator', and run this command in it: & '{SETUP}'",
+        "the cloud AzureUSGovernment",
+        step["account_role"],
+        "must not require multi-factor authentication, and neither must the service principal Aadrm_S-1-7-0",
+        "onboarding controls",
+    ):
         assert part in said
     tool = powershell.run(STEP, case(administration_tool=True))
-    assert "Authentication" not in "\n".join(tool["steps"]) and "administration tool" in tool["steps"][2]
+    assert "Authentication" not in "\n".join(tool["steps"]) and "administration tool" in tool["steps"][3]
     script = STEP.replace(
         "(Get", "$case.fact.products = @($case.fact.products | ForEach-Object { [pscustomobject]$_ }); (Get"
     )
@@ -175,10 +183,43 @@ SETTINGS = """
 VALUE = r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector ProxyAddress 64 "
 
 
-@pytest.mark.parametrize("address", ["http://proxy:8080", "http://10.0.0.1:3128", "http://[2001:db8::1]:80"])
-def test_proxy(powershell: PowerShellHost, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("http://proxy:8080", "http://proxy:8080"),
+        ("http://10.0.0.1:3128", "http://10.0.0.1:3128"),
+        ("http://[2001:DB8::1]:80", "http://[2001:db8::1]:80"),
+        # the example of Microsoft's page
+        ("https://proxyserver.contoso.com:8080", "https://proxyserver.contoso.com:8080"),
+        ("HTTP://Proxy.CONTOSO.com:8080/", "http://proxy.contoso.com:8080"),
+    ],
+)
+def test_proxy(powershell: PowerShellHost, address: str, written: str) -> None:
     found = powershell.run(SETTINGS, {"state": "present", "proxy_address": address})
-    assert found.startswith(f"{VALUE}string ") and address in found
+    assert found.startswith(f"{VALUE}string ") and found.endswith(f'"{written}"')
+
+
+FITS = """
+$option = @{ state = 'present'; proxy_address = $case[0] }
+$value = (Get-ConnectorDesiredState -Option $option).Values[0]
+$type = [ansible_collections.infoprotect.aip.plugins.module_utils._Native.RawValue]
+& $value.Fits ($type::new(1, [Text.Encoding]::Unicode.GetBytes("$($case[1])`0")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "fits"),
+    [
+        ("http://proxy:8080", "HTTP://PROXY:8080/", True),
+        ("HTTPS://Proxy:8080/", "https://proxy:8080", True),
+        ("http://proxy:8080", "https://proxy:8080", False),
+        ("http://proxy:8080", "http://proxy:8081", False),
+        ("http://proxy:8080", "http://proxy:8080/x", False),
+        ("http://proxy:8080", "proxy:8080", False),
+    ],
+)
+def test_proxy_that_is_set_already(powershell: PowerShellHost, wanted: str, present: str, fits: bool) -> None:
+    assert powershell.run(FITS, [wanted, present]) is fits
 
 
 def test_no_proxy(powershell: PowerShellHost) -> None:
@@ -191,8 +232,9 @@ def test_no_proxy(powershell: PowerShellHost) -> None:
         None,
         "",
         "proxy:8080",
-        "https://proxy:8080",
+        "ftp://proxy:8080",
         "http://proxy",
+        "http://proxy:80//x",
         "http://proxy:0",
         "http://proxy:65536",
         "http://p:80/x",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -160,12 +161,20 @@ $make = {
             Entry = if ($case.entry) {
                 $thumbprint, $application = $case.entry
                 [pscustomobject]@{
+                    Kind = 'address'; EndPoint = "0.0.0.0:$($wish.Port)"
                     Thumbprint = $thumbprint; Application = [guid]$application; Store = 'MY'; Lost = $case.lost
                 }
             }
+            Others = @($case.others | ForEach-Object {
+                $kind, $where, $thumbprint, $application = $_
+                [pscustomobject]@{
+                    Kind = $kind; EndPoint = $where; Thumbprint = $thumbprint; Application = [guid]$application
+                }
+            })
             Stored = & $make $case.stored
             Pfx = if ($null -ne $case.pfx) { , @($case.pfx | ForEach-Object { & $make $_ }) }
             PfxError = $case.error
+            PfxHidden = $case.hidden
         }
         $plan = Get-HttpsPlan -Wish $wish -State $state
         $lines = @($plan.Steps | ForEach-Object { "$($_.Action) $($_.Product) [$($_.Before)] [$($_.After)]" })
@@ -210,7 +219,7 @@ def case(**changed: Any) -> dict[str, Any]:
         "stored": cert(),
         "pfx": None,
     }
-    return {**plain, "lost": [], "error": None, **changed, "option": option}
+    return {**plain, "lost": [], "others": [], "error": None, "hidden": None, **changed, "option": option}
 
 
 PFX = {"src": "x.pfx"}
@@ -221,7 +230,30 @@ DONE = {"bindings": [bound()], "entry": [WANTED, OURS]}
 NONE = f"refused: there is no certificate {WANTED} in the store LocalMachine\\My, and no PFX is given"
 OWN = "which has a certificate of its own: remove it, or do without this module"
 SHOP = "refused: the site 'Shop' has the https binding *:443:, which shows the same certificate: give it another port"
-TAKEN = f"refused: another application ({{{FOREIGN}}}) has the certificate %s at 0.0.0.0:443 (netsh http show sslcert)"
+AT_ALL = (
+    f"http.sys has the certificate %s at 0.0.0.0:443 for the application {{{FOREIGN}}} "
+    "(netsh http delete sslcert ipport=0.0.0.0:443)."
+)
+TAKEN = (
+    f"refused: {AT_ALL} It is not the connector's or IIS': give one of them another port, or remove it where nothing "
+    "needs it"
+)
+STAYS = f"note: {AT_ALL} It belongs to another application and stays"
+WINS = (
+    f"refused: http.sys has %s for the application {{{FOREIGN}}} (netsh http delete sslcert %s). It wins over "
+    f"0.0.0.0:443, so that clients do not see {WANTED}: remove it, or have it show the same"
+)
+SSRS, NAMED, STORE = (
+    ["address", "10.0.0.5:443", OTHER, FOREIGN],
+    ["name", f"{HOST}:443", OTHER, FOREIGN],
+    ["store", "443", "", FOREIGN],
+)
+WON = {
+    SSRS[1]: WINS % (f"the certificate {OTHER} at 10.0.0.5:443", "ipport=10.0.0.5:443"),
+    NAMED[1]: WINS % (f"the certificate {OTHER} at {HOST}:443", f"hostnameport={HOST}:443"),
+    STORE[1]: WINS % ("the central certificate store at 443", "ccs=443"),
+}
+HIDDEN = "note: The PFX is verified when it is imported, since this logon may not look into it: Access is denied"
 SOON = f"note: The certificate {WANTED} of the connector expires in 29 days, at 2026-06-30T12:00:00Z: renew it"
 AWAY = {"state": "absent"}
 UNBIND = "unbind https binding *:443: [%s] []"
@@ -241,7 +273,7 @@ PLANS: list[tuple[dict[str, Any], list[str]]] = [
     # Half of it, or something else
     (case(bindings=[bound()]), [BIND]),
     (case(entry=[WANTED, OURS]), [f"rebind https binding *:443: [{WANTED}] [{WANTED}]"]),
-    (case(bindings=[bound()], entry=[OTHER, FOREIGN]), [REBIND]),
+    (case(bindings=[bound()], entry=[OTHER, IIS]), [REBIND]),
     (case(entry=[OTHER, IIS]), [REBIND]),
     (case(entry=[OTHER, OURS], stored=None, option=PFX), [IMPORT, REBIND]),
     # It cannot have it
@@ -291,7 +323,30 @@ PLANS: list[tuple[dict[str, Any], list[str]]] = [
         [BIND, f"refused: the site has the https binding 10.0.0.5:443:, {OWN}"],
     ),
     (case(bindings=[bound(own=False)], entry=[OTHER, IIS]), [REBIND, SHOP]),
+    # Nobody takes what another application has, whether the site has a binding there or not
     (case(entry=[OTHER, FOREIGN]), [REBIND, TAKEN % OTHER]),
+    (case(bindings=[bound()], entry=[OTHER, FOREIGN]), [REBIND, TAKEN % OTHER]),
+    (case(entry=[WANTED, FOREIGN]), [f"rebind https binding *:443: [{WANTED}] [{WANTED}]", TAKEN % WANTED]),
+    (case(bindings=[bound()], entry=[WANTED, FOREIGN], stored=None, option=PFX), [IMPORT]),
+    # What wins over the entry of all addresses, where it shows something else
+    *((case(**DONE, others=[one]), [WON[one[1]]]) for one in (SSRS, NAMED, STORE)),
+    (case(others=[SSRS, NAMED, STORE]), [BIND, *WON.values()]),
+    (case(**DONE, others=[[*SSRS[:2], WANTED, FOREIGN], [*NAMED[:2], WANTED, IIS]]), []),
+    (case(**DONE, others=[["name", "shop.contoso.com:443", OTHER, FOREIGN]]), []),
+    (
+        case(**DONE, others=[["name", "*.contoso.com:443", OTHER, FOREIGN]]),
+        [WINS % (f"the certificate {OTHER} at *.contoso.com:443", "hostnameport=*.contoso.com:443")],
+    ),
+    (case(**DONE, others=[["address", "127.0.0.1:443", OTHER, FOREIGN], ["address", "[::1]:443", OTHER, IIS]]), []),
+    (
+        case(**DONE, others=[["address", "[::]:443", OTHER, FOREIGN]]),
+        [WINS % (f"the certificate {OTHER} at [::]:443", "ipport=[::]:443")],
+    ),
+    # Without a URL the names of the certificate count
+    (case(**DONE, others=[NAMED], stored=cert(names=[HOST]), option={"url": None}), [WON[NAMED[1]]]),
+    (case(**DONE, others=[NAMED], stored=cert(names=["x.contoso.com"]), option={"url": None}), []),
+    # A PFX that this logon may not look into is imported unseen
+    (case(stored=None, option=PFX, hidden="Access is denied"), [IMPORT, BIND, HIDDEN]),
     # Settings of the address that its next certificate could not have matter only where it gets one
     (
         case(bindings=[bound()], entry=[OTHER, OURS], lost=["DefaultFlags 0x4"]),
@@ -322,7 +377,8 @@ PLANS: list[tuple[dict[str, Any], list[str]]] = [
     (case(option=AWAY), []),
     (case(option=AWAY, installed=False, site=None, stored=None), []),
     (case(option=AWAY, **DONE), [UNBIND % WANTED]),
-    (case(option=AWAY, bindings=[bound()], entry=[OTHER, FOREIGN]), [UNBIND % OTHER]),
+    (case(option=AWAY, bindings=[bound()], entry=[OTHER, FOREIGN]), [UNBIND % OTHER, STAYS % OTHER]),
+    (case(option=AWAY, **DONE, others=[SSRS, NAMED, STORE]), [UNBIND % WANTED]),
     (case(option=AWAY, bindings=[bound()]), [UNBIND % "no certificate"]),
     (case(option=AWAY, entry=[OTHER, OURS]), [UNBIND % OTHER]),
     (case(option=AWAY, entry=[OTHER, FOREIGN]), []),
@@ -394,6 +450,59 @@ def test_settings_of_an_address(powershell: PowerShellHost) -> None:
         assert one == [arguments, lost], values
 
 
+TABLES = r"""
+$root = 'SYSTEM\CurrentControlSet\Services\HTTP\Parameters'
+foreach ($item in $case) {
+    $key = [Microsoft.Win32.Registry]::LocalMachine.CreateSubKey("$root\$($item[0])")
+    foreach ($name in $item[1].Keys) {
+        if ($item[1][$name] -is [array]) { $key.SetValue($name, [byte[]]$item[1][$name]) }
+        else { $key.SetValue($name, $item[1][$name]) }
+    }
+    $key.Dispose()
+}
+try {
+    & (Get-Module _ConnectorHttps) {
+        , [string[]]@(Get-SslEntry -Port 443 | ForEach-Object {
+            "$($_.Kind) $($_.EndPoint) $($_.Thumbprint) $($_.Application) $($_.Store)"
+        })
+    }
+}
+finally {
+    [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree($root)
+}
+"""
+HASH, APPLICATION = [0xAB] * 20, list(uuid.UUID(FOREIGN).bytes_le)
+
+
+def test_entries_of_a_port(powershell: PowerShellHost) -> None:
+    """All tables, and of each what belongs to the port; the key of a name is called by a number."""
+    sound = {"SslCertHash": HASH, "AppId": APPLICATION, "SslCertStoreName": "WebHosting"}
+    tables = [
+        (r"SslBindingInfo\0.0.0.0:443", sound),
+        (r"SslBindingInfo\10.0.0.5:443", {"SslCertHash": HASH}),
+        (r"SslBindingInfo\[::]:443", sound),
+        (r"SslBindingInfo\0.0.0.0:8443", sound),
+        (r"SslBindingInfo\0.0.0.0:1443", sound),
+        (r"SslSniBindingInfo\{1}", {**sound, "HostnamePort": f"{HOST}:443"}),
+        (r"SslSniBindingInfo\{2}", {**sound, "HostnamePort": list("x.test:443\0".encode("utf-16-le"))}),
+        (r"SslSniBindingInfo\{3}", {**sound, "HostnamePort": f"{HOST}:8443"}),
+        (r"SslSniBindingInfo\shop.test:443", sound),
+        (r"SslCcsBindingInfo\443", {"AppId": APPLICATION}),
+    ]
+    shown = f"{'AB' * 20} {FOREIGN} WebHosting"
+    assert sorted(powershell.run(TABLES, tables)) == sorted(
+        [
+            f"address 0.0.0.0:443 {shown}",
+            f"address 10.0.0.5:443 {'AB' * 20} 00000000-0000-0000-0000-000000000000 MY",
+            f"address [::]:443 {shown}",
+            f"name {HOST}:443 {shown}",
+            f"name x.test:443 {shown}",
+            f"name shop.test:443 {shown}",
+            f"store 443  {FOREIGN} MY",
+        ]
+    )
+
+
 WISH = """
 & (Get-Module _ConnectorHttps) {
     $wish = ConvertTo-HttpsWish -Option $args[0]
@@ -456,3 +565,41 @@ def test_a_web_site_that_cannot_be_read_is_not_taken_for_bound(powershell: Power
         file.unlink()
         file.parent.rmdir()
     assert found.startswith("0 the web site cannot be compared: ")
+
+
+SERVED = """
+& (Get-Module _ConnectorHttpsSetup) {
+    param ($case)
+    $script:turn = 0
+    function Get-Service { @{ Status = $case.service } }
+    function Start-Sleep { $script:turn++ }
+    function Get-ServedCertificate {
+        param ($Address, $Port, $Name)
+        $shown = $case.shown[[Math]::Min($script:turn, $case.shown.Count - 1)]
+        if ($shown) { [pscustomobject]@{ Address = '10.0.0.5'; Thumbprint = $shown }; $script:asked = "$Name $Port" }
+    }
+    $serveTimeout = if ($case.shown.Count -eq 1) { 0 } else { 15 }
+    $wish = [pscustomobject]@{ HostName = $case.name; Port = 443; Thumbprint = $case.wanted }
+    $script:asked = ''
+    $note = Assert-Served -Wish $wish -Certificate ([pscustomobject]@{ Names = $case.names })
+    "$note|$script:asked"
+} $case
+"""
+
+
+def test_what_is_served_is_proved_by_a_handshake(powershell: PowerShellHost) -> None:
+    plain = {"service": "Running", "name": HOST, "names": ["*.contoso.com"], "wanted": WANTED}
+
+    def ask(shown: list[str], **changed: Any) -> str:
+        found: str = powershell.run(SERVED, {**plain, "shown": shown, **changed})
+        return found
+
+    assert ask([WANTED]) == f"|{HOST} 443"
+    # IIS takes its time
+    assert ask(["", OTHER, WANTED]) == f"|{HOST} 443"
+    assert ask([WANTED], name=None) == "|connector.contoso.com 443"
+    silent = "Nothing answered by TLS on port 443 of this host, so that what it shows was not verified"
+    assert ask([""]) == f"{silent}|"
+    assert ask([WANTED], service="Stopped") == f"{silent} (IIS is stopped)|"
+    with pytest.raises(PowerShellError, match=f"for {HOST} get {OTHER} at 10.0.0.5.*expected {WANTED}. Look at all"):
+        ask([OTHER])

@@ -251,11 +251,16 @@ def test_proxies_that_the_host_is_told_to_use(powershell: PowerShellHost, servic
         powershell.run(set_connector, proxy)
         (state,) = look(powershell, endpoints=[TENANT], proxy_source="proxy_address")
         assert (state["proxy"], state["protocol"], state["reachable"]) == (proxy, "TLS 1.2", True)
-        powershell.run(set_connector, "https://proxy.contoso.com:8080")
+        # as in Microsoft's example, and as people write it
+        powershell.run(set_connector, f"HTTPS://{address.upper()}/")
+        (state,) = look(powershell, endpoints=[TENANT], proxy_source="proxy_address")
+        assert (state["proxy"], state["protocol"], state["reachable"]) == (proxy, "TLS 1.2", True)
+        powershell.run(set_connector, "ftp://proxy.contoso.com:8080")
         (state,) = look(powershell, endpoints=[TENANT], proxy_source="proxy_address")
         assert (state["proxy"], state["reachable"]) == (None, False)
         assert state["error"] == (
-            f"ProxyAddress in {CONNECTOR}: expected http://host:port, found 'https://proxy.contoso.com:8080'"
+            f"ProxyAddress in {CONNECTOR}: expected http://host:port or https://host:port, "
+            "found 'ftp://proxy.contoso.com:8080'"
         )
         for server, bypass, expected in [
             (address, "*.contoso.com", proxy),
@@ -329,7 +334,10 @@ def test_whoever_says_nothing_is_waited_for_no_longer_than_told(powershell: Powe
         ({"endpoints": ["a\r\nX: y"]}, "^endpoints: expected a host"),
         ({"endpoints": ["user@host"]}, "^endpoints: expected a host"),
         ({"endpoints": [""]}, "^endpoints: expected a host"),
-        ({"proxy": "https://proxy:8080"}, "^proxy: expected http://host:port, found 'https://proxy:8080'"),
+        (
+            {"proxy": "ftp://proxy:8080"},
+            "^proxy: expected http://host:port or https://host:port, found 'ftp://proxy:8080'",
+        ),
         ({"proxy": "http://user:secret@proxy:8080"}, "^proxy: expected http://host:port"),
         ({"proxy": "http://p:1", "proxy_source": "winhttp"}, "^proxy: expected with proxy_source explicit, and only"),
         ({"proxy_source": "explicit"}, "^proxy: expected with proxy_source explicit"),

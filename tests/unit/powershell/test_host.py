@@ -184,7 +184,7 @@ def test_facts_of_the_host(powershell: PowerShellHost) -> None:
     assert [disk["name"] for disk in facts["disks"]] == ["C:\\"]
     assert facts["disks"][0]["size_gb"] >= facts["disks"][0]["free_gb"] > 0
     assert facts["powershell"] == {"version": "5.1.17763.5458"}
-    assert facts["dotnet"] == {"release": 461814, "version": "4.7.2"}
+    assert facts["dotnet"] == {"release": 461814, "version": "4.7.2", "missing_update": None}
     assert facts["roles"]["exchange"] == {"found": False, "version": None, "line": None}
     assert facts["connector"] is None
     assert facts["products"] == facts["msip"] == facts["group_policy"] == []
@@ -216,9 +216,57 @@ def test_version_of_dotnet_by_release(powershell: PowerShellHost, release: int, 
     key = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
     script = f"[Microsoft.Win32.Registry]::SetValue('{key}', 'Release', $case, 'DWord'); (Get-HostFact).dotnet; "
     try:
-        assert powershell.run(script, release) == {"release": release, "version": version}
+        found = powershell.run(script, release)
+        assert (found["release"], found["version"]) == (release, version)
     finally:
         powershell.run(script, 461814)
+
+
+PACKAGES = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages"
+UPDATE_2012R2 = "Package_for_KB2919355~31bf3856ad364e35~amd64~~6.3.1.14"
+MISSING_UPDATE = rf"""
+$key = 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+Set-ItemProperty -LiteralPath $key -Name CurrentBuildNumber -Value $case[0]
+foreach ($name in $case[1].Keys) {{
+    $null = New-Item -Path "HKLM:\{PACKAGES}\$name" -Force
+    Set-ItemProperty -LiteralPath "HKLM:\{PACKAGES}\$name" -Name CurrentState -Value $case[1][$name]
+}}
+try {{
+    (Get-DotNetFramework).missing_update
+}}
+finally {{
+    Set-ItemProperty -LiteralPath $key -Name CurrentBuildNumber -Value 17763
+    if ($case[1].Count) {{ Remove-Item -LiteralPath 'HKLM:\{PACKAGES}' -Recurse }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("build", "packages", "expected"),
+    [
+        ("9600", {}, "KB2919355"),
+        ("9600", {UPDATE_2012R2: 0x70}, None),
+        ("9600", {UPDATE_2012R2.replace("_for", "_2_for"): 0x50}, None),
+        # it waits for a restart; another update whose number is longer
+        ("9600", {UPDATE_2012R2: 0x60}, "KB2919355"),
+        ("9600", {UPDATE_2012R2.replace("355~", "3550~"): 0x70}, "KB2919355"),
+        ("14393", {}, None),
+    ],
+)
+def test_what_dotnet_needs_first(
+    powershell: PowerShellHost, build: str, packages: dict[str, int], expected: str | None
+) -> None:
+    assert powershell.run(MISSING_UPDATE, [build, packages]) == expected
+
+
+def test_what_dotnet_needs_first_on_2012(powershell: PowerShellHost) -> None:
+    library = powershell.disk / "windows/system32/d3dcompiler_47.dll"
+    assert powershell.run(MISSING_UPDATE, ["9200", {}]) is None
+    library.rename(library.with_suffix(".away"))
+    try:
+        assert powershell.run(MISSING_UPDATE, ["9200", {}]) == "KB4019990"
+    finally:
+        library.with_suffix(".away").rename(library)
 
 
 # Sets values, returns facts, and removes the values and the keys that were missing.

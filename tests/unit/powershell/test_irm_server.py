@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from powershell_host import PowerShellHost
 
 C = "https://rmsconnector.contoso.com"
@@ -385,3 +390,97 @@ foreach ($one in $cases) {
 , $due"""
     assert powershell.run(script) == [False, False, True, True, False, True, False, False, True, False]
     powershell.run(CLEAN)
+
+
+ROLE = Path(__file__).resolve().parents[3] / "roles/irm_server"
+#: The licensing URL of a trusted publishing domain of AD RMS
+TPD = "https://rms.contoso.test/_wmcs/licensing"
+WORK = r"""
+$irm = 'HKLM:\SOFTWARE\Microsoft\ExchangeServer\v15'
+$null = New-Item -Path "$irm\Setup" -Force
+$number = 0
+foreach ($name in 'MsiProductMajor', 'MsiProductMinor', 'MsiBuildMajor', 'MsiBuildMinor') {
+    Set-ItemProperty -LiteralPath "$irm\Setup" -Name $name -Value ([int]$case.version[$number++])
+}
+foreach ($item in $case.present) {
+    $path = "HKLM:\SOFTWARE\Microsoft\$($item[0])"
+    if (-not (Test-Path -LiteralPath $path)) { $null = New-Item -Path $path -Force }
+    $base = [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey("SOFTWARE\Microsoft\$($item[0])", $true)
+    $base.SetValue($item[1], $item[2])
+    $base.Dispose()
+}
+try {
+    $fact = Get-HostFact
+    $fact.rms_clients.msdrm = [ordered]@{ found = $true; version = '10.0.1.0' }
+    $option = @{ product = 'exchange'; state = $case.state; connector_url = $case.connector; tenant_url = $case.tenant }
+    $wanted = Get-IrmServerDesiredState -Option ($option + @{ force = $true }) -Fact $fact
+    $plan = Get-RegistryPlan -Value $wanted.Values -Purge $wanted.Purge
+    @{
+        look = & ([scriptblock]::Create($case.script))
+        module = [string[]]@($plan.Changes | ForEach-Object { "$($_.Path) [$($_.Name)] $([bool]$_.After)" })
+    }
+}
+finally {
+    Remove-Item -LiteralPath HKLM:\SOFTWARE\Microsoft\ExchangeServer -Recurse
+    foreach ($name in 'MSDRM', 'MSIPC') {
+        Remove-Item -LiteralPath "HKLM:\SOFTWARE\Microsoft\$name" -Recurse -ErrorAction SilentlyContinue
+    }
+}
+"""
+#: What the role sets: key below HKLM:\SOFTWARE\Microsoft, name, data
+SET_2013, SET_2016 = (
+    [[path.removeprefix(MICROSOFT)[1:], name, data] for path, name, data in TABLES["exchange", version]]
+    for version in ("15.0.1497.48", "15.1.2507.6")
+)
+LICENSES = r"ExchangeServer\v15\IRM\LicenseServerRedirection"
+OLD = "https://old.contoso.com"
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize(
+    ("version", "present"),
+    [
+        ("15.0.1497.48", []),
+        ("15.0.1497.48", SET_2013),
+        ("15.1.2507.6", []),
+        ("15.1.2507.6", SET_2013),
+        ("15.1.2507.6", SET_2016),
+        # what Microsoft's page on migration adds for each trusted publishing domain
+        ("15.1.2507.6", [*SET_2016, [LICENSES, TPD, f"{C}/_wmcs/licensing"]]),
+        ("15.1.2507.6", [*SET_2016, [LICENSES, TPD, f"{OLD}/_wmcs/licensing"]]),
+        ("15.1.2507.6", [*SET_2016, [LICENSES, "https://9.rms.na.aadrm.com", C], [LICENSES, "Note", "x"]]),
+        ("15.0.1497.48", [[path, name, data.replace(C, OLD)] for path, name, data in SET_2013]),
+    ],
+)
+def test_without_the_module_the_role_plans_the_same(
+    powershell: PowerShellHost, version: str, present: list[list[str]], state: str
+) -> None:
+    """What look.ps1 finds, and what the file for reg import does, against the plan of the module."""
+    cloud = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))["irm_server_raw_cloud"]
+    rows = TABLES["exchange", "15.1.2507.6"]
+    lines = "\n".join(f"{path.removeprefix(MICROSOFT)[1:]}|{name}|{data}" for path, name, data in rows)
+    lines = lines.replace(T, "http://{t}").replace(C, "http://{c}")
+    head = f"""
+$absent = ${str(state == "absent").lower()}
+$connector = '{C if state == "present" else ""}'
+$tenant = '{T}'
+$cloud = '{cloud}'
+$rows = {len(EXCHANGE_2013)}, {len(rows)}
+$values = @'
+{lines}
+'@
+"""
+    script = head + (ROLE / "files/look.ps1").read_text(encoding="utf-8")
+    sent = re.sub(r"(?m)^\s*#.*\n|^[ \t]+", "", script)
+    assert len(base64.b64encode(sent.encode("utf-16-le"))) < 7800, "cmd.exe takes 8191, with PowerShell's options"
+    case = {"version": version.split("."), "present": present, "state": state, "connector": C, "tenant": T}
+    found = powershell.run(WORK, {**case, "script": script})
+    look = json.loads(found["look"])
+    assert look["exchange"] == version.rpartition(".")[0]
+    assert look["differs"] is bool(found["module"]), found
+    removed = {
+        (line.split(" [")[0], name)
+        for line in found["module"]
+        if line.endswith(" False") and (name := re.findall(r" \[(.*)\] ", line)[0])
+    }
+    assert {(f"HKLM:\\{one['key']}", one["name"]) for one in look["stale"]} == removed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from powershell_host import PowerShellError, PowerShellHost
@@ -125,3 +126,87 @@ def test_what_comes_by_plain_http_is_checked_somehow(powershell: PowerShellHost,
     with pytest.raises(PowerShellError) as error:
         powershell.run("Get-Package -Option $case -Module @{}", case)
     assert ("expected a checksum, validate_signature, or a URL" in str(error.value)) is refused
+
+
+TOOL = "Invoke-SystemTool -Name $case[0] -Argument $case[1]"
+
+
+def test_a_tool_of_windows_says_why_it_fails(powershell: PowerShellHost) -> None:
+    """Both of its outputs, and where it succeeds the first one."""
+    assert powershell.run(TOOL, ["cmd.exe", "/c echo one& echo two>&2"]).strip() == "one"
+    with pytest.raises(PowerShellError, match=r"^cmd\.exe ended with exit code 7 \(one two\): cmd\.exe /c echo"):
+        powershell.run(TOOL, ["cmd.exe", "/c echo one& echo two>&2& exit 7"])
+
+
+DEFINITION = "& (Get-Module _SystemTask) { New-TaskDefinition -Path $args[0] -Argument $args[1] } $case[0] $case[1]"
+SCHEMA = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+
+
+def test_definition_of_a_task(powershell: PowerShellHost) -> None:
+    """Whatever a command line has in it is text; no default of schtasks.exe is left."""
+    program, argument = r"C:\a & b\s<1>.exe", '/log "C:\\x%TEMP%\\^|&.txt" <>'
+    text = powershell.run(DEFINITION, [program, argument])
+    root = ElementTree.fromstring(text.encode("utf-16"))
+    found = {element.tag.removeprefix(SCHEMA): element.text for element in root.iter()}
+    assert (found["Command"], found["Arguments"], found["UserId"]) == (program, argument, "S-1-5-18")
+    for name in ("DisallowStartIfOnBatteries", "StopIfGoingOnBatteries"):
+        assert found[name] == "false"
+    assert (found["Priority"], found["ExecutionTimeLimit"]) == ("4", "PT0S")
+    (triggers,) = root.iter(f"{SCHEMA}Triggers")
+    assert list(triggers) == []
+
+
+WAIT = """
+& (Get-Module _SystemTask) {
+    param ($states, $start, $timeout)
+    $script:states = [Collections.Generic.Queue[object]]::new([object[]]$states)
+    $script:calls = @()
+    function Invoke-TaskScheduler {
+        param ($Argument)
+        $script:calls += $Argument -replace ' .*'
+        $state = if ($script:states.Count -gt 1) { $script:states.Dequeue() } else { $script:states.Peek() }
+        '"UNIT","\\infoprotect","N/A","{0}","Background","x","{1}","N/A","C:\\x.exe"' -f $state
+    }
+    function Stop-ProcessTree { }
+    function Start-Sleep { }
+    $startTimeout = $start
+    try { Wait-SystemTask -Name infoprotect -Path C:\\x.exe -Timeout $timeout }
+    catch { "$($_.Exception.GetType().Name): $($_.Exception.Message)" }
+} $case.states $case.start $case.timeout
+"""
+QUEUED, RUNNING = ["In Warteschlange", "267045"], ["Wird ausgeführt", "267009"]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([["Bereit", "267011"], QUEUED, RUNNING, RUNNING, ["Bereit", "3010"]], 3010),
+        # one that ended before anybody looked; with and without a sign
+        ([["Bereit", "0"]], 0),
+        ([["Bereit", "-2147023293"]], -2147023293),
+        ([["Bereit", "2147944003"]], -2147023293),
+        (
+            [["Bereit", "267011"]],
+            "TimeoutException: the task scheduler did not start it within 1 seconds "
+            "(status 'Bereit', last result 0x41303)",
+        ),
+        (
+            [QUEUED],
+            "TimeoutException: the task scheduler did not start it within 1 seconds "
+            "(status 'In Warteschlange', last result 0x41325)",
+        ),
+        (
+            [RUNNING],
+            "TimeoutException: it did not end within 2 seconds and was ended with what it had started; a service",
+        ),
+        (
+            [["Bereit", "-2147024894"]],
+            "InvalidOperationException: the task scheduler could not start C:\\x.exe "
+            "(status 'Bereit', last result 0x80070002: ",
+        ),
+        ([["Bereit", "-2147216612"]], "InvalidOperationException: the task scheduler could not start"),
+    ],
+)
+def test_end_of_a_task(powershell: PowerShellHost, states: list[list[str]], expected: int | str) -> None:
+    found = powershell.run(WAIT, {"states": states, "start": 1, "timeout": 2})
+    assert found == expected if isinstance(expected, int) else found.startswith(expected), found

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,35 @@ def test_receipt_has_what_was_and_what_is(powershell: PowerShellHost, key: str, 
         },
     ]
     assert [file.name for file in folder.iterdir() if not file.name.startswith("0000")] == [], "nothing temporary stays"
+
+
+REGION = """
+$before = [cultureinfo]::CurrentCulture
+[cultureinfo]::CurrentCulture = [cultureinfo]::new($case[0])
+try {
+    $sample = [datetime]::new(2026, 1, 2, 3, 4, 5).ToString('yyyy-MM-ddTHH:mm:ss')
+    $plan = Get-RegistryPlan -Value (New-RegistryValue -Path $case[1] -Name a -Data x)
+    $path = (Write-RegistryPlan -Plan $plan -Source unit).Receipt
+    @{ sample = $sample; path = $path; time = (Get-Receipt -Name latest).Time }
+}
+finally {
+    [cultureinfo]::CurrentCulture = $before
+}
+"""
+
+
+@pytest.mark.parametrize("region", ["th-TH", "fi-FI"])
+def test_times_do_not_depend_on_the_region(powershell: PowerShellHost, key: str, folder: Path, region: str) -> None:
+    """Years of the Buddhist era, and times with dots, in names and content."""
+    found = powershell.run(REGION, [region, key])
+    assert found["sample"] != "2026-01-02T03:04:05", "the engine knows the region"
+    now = datetime.now(UTC)
+    name = found["path"].rsplit("\\", 1)[1]
+    for text, form in ((name[7:23], "%Y%m%dT%H%M%SZ"), (found["time"], "%Y-%m-%dT%H:%M:%SZ")):
+        time = datetime.strptime(text, form).replace(tzinfo=UTC)
+        assert abs((now - time).total_seconds()) < 600, text
+    stored = json.loads((folder / name).read_text(encoding="utf-8"))["receipt"]["time"]
+    assert stored == found["time"]
 
 
 def test_sensitive_values_are_protected(powershell: PowerShellHost, key: str, folder: Path) -> None:

@@ -120,6 +120,64 @@ def test_what_there_is_to_do(powershell: PowerShellHost) -> None:
         assert text.startswith(expected) if "has" in expected or "expected" in expected else text == expected, case
 
 
+HOLDERS = "ConvertFrom-AdminRoleMember -Role $case[0] -Text $case[1]"
+#: Microsoft's sample of Get-AipServiceConfiguration
+SAMPLE = [f"Global Administrator -> {ID}", f"ConnectorAdministrator -> {OTHER}"]
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "expected"),
+    [
+        ("GlobalAdministrator", SAMPLE, [ID]),
+        ("ConnectorAdministrator", SAMPLE, [OTHER]),
+        ("ConnectorAdministrator", [f" connector administrator->{ID.upper()} "], [ID]),
+        ("ConnectorAdministrator", [], []),
+        ("ConnectorAdministrator", SAMPLE[:1], []),
+        # a longer role that ends with the name of this one
+        ("GlobalAdministrator", [f"Not Global Administrator -> {ID}"], []),
+        ("GlobalAdministrator", None, None),
+        ("GlobalAdministrator", [*SAMPLE, "a@contoso.test"], None),
+        ("GlobalAdministrator", ["Global Administrator -> a@contoso.test"], None),
+    ],
+)
+def test_holders_in_the_configuration(
+    powershell: PowerShellHost, role: str, text: list[str] | None, expected: list[str] | None
+) -> None:
+    script = f"& (Get-Module _Tenant) {{ param ($case) , ({HOLDERS}) }} $case"
+    assert powershell.run(script, [role, text]) == expected
+
+
+WORK = """
+& (Get-Module _Tenant) {
+    param ($case)
+    $script:held = @($case.members)
+    function Get-AipServiceConfiguration {
+        [pscustomobject]@{ FunctionalState = 'Enabled'; AdminRoleMembers = $case.configured }
+    }
+    function Get-AipServiceRoleBasedAdministrator { $script:held }
+    function Add-AipServiceRoleBasedAdministrator { if ($case.new) { $script:held += $case.new } }
+    $option = @{ state = 'present'; role = 'global_administrator'; emails = @(); object_ids = @(); groups = @() }
+    foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
+    $result = @{ changed = $false }
+    $module = [pscustomobject]@{ Params = $option; CheckMode = $case.check; Result = $result; Diff = @{} }
+    Set-TenantAdministrator -Module $module -Version 3.0
+    @{ changed = $result.changed; notes = $result.notes; before = $module.Diff.before; after = $module.Diff.after }
+} $case
+"""
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_holder_that_the_service_does_not_tell_is_no_change(powershell: PowerShellHost, check: bool) -> None:
+    unknown = {"members": ["a@contoso.test"], "configured": SAMPLE, "check": check, "new": ""}
+    found = powershell.run(WORK, unknown | {"option": {"groups": ["Admins"]}})
+    assert found["changed"] is False and found["before"] == found["after"]
+    assert found["notes"] == ["The service does not tell whether these had the role: Admins."]
+    known = powershell.run(WORK, unknown | {"option": {"object_ids": [ID]}})
+    assert (known["changed"], known["notes"]) == (False, []), "the configuration names that id"
+    new = powershell.run(WORK, unknown | {"option": {"emails": ["b@contoso.test"]}, "new": "b@contoso.test"})
+    assert new["changed"] is True and new["after"]["GlobalAdministrator"] == ["a@contoso.test", "b@contoso.test"]
+
+
 @pytest.fixture
 def manifest(powershell: PowerShellHost) -> Iterator[Path]:
     """The manifest of the module AIPService, as it was afterwards."""

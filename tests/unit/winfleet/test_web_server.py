@@ -143,5 +143,5 @@ def test_proxies() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         free = listening.getsockname()[1]
     assert "Unable to connect" in proxy_problem(f"http://127.0.0.1:{free}")
-    for wrong in ("proxy:8080", "https://proxy:8080", "http://proxy:none"):
-        assert "not http://host:port" in proxy_problem(wrong)
+    for wrong in ("proxy:8080", "ftp://proxy:8080", "http://proxy:none"):
+        assert "not http://host:port or https://host:port" in proxy_problem(wrong)

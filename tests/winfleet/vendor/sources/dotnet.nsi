@@ -11,6 +11,8 @@ CRCCheck off
 !include version.nsh
 
 !define NDP "SOFTWARE\Microsoft\NET Framework Setup\NDP\v4"
+!define PACKAGES "SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages"
+!define UPDATE_2012R2 "${PACKAGES}\Package_for_KB2919355~31bf3856ad364e35~amd64~~6.3.1.14"
 Var Quiet
 Var Log
 
@@ -85,6 +87,14 @@ Section
     ${EndIf}
     IntOp $1 $1 + 1
   ${Loop}
+  ReadRegStr $0 HKLM "SOFTWARE\Microsoft\Windows NT\CurrentVersion" "CurrentBuildNumber"
+  ${If} $0 == 9600 ; Windows Server 2012 R2 needs its Update
+    ReadRegDWORD $0 HKLM "${UPDATE_2012R2}" "CurrentState"
+    ${If} $0 != 112
+      StrCpy $0 5100
+      Call Refuse
+    ${EndIf}
+  ${EndIf}
   ReadRegDWORD $0 HKLM "${NDP}\Full" "Release"
   ${If} $0 >= ${RELEASE} ; this version or a newer one is there
     StrCpy $0 5100

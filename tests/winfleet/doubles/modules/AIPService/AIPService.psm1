@@ -106,7 +106,8 @@ function Get-AipServiceConfiguration {
             CertificationExtranetDistributionPointUrl   = $tenant.certification_url
             FunctionalState                             = $tenant.state
             SuperUsersEnabled                           = 'Disabled'
-            AdminRoleMembers                            = @($tenant.roles | ForEach-Object { "$($_.role) -> $($_.id)" })
+            # One with a space and one without, as in Microsoft's sample
+            AdminRoleMembers                            = @($tenant.roles | ForEach-Object { "$($_.role -replace '^GlobalA', 'Global A') -> $($_.id)" })
         }
     }
 }

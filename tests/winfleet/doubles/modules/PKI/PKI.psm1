@@ -91,6 +91,11 @@ function Get-PfxData {
 
     $path = Convert-Path -LiteralPath $FilePath -ErrorAction Stop
     try {
+        # Where Windows has it so, a network logon is refused to look into a file, and not to import it.
+        $refuses = [Microsoft.Win32.Registry]::GetValue('HKEY_LOCAL_MACHINE\SOFTWARE\winfleet\pki', 'RefuseNetworkLogon', '')
+        if ($refuses -and $env:WINFLEET_LOGON -eq 'network') {
+            throw [ComponentModel.Win32Exception]::new(5, 'Access is denied.')
+        }
         $certificates = @(Send-PfxCall -Name read-pfx -Path $path -Password $Password)
     } catch {
         $PSCmdlet.ThrowTerminatingError([Management.Automation.ErrorRecord]::new($_.Exception, 'GetPfxData', 'InvalidData', $path))
