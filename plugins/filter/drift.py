@@ -66,7 +66,8 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
     if restarted:
         parts.append("restarted")
     elif result["reboot_required"]:
-        parts.append("needs a restart")
+        reasons = ", ".join(result.get("reboot_reasons") or [])
+        parts.append(f"needs a restart ({reasons})" if reasons else "needs a restart")
     return ", ".join(parts if counts or unreadable or refused or waiting else ["complies", *parts])
 
 

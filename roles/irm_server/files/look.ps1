@@ -1,4 +1,5 @@
-# What an Exchange server without Windows PowerShell 5.1 has, for PowerShell 3.0. The values come in $values and $absent.
+# What an Exchange server without Windows PowerShell 5.1 has, for PowerShell 3.0. The values come in $values and $absent, and
+# Test-ExchangeServer stands before this text.
 $setup = Get-ItemProperty -LiteralPath 'HKLM:\SOFTWARE\Microsoft\ExchangeServer\v15\Setup' -ErrorAction SilentlyContinue
 $found = @()
 foreach ($value in $values) {
@@ -19,7 +20,7 @@ $file = if (Test-Path -LiteralPath $library) { [Diagnostics.FileVersionInfo]::Ge
 $programs = 'SOFTWARE', 'SOFTWARE\WOW6432Node' |
     ForEach-Object { Get-ChildItem -LiteralPath "HKLM:\$_\Microsoft\Windows\CurrentVersion\Uninstall" -ErrorAction SilentlyContinue }
 ConvertTo-Json -Compress -InputObject @{
-    exchange = $setup.MsiProductMajor, $setup.MsiProductMinor, $setup.MsiBuildMajor -join '.'
+    exchange = if (Test-ExchangeServer v15) { $setup.MsiProductMajor, $setup.MsiProductMinor, $setup.MsiBuildMajor -join '.' } else { 'none' }
     connector = @($programs | Where-Object { "$($_.GetValue('DisplayName'))" -like 'Microsoft Rights Management connector*' }).Count -gt 0
     # Numbers, since the text of a file's version is whatever its maker wrote
     msdrm = if ($file) { $file.FileMajorPart, $file.FileMinorPart, $file.FileBuildPart, $file.FilePrivatePart -join '.' } else { 'none' }
