@@ -33,7 +33,14 @@ STRONG_DOTNET = {
     long(rf"{root}\{line}"): STRONG for root in (DOTNET, DOTNET32) for line in ("v4.0.30319", "v2.0.50727")
 }
 WINHTTP_TLS12 = {long(key): {"DefaultSecureProtocols": ("dword", 0x800)} for key in (WINHTTP, WINHTTP32)}
+#: TLS 1.2 with what WinHTTP of Windows Server 2012 uses by itself
+WINHTTP_ALL = {long(key): {"DefaultSecureProtocols": ("dword", 0xAA0)} for key in (WINHTTP, WINHTTP32)}
 BOTH = off("Client", "Server")
+EXPLICIT = {
+    long(rf"{PROTOCOLS}\TLS 1.2\{side}"): {"Enabled": ("dword", 1), "DisabledByDefault": ("dword", 0)}
+    for side in ("Client", "Server")
+}
+REASONS = {"SCHANNEL": "tls", ".NETFramework": "tls_dotnet", "WinHttp": "tls_winhttp"}
 
 
 @dataclass(frozen=True)
@@ -50,28 +57,35 @@ class Case:
         return f"{self.host}-{self.name}"
 
     def verify(self, cycle: Cycle) -> None:
-        """The expected values and no others; that a restart is due and what was left out is reported."""
+        """The expected values and no others; why a restart is due, also after a restore; what was left out."""
         assert cycle.after == wanted_of(cycle, self.expected)
-        if any("SCHANNEL" in key for key in self.expected):
-            assert cycle.applied["reboot_required"], "SCHANNEL was changed after the start of the host"
-        left_out = "roles" in self.identity and not self.options
-        assert bool(cycle.applied["notes"]) >= left_out, "no note names what was left out"
+        reasons = {reason for part, reason in REASONS.items() if any(part in key for key in self.expected)}
+        for result in (cycle.check, cycle.applied, cycle.again, cycle.restored):
+            assert reasons <= set(result["reboot_reasons"])
+            assert result["reboot_required"]
+        left_out = self.options.get("disable_older") == "auto" and not self.expected.keys() & BOTH.keys()
+        noted = any("Protocols older than TLS 1.2 are left as they are" in note for note in cycle.applied["notes"])
+        assert noted == left_out
 
 
 C2019, C2016 = {"os": "2019"}, {"os": "2016"}
 EXCHANGE = {"os": "2016", "roles": ("exchange",)}
 DOMAIN_CONTROLLER = {"os": "2019", "roles": ("domain_controller",)}
+BROKER = {"roles": ("rd_connection_broker",)}
+AUTO = {"disable_older": "auto"}
 CASES = [
-    Case("client-2019", "default", C2019, {}, BOTH | STRONG_DOTNET),
-    Case("client-2016", "default", C2016, {"minimum": "1.2"}, BOTH | STRONG_DOTNET),
-    Case("client-2012r2", "default", {"os": "2012r2"}, {}, BOTH | STRONG_DOTNET),
-    Case("server-2012", "default", {"os": "2012"}, {}, BOTH | STRONG_DOTNET | WINHTTP_TLS12),
-    Case("client-2019", "client only", C2019, {"parts": ["schannel_client"]}, off("Client")),
-    Case("client-2019", "server only", C2019, {"parts": ["schannel_server"]}, off("Server")),
+    Case("client-2019", "default", C2019, {}, STRONG_DOTNET),
+    Case("client-2016", "default", C2016, {"minimum": "1.2"}, STRONG_DOTNET),
+    Case("client-2012r2", "default", {"os": "2012r2"}, {}, STRONG_DOTNET),
+    Case("server-2012", "default", {"os": "2012"}, {}, STRONG_DOTNET | WINHTTP_ALL),
+    Case("client-2019", "older off", C2019, AUTO, BOTH | STRONG_DOTNET),
+    Case("server-2012", "older off", {"os": "2012"}, AUTO, BOTH | STRONG_DOTNET | WINHTTP_TLS12),
+    Case("client-2019", "client only", C2019, {"parts": ["schannel_client"], **AUTO}, off("Client")),
+    Case("client-2019", "server only", C2019, {"parts": ["schannel_server"], **AUTO}, off("Server")),
     Case("client-2019", "dotnet only", C2019, {"parts": ["dotnet"]}, STRONG_DOTNET),
-    Case("server-2012", "winhttp only", {"os": "2012"}, {"parts": ["winhttp"]}, WINHTTP_TLS12),
-    Case("client-2019", "enable only", C2019, {"disable_older": "never"}, STRONG_DOTNET),
-    Case("exchange-1", "Exchange", EXCHANGE, {}, STRONG_DOTNET),
+    Case("client-2019", "explicit", C2019, {"explicit": True}, EXPLICIT | STRONG_DOTNET),
+    Case("server-2012", "winhttp only", {"os": "2012"}, {"parts": ["winhttp"]}, WINHTTP_ALL),
+    Case("exchange-1", "Exchange", EXCHANGE, AUTO, STRONG_DOTNET),
     Case("exchange-1", "Exchange opted in", EXCHANGE, {"disable_older": "always"}, BOTH | STRONG_DOTNET),
     Case(
         "exchange-1",
@@ -80,7 +94,14 @@ CASES = [
         {"disable_older": "always", "parts": ["schannel_client"], "minimum": "1.2"},
         off("Client"),
     ),
-    Case("controller-2019", "domain controller", DOMAIN_CONTROLLER, {}, STRONG_DOTNET),
+    Case("controller-2019", "domain controller", DOMAIN_CONTROLLER, AUTO, STRONG_DOTNET),
+]
+#: Of hosts that the fleet does not have
+OTHER_CASES = [
+    Case("tools", "Exchange's tools alone", {"roles": ("exchange_tools",)}, AUTO, BOTH | STRONG_DOTNET),
+    Case("broker-2012r2", "broker", {"os": "2012r2", **BROKER}, AUTO, STRONG_DOTNET),
+    Case("broker-2016", "broker", {"os": "2016", **BROKER}, AUTO, STRONG_DOTNET),
+    Case("broker-2019", "broker", {"os": "2019", **BROKER}, AUTO, BOTH | STRONG_DOTNET),
 ]
 
 

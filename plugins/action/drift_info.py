@@ -101,9 +101,17 @@ def _wanted(domains: Mapping[str, Any], unconditional: Sequence[str], values: Re
 def _too_old(reason: str) -> Result:
     """What is known of a host whose PowerShell is too old for any module."""
     finding = f"PowerShell 5.1 is needed, install Windows Management Framework 5.1 ({reason})"
-    return {"compliant": False, "domains": {}, "finding": finding, "host": {}, "reboot_required": False}
+    return {
+        "compliant": False,
+        "domains": {},
+        "finding": finding,
+        "host": {},
+        "reboot_required": False,
+        "reboot_reasons": [],
+    }
 
 
 def _not_yet(reason: str) -> Result:
     """A domain that cannot be looked at yet."""
-    return {"compliant": False, "changes": [], "notes": [], "reboot_required": False, "refused": [reason]}
+    restart: Result = {"reboot_required": False, "reboot_reasons": []}
+    return {"compliant": False, "changes": [], "notes": [], **restart, "refused": [reason]}

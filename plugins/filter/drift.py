@@ -72,7 +72,8 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
     if restarted:
         parts.append("restarted")
     elif inspection.reboot_required:
-        parts.append("needs a restart")
+        reasons = ", ".join(inspection.reboot_reasons)
+        parts.append(f"needs a restart ({reasons})" if reasons else "needs a restart")
     return ", ".join(parts)
 
 

@@ -289,21 +289,33 @@ function New-ProxyTest {
 function Set-ConnectorWritten {
     <#
     .SYNOPSIS
-    Keeps on the host when settings of the connector were written, which it takes when IIS is started the next time.
+    Keeps on the host that values were written that the connector takes when IIS is started the next time.
 
     .PARAMETER Change
-    Changes of the registry, of which some may be of these settings.
+    Changes of the registry, of which some may be of the connector's settings.
+
+    .PARAMETER Reason
+    Why the host has to be restarted after the changes. The connector is a .NET program, so it also takes values of .NET and WinHTTP when it starts.
     #>
     [CmdletBinding()]
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param (
         [Parameter(Mandatory = $true)]
         [AllowEmptyCollection()]
-        $Change
+        $Change,
+
+        [AllowEmptyCollection()]
+        [string[]]
+        $Reason = @()
     )
 
     if (@($Change).Path -notcontains $connectorKey) {
-        return
+        if ($Reason -notcontains 'tls_dotnet' -and $Reason -notcontains 'tls_winhttp') {
+            return
+        }
+        if (-not (Get-InstalledConnector -Product @(Get-InstalledProduct -Unreadable ([System.Collections.Generic.List[object]]::new())))) {
+            return
+        }
     }
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
     try {

@@ -4,13 +4,14 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# Several domains as one: each says what it wants, they are compared one by one, and what is registry is written together with one receipt.
+# Several domains as one: each of them is compared with the host, and what is registry is written together with one receipt.
 
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
+#AnsibleRequires -PowerShell ..module_utils._Restart
 
 function Invoke-DesiredState {
     <#
@@ -19,11 +20,9 @@ function Invoke-DesiredState {
 
     .PARAMETER Domain
     By name, in the order of writing. Wanted: a script block that turns options and facts into an object with Values, Notes and maybe Parts,
-    Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode). Written: one that is run before
-    values of the domain are written, with all changes.
+    Purge and Refused (why this host cannot have what is wanted, which stops everything outside of check mode).
     Or, for installed software: Plan, one that turns them into an object with Steps, Refused and maybe Awaits (what is to be there first) and Notes,
     and Needs, the facts without which it cannot.
-    Restart: one that says of a plan, facts and what is wanted whether the host has to be restarted. Keep: that is kept until it was.
     #>
     [CmdletBinding()]
     param (
@@ -35,12 +34,8 @@ function Invoke-DesiredState {
         $Domain
     )
 
-    $facts = Get-HostFact
-    $policy = [pscustomobject]@{
-        Values = $facts.group_policy
-        Unreadable = @($facts.unreadable | Where-Object -FilterScript { $_.what -like 'group_policy: *' } |
-                ForEach-Object -Process { @{ what = $_.what -replace '^group_policy: '; reason = $_.reason } })
-    }
+    $policy = Get-PolicyValue
+    $facts = Get-HostFact -Policy $policy
     $all = Get-RegistryPlan
     $results = [ordered]@{}
     foreach ($name in $Domain.Keys) {
@@ -49,50 +44,45 @@ function Invoke-DesiredState {
             continue
         }
         if ($Domain[$name].Plan) {
-            $results[$name] = Get-SoftwareResult -Domain $Domain[$name] -Option $option -Fact $facts
+            $results[$name] = Get-SoftwareResult -Name $name -Domain $Domain[$name] -Option $option -Fact $facts
             continue
         }
         $wanted = & $Domain[$name].Wanted $option $facts
-        if ($wanted.Refused -and -not $Module.CheckMode) {
-            throw "$($name): $($wanted.Refused -join '; ')"
+        $comparison = Compare-Policy -Value $wanted.Values -Policy $policy -Option $option
+        # Most domains refuse nothing, and have no such member.
+        $refused = @($wanted.Refused | Where-Object -FilterScript { $_ }) + $comparison.Refused
+        if ($refused.Count -and -not $Module.CheckMode) {
+            throw "$($name): $($refused -join '; ')"
         }
         $plan = Get-RegistryPlan -Value $wanted.Values -Purge $wanted.Purge
         $all.Changes.AddRange($plan.Changes)
         if (-not $Module.CheckMode) {
             $all.Unreadable.AddRange($plan.Unreadable)
         }
+        # Before the writing: once written, the task must not fail, and what it writes stands in the plan.
+        $reasons = [string[]]@(Get-RestartReason -Change $plan.Changes -Pending $facts.reboot.reasons -Domain $name)
         $results[$name] = [ordered]@{
-            compliant = -not ($plan.Changes.Count -or $plan.Unreadable.Count -or $wanted.Refused)
+            compliant = -not ($plan.Changes.Count -or $plan.Unreadable.Count -or $refused.Count)
             changes = ConvertTo-ChangeResult -Change $plan.Changes
-            notes = [string[]]@($wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy $policy))
-            # Before the writing: once written, the task must not fail, and what it writes stands in the plan.
-            reboot_required = [bool](& $Domain[$name].Restart $plan $facts $wanted)
+            notes = [string[]]@($wanted.Notes + $comparison.Notes)
+            reboot_required = $reasons.Count -gt 0
+            reboot_reasons = $reasons
             unreadable = $plan.Unreadable
         }
-        if ($wanted.Refused) {
-            $results[$name].refused = [string[]]$wanted.Refused
+        if ($refused.Count) {
+            $results[$name].refused = [string[]]$refused
         }
         if ($null -ne $wanted.Parts) {
             $results[$name].parts = [string[]]$wanted.Parts
         }
     }
 
-    if (-not $Module.CheckMode) {
-        foreach ($name in @($results.Keys).Where({ $Domain[$_].Written -and $results[$_].changes.Count })) {
-            & $Domain[$name].Written $all.Changes
-        }
-    }
-    $null = Invoke-RegistryPlan -Module $Module -Plan $all
+    $null = Invoke-SettingPlan -Module $Module -Plan $all
     # The changes stand with their domains.
     $null = $Module.Result.Remove('changes')
     if ($Module.Result.changed -and -not $Module.CheckMode) {
         try {
-            foreach ($name in $results.Keys) {
-                if ($Domain[$name].Keep -and $results[$name].changes.Count -and $results[$name].reboot_required) {
-                    Set-RestartDue -Name $name
-                }
-            }
-            $facts = Get-HostFact
+            $facts = Get-HostFact -Policy $policy
         }
         catch {
             $facts.unreadable.Add([ordered]@{ what = 'the facts after the writing'; reason = Get-InnerMessage -ErrorRecord $_ })
@@ -101,12 +91,13 @@ function Invoke-DesiredState {
     $Module.Result.compliant = -not @($results.Values | Where-Object -FilterScript { -not $_.compliant }).Count
     $Module.Result.domains = $results
     $Module.Result.host = $facts
-    $Module.Result.reboot_required = [bool]@($results.Values | Where-Object -FilterScript { $_.reboot_required }).Count
+    $Module.Result.reboot_reasons = [string[]]@([System.Collections.Generic.SortedSet[string]][string[]]@($results.Values | ForEach-Object -Process { $_.reboot_reasons }))
+    $Module.Result.reboot_required = $Module.Result.reboot_reasons.Count -gt 0
 }
 
 function Get-SoftwareResult {
-    # What a domain of installed software has to say. Nothing is installed or removed here.
-    param ($Domain, $Option, $Fact)
+    # The result of a domain of installed software. Nothing is installed or removed here.
+    param ($Name, $Domain, $Option, $Fact)
 
     $unknown = @($Fact.unreadable | Where-Object -FilterScript { $Domain.Needs -contains ($_.what -replace ':.*') })
     $plan = if (-not $unknown.Count) { & $Domain.Plan $Option $Fact }
@@ -117,7 +108,8 @@ function Get-SoftwareResult {
         compliant = [bool]($plan -and -not $plan.Steps.Count -and -not $refused.Count)
         changes = ConvertTo-StepResult -Step $plan.Steps
         notes = [string[]]@(@($obstacles; if ($plan) { $plan.Awaits; $plan.Notes }) | Where-Object -FilterScript { $_ })
-        reboot_required = [bool](& $Domain.Restart $plan $Fact)
+        reboot_required = $Fact.reboot.reasons -contains $Name
+        reboot_reasons = [string[]]@($Fact.reboot.reasons | Where-Object -FilterScript { $_ -eq $Name })
         unreadable = $unknown
     }
     if ($refused.Count) {

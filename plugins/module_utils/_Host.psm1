@@ -14,10 +14,12 @@ using namespace System.IO
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Client
 #AnsibleRequires -PowerShell ..module_utils._Connector
+#AnsibleRequires -PowerShell ..module_utils._ExchangeServer
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._Restart
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
 $windows = 'SOFTWARE\Microsoft\Windows\CurrentVersion'
@@ -97,10 +99,10 @@ function Get-ServerRole {
     param ()
 
     $exchange = foreach ($line in 'v15', 'v14') {
-        $setup = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SOFTWARE\Microsoft\ExchangeServer\$line\Setup"; View = 64 }
-        if ($setup) {
-            'MsiProductMajor', 'MsiProductMinor', 'MsiBuildMajor', 'MsiBuildMinor' | ForEach-Object -Process { $setup.GetValue($_) }
-            $setup.Dispose()
+        if (Test-ExchangeServer -Line $line) {
+            'MsiProductMajor', 'MsiProductMinor', 'MsiBuildMajor', 'MsiBuildMinor' | ForEach-Object -Process {
+                Get-MachineValue -SubKey "SOFTWARE\Microsoft\ExchangeServer\$line\Setup" -Name $_
+            }
             break
         }
     }
@@ -121,22 +123,61 @@ function Get-ServerRole {
         fci = & $role (Test-MachineKey -SubKey "$services\SrmSvc") $null (Get-OperatingSystem).product
         domain_controller = & $role ((Get-MachineValue -SubKey "$control\ProductOptions" -Name 'ProductType') -eq 'LanmanNT')
         ad_rms = & $role (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\DRMS')
+        rd_connection_broker = & {
+            # The services of the broker and of its management; a broker that is highly available keeps its data in a SQL Server.
+            $broker = & $role ((Test-MachineKey -SubKey "$services\Tssdis") -or (Test-MachineKey -SubKey "$services\RDMS"))
+            $broker.internal_database = $broker.found -and (Test-MachineKey -SubKey "$services\MSSQL`$MICROSOFT##WID")
+            $broker
+        }
+        sql_server = & {
+            $instances = @(Get-SqlServer)
+            $sql = & $role $instances.Count
+            $sql.instances = [object[]]$instances
+            $sql
+        }
+    }
+}
+
+function Get-SqlServer {
+    # Database engines: name, version, and whether the build supports TLS 1.2.
+    foreach ($view in @(64) + @(if ([Environment]::Is64BitOperatingSystem) { 32 })) {
+        $root = 'SOFTWARE\Microsoft\Microsoft SQL Server'
+        $names = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$root\Instance Names\SQL"; View = $view }
+        foreach ($name in $(if ($names) { $names.GetValueNames() })) {
+            # Windows Internal Database belongs to the role that uses it.
+            if ($name -like 'MICROSOFT##*') {
+                continue
+            }
+            $setup = "$root\$($names.GetValue($name))\Setup"
+            $version = "$(Get-MachineValue -SubKey $setup -Name 'PatchLevel' -View $view)"
+            if (-not $version) {
+                $version = "$(Get-MachineValue -SubKey $setup -Name 'Version' -View $view)"
+            }
+            $number = ConvertTo-ProductVersion -Text $version
+            [ordered]@{
+                name = $name
+                version = if ($version) { $version } else { $null }
+                tls12 = if ($number) { Test-SqlServerTls -Version $number } else { $null }
+            }
+        }
+        if ($names) {
+            $names.Dispose()
+        }
     }
 }
 
 function Get-Membership {
-    # Windows starts Netlogon by itself on members of a domain only.
-    $joined = (Get-MachineValue -SubKey "$services\Netlogon" -Name 'Start') -eq 2
-    $suffix = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'Domain')"
-    if (-not $suffix) {
-        $suffix = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'NV Domain')"
-    }
-    $type = Get-MachineValue -SubKey "$control\ProductOptions" -Name 'ProductType'
-    $kind = if ($type -eq 'WinNT') { 'workstation' } else { 'server' }
+    <#
+    .SYNOPSIS
+    The domain, by its DNS name where it has one, and the role of this computer in it.
+    #>
+    $kinds = 'standalone_workstation', 'member_workstation', 'standalone_server', 'member_server', 'domain_controller', 'domain_controller'
+    # Not the DNS suffix of the computer, which is another one in a disjoint namespace.
+    $domain = [Membership]::Read()
+    $joined = $domain.Role -notin 0, 2
     @{
-        Suffix = $suffix
-        Domain = if (($joined -or $type -eq 'LanmanNT') -and $suffix) { $suffix } else { $null }
-        Role = if ($type -eq 'LanmanNT') { 'domain_controller' } elseif ($joined) { "member_$kind" } else { "standalone_$kind" }
+        Domain = if (-not $joined) { $null } elseif ($domain.DnsName) { $domain.DnsName } else { $domain.FlatName }
+        Role = $kinds[$domain.Role]
     }
 }
 
@@ -161,7 +202,10 @@ function Get-Fqdn {
     if (-not $name) {
         $name = (Get-ComputerName).ToLowerInvariant()
     }
-    $suffix = (Get-Membership).Suffix
+    $suffix = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'Domain')"
+    if (-not $suffix) {
+        $suffix = "$(Get-MachineValue -SubKey "$services\Tcpip\Parameters" -Name 'NV Domain')"
+    }
     if ($suffix) { "$name.$suffix" } else { $name }
 }
 
@@ -245,7 +289,7 @@ function Test-WindowsUpdate {
 
 function Get-PendingRestart {
     # Whether a restart is pending, and every reason that can be told without an administrator's rights.
-    param ($Tls)
+    param ($PolicyValue)
 
     $reasons = @(
         if (Test-MachineKey -SubKey "$windows\Component Based Servicing\RebootPending") { 'component_servicing' }
@@ -260,10 +304,7 @@ function Get-PendingRestart {
             }
         }
         if (Test-MachineKey -SubKey 'SOFTWARE\Microsoft\ServerManager\CurrentRebootAttempts') { 'server_manager' }
-        if ($Tls -and $Tls.restart_due) { 'tls' }
-        $kept = @(Get-RestartDue)
-        $kept
-        if ('irm_server' -notin $kept -and (Test-IrmServerRestartDue)) { 'irm_server' }
+        Get-PendingRestartReason -PolicyValue $PolicyValue
     )
     [ordered]@{
         # Installers leave renames behind all the time; alone they are no reason to restart.
@@ -475,7 +516,7 @@ function Get-Redirection {
     }
 }
 
-# The facts in the order in which they are read; a reader is given those before it and the list of what is unreadable.
+# The facts in the order in which they are read. A reader is given those before it, the list of what is unreadable, and what Group Policy sets.
 $readers = [ordered]@{
     name = { Get-ComputerName }
     fqdn = { Get-Fqdn }
@@ -488,7 +529,7 @@ $readers = [ordered]@{
     dotnet = { Get-DotNetFramework }
     boot_time = { Format-Time -Time ([Machine]::BootTime()) }
     tls = { Get-TlsState }
-    reboot = { param ($facts) Get-PendingRestart -Tls $facts.tls }
+    reboot = { param ($facts, $unreadable, $policy) Get-PendingRestart -PolicyValue $policy.Values }
     proxy = { Get-Proxy }
     ntlm = { Get-NtlmRestriction }
     msip = { , @(Get-ClientState) }
@@ -506,15 +547,20 @@ function Get-HostFact {
     <#
     .SYNOPSIS
     All facts: an ordered dictionary, with what could not be read in 'unreadable' (a list of what and reason).
+
+    .PARAMETER Policy
+    What Get-PolicyValue returns.
     #>
     [CmdletBinding()]
-    param ()
+    param (
+        $Policy = (Get-PolicyValue)
+    )
 
     $facts = [ordered]@{}
     $unreadable = [System.Collections.Generic.List[object]]::new()
     foreach ($name in $readers.Keys) {
         try {
-            $fact = & $readers[$name] $facts $unreadable
+            $fact = & $readers[$name] $facts $unreadable $Policy
             # Without the cast, ConvertTo-Json of 5.1 makes an object with 'value' and 'Count' of a list, and one of nothing at all.
             $facts[$name] = if ($fact -is [array]) { , [object[]]$fact } elseif ($null -eq $fact) { $null } else { $fact }
         }
@@ -523,9 +569,8 @@ function Get-HostFact {
             $unreadable.Add([ordered]@{ what = $name; reason = Get-InnerMessage -ErrorRecord $_ })
         }
     }
-    $policy = Get-PolicyValue
-    $facts.group_policy = $policy.Values
-    foreach ($item in $policy.Unreadable) {
+    $facts.group_policy = [object[]]@($Policy.Values | ForEach-Object -Process { ConvertTo-PolicyFact -Value $_ })
+    foreach ($item in $Policy.Unreadable) {
         $unreadable.Add([ordered]@{ what = "group_policy: $($item.what)"; reason = $item.reason })
     }
     $facts.unreadable = $unreadable

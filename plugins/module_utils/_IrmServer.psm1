@@ -7,10 +7,7 @@
 # What is known of servers that use the Rights Management connector: which values lead Exchange, SharePoint and file servers to it, and which
 # servers can use it at all.
 
-using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
-
 #AnsibleRequires -PowerShell ..module_utils._Address
-#AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
@@ -56,7 +53,8 @@ $clients = @{
 $cloudHosts = '\.(?:aadrm|azurerms)\.(?:com|us|cn)$|\.informationprotection\.azure\.(?:com|us|cn)$'
 # Names of redirections are addresses.
 $addressed = '^https?://'
-$fileServerKeys = 'MSDRM\ServiceLocation\Activation', 'MSDRM\ServiceLocation\EnterprisePublishing'
+$fileServerKeys = 'HKLM:\SOFTWARE\Microsoft\MSDRM\ServiceLocation\Activation', 'HKLM:\SOFTWARE\Microsoft\MSDRM\ServiceLocation\EnterprisePublishing'
+$irmKeys = '^HKLM:\\SOFTWARE\\Microsoft\\(?:(?:MSDRM|MSIPC)\\ServiceLocation|ExchangeServer\\v1[45]\\IRM)\\'
 
 function Get-AddressBase {
     # Scheme, host and port of an address, in lower case; the text itself when it is none.
@@ -207,8 +205,8 @@ function Get-IrmServerDesiredState {
     os, products, roles, rms_clients and redirections (from Get-HostFact, or objects of the same shape).
 
     .OUTPUTS
-    An object with Values and Purge (for Get-RegistryPlan), Notes, Refused (why this host cannot be served), and Restart (whether a change calls for
-    a restart). Throws when the options make no sense.
+    An object with Values and Purge (for Get-RegistryPlan), Notes, and Refused (why this host cannot be served). Throws when the options make no
+    sense.
     #>
     [CmdletBinding()]
     param (
@@ -222,7 +220,7 @@ function Get-IrmServerDesiredState {
     )
 
     $name = $Option.product
-    $wanted = [pscustomobject]@{ Values = @(); Purge = @(); Notes = @(); Refused = @(); Restart = $name -eq 'fci' }
+    $wanted = [pscustomobject]@{ Values = @(); Purge = @(); Notes = @(); Refused = @() }
     $urls = @{ connector = ''; tenant = '' }
     $present = $Option.state -ne 'absent'
     if ($present) {
@@ -260,8 +258,6 @@ function Get-IrmServerDesiredState {
             return $wanted
         }
     }
-    # Exchange and SharePoint hold on to what they have got from AD RMS or from another connector.
-    $wanted.Restart = $wanted.Restart -or $others.Count -gt 0
     if ($others.Count -and $present) {
         $wanted.Notes = @("This host was set to use $($others -join ' and ').")
     }
@@ -304,71 +300,71 @@ function New-AddressTest {
     }.GetNewClosure()
 }
 
-function Test-IrmServerRestartDue {
-    <#
-    .SYNOPSIS
-    Whether the addresses of a file server were written after Windows was started: a file server has to be restarted then, whoever wrote them.
-    #>
-    [CmdletBinding()]
-    [OutputType([bool])]
-    param ()
-
+function Test-FileServer {
     $service = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = 'SYSTEM\CurrentControlSet\Services\SrmSvc'; View = 64 }
-    if (-not $service) {
-        return $false
+    if ($service) {
+        $service.Dispose()
     }
-    $service.Dispose()
-    $boot = [Machine]::BootTime()
-    foreach ($name in $fileServerKeys) {
-        $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "SOFTWARE\Microsoft\$name"; View = 64 }
-        if ($key) {
-            $time = [RawRegistry]::LastWrite($key.Handle)
-            $key.Dispose()
-            if ($time -gt $boot) {
-                return $true
-            }
-        }
-    }
-    $false
+    [bool]$service
 }
 
-function Test-IrmServerRestartRequired {
+function Get-IrmServerWatchedKey {
     <#
     .SYNOPSIS
-    Whether the host has to be restarted once the plan is carried out, or anyway.
-
-    .PARAMETER Wanted
-    What Get-IrmServerDesiredState says.
-
-    .PARAMETER Due
-    The host's reasons to be restarted: the fact reboot.reasons.
+    The keys that a file server reads when Windows starts: canonical paths, none on another server.
     #>
     [CmdletBinding()]
-    [OutputType([bool])]
+    [OutputType([string])]
+    param ()
+
+    if (Test-FileServer) {
+        $fileServerKeys
+    }
+}
+
+function Get-IrmServerRestartReason {
+    <#
+    .SYNOPSIS
+    'irm_server' when Windows has to be restarted after these changes.
+
+    .DESCRIPTION
+    A file server always has to be restarted. Exchange and SharePoint keep what they got from AD RMS or from another connector, until they are
+    restarted.
+
+    .PARAMETER Change
+    Changes of a plan.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
     param (
-        [Parameter(Mandatory = $true)]
-        $Plan,
-
-        [Parameter(Mandatory = $true)]
-        $Wanted,
-
-        [AllowNull()]
+        [AllowEmptyCollection()]
         [object[]]
-        $Due
+        $Change
     )
 
-    ($Wanted.Restart -and $Plan.Changes.Count) -or $Due -contains 'irm_server'
+    $addresses = @($Change | Where-Object -FilterScript { "$($_.Path)\" -match $irmKeys })
+    if (@($addresses | Where-Object -FilterScript { $_.Path -in $fileServerKeys }).Count -and (Test-FileServer)) {
+        return 'irm_server'
+    }
+    foreach ($item in $addresses) {
+        $before, $after = foreach ($value in $item.Before, $item.After) {
+            if ($value -and $value.Kind -eq 1) { "$(ConvertFrom-RegistryData -Value $value)" } else { '' }
+        }
+        if ($before -and -not (Test-CloudAddress -Address $before) -and (Get-AddressBase -Address $before) -ne (Get-AddressBase -Address $after)) {
+            return 'irm_server'
+        }
+    }
 }
 
 $export = @{
     Function = @(
         'Get-ExchangeLine'
         'Get-IrmServerDesiredState'
+        'Get-IrmServerRestartReason'
+        'Get-IrmServerWatchedKey'
         'Get-RightsManagementClient'
         'Get-SharePointLine'
         'Test-CloudAddress'
-        'Test-IrmServerRestartDue'
-        'Test-IrmServerRestartRequired'
     )
 }
 Export-ModuleMember @export

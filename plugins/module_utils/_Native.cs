@@ -45,6 +45,24 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
         [DllImport("kernel32.dll", SetLastError = true)]
         [return: MarshalAs(UnmanagedType.Bool)]
         public static extern bool GetFileInformationByHandle(SafeFileHandle file, [Out] byte[] information);
+
+        [DllImport("netapi32.dll", CharSet = CharSet.Unicode)]
+        public static extern int DsRoleGetPrimaryDomainInformation(string server, int level, out IntPtr buffer);
+
+        [DllImport("netapi32.dll")]
+        public static extern void DsRoleFreeMemory(IntPtr buffer);
+    }
+
+    // DSROLE_PRIMARY_DOMAIN_INFO_BASIC
+    [StructLayout(LayoutKind.Sequential, CharSet = CharSet.Unicode)]
+    internal struct PrimaryDomain
+    {
+        public int MachineRole;
+        public uint Flags;
+        public string DomainNameFlat;
+        public string DomainNameDns;
+        public string DomainForestName;
+        public Guid DomainGuid;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -253,6 +271,40 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
             {
                 handle.Dispose();
                 throw;
+            }
+        }
+    }
+
+    /// <summary>The Active Directory domain that the computer has joined. Any account may ask.</summary>
+    public sealed class Membership
+    {
+        /// <summary>DSROLE_MACHINE_ROLE: standalone and member workstation, standalone and member server, backup and primary
+        /// domain controller, from 0 to 5.</summary>
+        public readonly int Role;
+        public readonly string FlatName;
+        public readonly string DnsName;
+
+        private Membership(PrimaryDomain domain)
+        {
+            Role = domain.MachineRole;
+            FlatName = domain.DomainNameFlat;
+            DnsName = domain.DomainNameDns;
+        }
+
+        public static Membership Read()
+        {
+            const int DsRolePrimaryDomainInfoBasic = 1;
+            IntPtr buffer;
+            int error = NativeMethods.DsRoleGetPrimaryDomainInformation(null, DsRolePrimaryDomainInfoBasic, out buffer);
+            if (error != 0)
+                throw new Win32Exception(error);
+            try
+            {
+                return new Membership((PrimaryDomain)Marshal.PtrToStructure(buffer, typeof(PrimaryDomain)));
+            }
+            finally
+            {
+                NativeMethods.DsRoleFreeMemory(buffer);
             }
         }
     }

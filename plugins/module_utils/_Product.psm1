@@ -373,7 +373,7 @@ function ConvertTo-ProductVersion {
 function Set-RestartDue {
     <#
     .SYNOPSIS
-    Keeps on the host, until it is restarted, that what was installed or removed needs a restart. Installers say that by their exit code only.
+    Keeps on the host, until it is restarted, that what was installed, removed or written needs a restart. Installers say that by their exit code only.
 
     .PARAMETER Name
     What needs it, such as 'client': the reason among the facts.
@@ -397,6 +397,25 @@ function Set-RestartDue {
     }
 }
 
+function Clear-RestartDue {
+    <#
+    .SYNOPSIS
+    Removes what Set-RestartDue has kept, since nothing was changed after all.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name
+    )
+
+    $key = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = $restartKey; View = 64 } -Writable
+    if ($key) {
+        $key.DeleteValue($Name, $false)
+        $key.Dispose()
+    }
+}
+
 function Get-RestartDue {
     <#
     .SYNOPSIS
@@ -416,6 +435,7 @@ function Get-RestartDue {
 
 $export = @{
     Function = @(
+        'Clear-RestartDue'
         'ConvertTo-ProductFact'
         'ConvertTo-ProductVersion'
         'ConvertTo-StepResult'

@@ -207,6 +207,33 @@ function Get-InnerMessage {
     $ErrorRecord.Exception.GetBaseException().Message
 }
 
+function Test-RegistryValue {
+    <#
+    .SYNOPSIS
+    Whether a value will do for a desired one.
+
+    .PARAMETER Wanted
+    A desired value, see New-RegistryValue.
+
+    .PARAMETER Current
+    A RawValue, or $null for a value that does not exist.
+    #>
+    [CmdletBinding()]
+    [OutputType([bool])]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Wanted,
+
+        [AllowNull()]
+        [RawValue]
+        $Current
+    )
+
+    if ($Wanted.Fits) { [bool](& $Wanted.Fits $Current) }
+    elseif ($Wanted.Exact) { [RawValue]::Same($Current, $Wanted.Wanted) }
+    else { [RawValue]::SameData($Current, $Wanted.Wanted) }
+}
+
 function Get-RegistryPlan {
     <#
     .SYNOPSIS
@@ -291,10 +318,7 @@ function Get-RegistryPlan {
         foreach ($item in $order) {
             $key = $keys[(Get-KeyId -Key $item)]
             $current = if ($key) { [RawRegistry]::Read($key.Handle, $item.Name) }
-            $fits = if ($item.Fits) { & $item.Fits $current }
-            elseif ($item.Exact) { [RawValue]::Same($current, $item.Wanted) }
-            else { [RawValue]::SameData($current, $item.Wanted) }
-            if (-not $fits) {
+            if (-not (Test-RegistryValue -Wanted $item -Current $current)) {
                 $plan.Changes.Add((New-Change -Value $item -Name $item.Name -Before $current -After $item.Wanted -Sensitive $item.Sensitive))
             }
         }
@@ -772,6 +796,7 @@ $export = @{
         'New-RegistryValue'
         'Open-RegistryKey'
         'Read-RegistryValue'
+        'Test-RegistryValue'
         'Write-RegistryPlan'
     )
 }

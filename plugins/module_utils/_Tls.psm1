@@ -26,12 +26,40 @@ $winHttpOlder = 0x8 -bor 0x20 -bor 0x80 -bor 0x200
 # SSL 3.0 to TLS 1.1, which WinHTTP would use by itself, and TLS 1.2.
 $winHttpAll = 0xAA0
 
-# First builds of Windows Server: 2012 has TLS 1.2 on by default, 2012 R2 also in WinHTTP.
+# First builds of Windows Server: 2012 has TLS 1.2 on by default, 2012 R2 also in WinHTTP. 2019 has a Windows Internal Database that knows TLS 1.2.
 $build2012 = 9200
 $build2012R2 = 9600
+$build2019 = 17763
 
-# Servers with a matrix of their own of what may be turned off.
-$enableOnlyRoles = [ordered]@{ exchange = 'an Exchange server'; sharepoint = 'a SharePoint server'; domain_controller = 'a domain controller' }
+# Servers that have a published dependency on older protocols, by the fact 'roles'. guide_tls.rst has the sources.
+$dependencies = [ordered]@{
+    exchange = @{ Text = 'an Exchange server' }
+    sharepoint = @{ Text = 'a SharePoint server' }
+    domain_controller = @{ Text = 'a domain controller' }
+    rd_connection_broker = @{
+        Text = 'a Remote Desktop Connection Broker with Windows Internal Database, which fails without TLS 1.0 (KB4036954)'
+        When = { param ($role, $build) $role.internal_database -and $build -lt $build2019 }
+    }
+    sql_server = @{
+        Text = 'a SQL Server without support for TLS 1.2 (KB3135244)'
+        When = { param ($role) @($role.instances | Where-Object -FilterScript { $_.tls12 -eq $false }).Count }
+    }
+}
+# SQL Server with TLS 1.2, by its version and then the first build and the one that no longer has it: a service pack starts without the update of
+# the one before. https://learn.microsoft.com/troubleshoot/sql/database-engine/connect/tls-1-2-support-microsoft-sql-server
+$sqlServerBuilds = @{
+    '10.0' = @(, @(6547, 10000))
+    '10.50' = @(, @(6542, 10000))
+    '11.0' = @(@(5352, 5532), @(5644, 6020), @(6216, 10000))
+    '12.0' = @(@(2271, 2342), @(2564, 4050), @(4219, 4416), @(4439, 10000))
+}
+
+# Why Windows has to be restarted, by the key that was written. .NET and WinHTTP take their values when a program starts.
+$restartReasons = [ordered]@{
+    tls = $schannel
+    tls_dotnet = $frameworkPath
+    tls_winhttp = $winHttpPath
+}
 
 # Equality by meaning: what on a host will do for what is wanted. SCHANNEL and .NET ignore what is no number.
 $meanings = @{
@@ -47,22 +75,11 @@ $meanings = @{
     }
 }
 
-function Get-TlsPart {
-    # The parts of Windows that need values, by the version of Windows.
-    param ([int]$Build)
-
-    $sides.Keys
-    'dotnet'
-    if ($Build -lt $build2012R2) {
-        'winhttp'
-    }
-}
-
 function Get-TlsValue {
     # All values that turn TLS 1.2 on, then all that turn older protocols off.
-    param ([string[]]$Part, [int]$Build, [bool]$DisableOlder)
+    param ([string[]]$Part, [int]$Build, [bool]$DisableOlder, [bool]$Explicit)
 
-    $present = $Build -ge $build2012
+    $present = $Build -ge $build2012 -and -not $Explicit
     $enabled = if ($present) { 'OnByDefault' } else { 'On' }
     $disabled = if ($present) { 'ZeroByDefault' } else { 'Zero' }
     foreach ($side in $sides.Keys) {
@@ -81,19 +98,26 @@ function Get-TlsValue {
     }
     if ('winhttp' -in $Part) {
         foreach ($view in $views) {
-            $value = @{ Path = $winHttpPath; View = $view; Name = 'DefaultSecureProtocols'; Data = $winHttpTls12; Meaning = 'WinHttp12Only' }
-            if (-not $DisableOlder) {
-                $current = try {
-                    (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols').Number
-                }
-                catch {
-                    # The plan reports that the key cannot be read.
-                    $null
-                }
-                $value.Meaning = 'WinHttp12'
-                $value.Data = if ($null -eq $current) { $winHttpAll } else { $current -bor $winHttpTls12 }
+            $current = $null
+            $readable = $true
+            try {
+                $current = (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols').Number
             }
-            $value
+            catch {
+                # The plan reports that the key cannot be read.
+                $readable = $false
+            }
+            # From Windows Server 2012 R2 on, WinHTTP uses TLS 1.2 unless a value says otherwise.
+            if ($Build -ge $build2012R2 -and $readable -and $null -eq $current) {
+                continue
+            }
+            if ($DisableOlder) {
+                @{ Path = $winHttpPath; View = $view; Name = 'DefaultSecureProtocols'; Data = $winHttpTls12; Meaning = 'WinHttp12Only' }
+            }
+            else {
+                $data = if ($null -eq $current) { $winHttpAll } else { $current -bor $winHttpTls12 }
+                @{ Path = $winHttpPath; View = $view; Name = 'DefaultSecureProtocols'; Data = $data; Meaning = 'WinHttp12' }
+            }
         }
     }
     if ($DisableOlder) {
@@ -117,7 +141,7 @@ function Get-TlsDesiredState {
     Turns the options of the module tls into desired values.
 
     .PARAMETER Option
-    state, minimum, parts, disable_older.
+    state, minimum, parts, disable_older, explicit.
 
     .PARAMETER Build
     The host's build number.
@@ -150,17 +174,18 @@ function Get-TlsDesiredState {
     $notes = @()
     $parts = @($Option.parts)
     if ($null -eq $Option.parts) {
-        $parts = @(Get-TlsPart -Build $Build)
+        $parts = @($sides.Keys) + 'dotnet', 'winhttp'
     }
     elseif (-not $parts.Count) {
-        throw 'tls: parts is empty: expected at least one of schannel_client, schannel_server, dotnet and winhttp, or no parts for all that the host needs'
+        throw 'tls: parts is empty: expected at least one of schannel_client, schannel_server, dotnet and winhttp, or no parts for all of them'
     }
 
-    $disableOlder = $Option.disable_older -ne 'never'
-    if ($Option.disable_older -eq 'auto') {
-        $found = @(foreach ($name in $enableOnlyRoles.Keys) {
-                if ($Role[$name].found) {
-                    $enableOnlyRoles[$name]
+    # What turns older protocols off goes with absent, whoever wrote it: then the defaults of Windows apply.
+    $disableOlder = $Option.state -eq 'absent' -or $Option.disable_older -in 'auto', 'always'
+    if ($Option.state -ne 'absent' -and $Option.disable_older -eq 'auto') {
+        $found = @(foreach ($name in $dependencies.Keys) {
+                if ($Role[$name].found -and (-not $dependencies[$name].When -or (& $dependencies[$name].When $Role[$name] $Build))) {
+                    $dependencies[$name].Text
                 }
             })
         if ($found.Count) {
@@ -168,18 +193,13 @@ function Get-TlsDesiredState {
             $notes += "Protocols older than TLS 1.2 are left as they are, since this host is $($found -join ' and '). disable_older: always turns them off."
         }
     }
-    if ('winhttp' -in $parts -and $Option.state -eq 'present') {
-        $notes += if ($Build -lt $build2012R2) {
-            'WinHTTP of Windows Server 2012 reads DefaultSecureProtocols only with update KB3140245 or a later rollup.'
-        }
-        else {
-            'WinHTTP of this version of Windows uses TLS 1.2 by itself; winhttp would not be needed in parts.'
-        }
+    if ('winhttp' -in $parts -and $Option.state -eq 'present' -and $Build -lt $build2012R2) {
+        $notes += 'WinHTTP of Windows Server 2012 reads DefaultSecureProtocols only with update KB3140245 or a later rollup.'
     }
 
-    $values = @(Get-TlsValue -Part $parts -Build $Build -DisableOlder $disableOlder)
+    $values = @(Get-TlsValue -Part $parts -Build $Build -DisableOlder $disableOlder -Explicit ([bool]$Option.explicit))
     if ($Option.state -eq 'absent') {
-        # On first, off last holds here too.
+        # Here, too, what turns protocols on comes before what turns them off.
         [Array]::Reverse($values)
     }
     [pscustomobject]@{
@@ -200,73 +220,83 @@ function Get-TlsDesiredState {
     }
 }
 
-function Test-TlsRestartDue {
+function Test-SqlServerTls {
     <#
     .SYNOPSIS
-    Whether keys of SCHANNEL were written after Windows was started. SCHANNEL reads them when it starts.
-    #>
-    [CmdletBinding()]
-    [OutputType([bool])]
-    param ()
-
-    $boot = [Machine]::BootTime()
-    $root = Open-RegistryKey -Key (Resolve-RegistryPath -Path $schannel)
-    if (-not $root) {
-        return $false
-    }
-    try {
-        if ([RawRegistry]::LastWrite($root.Handle) -gt $boot) {
-            return $true
-        }
-        foreach ($protocol in $root.GetSubKeyNames()) {
-            foreach ($name in $protocol, "$protocol\Client", "$protocol\Server") {
-                $key = $root.OpenSubKey($name)
-                if ($key) {
-                    $time = [RawRegistry]::LastWrite($key.Handle)
-                    $key.Dispose()
-                    if ($time -gt $boot) {
-                        return $true
-                    }
-                }
-            }
-        }
-    }
-    finally {
-        $root.Dispose()
-    }
-    $false
-}
-
-function Test-TlsRestartRequired {
-    <#
-    .SYNOPSIS
-    Whether the host has to be restarted once the plan is carried out, or anyway.
-
-    .PARAMETER Due
-    What Test-TlsRestartDue says.
+    Whether a SQL Server of this version and build supports TLS 1.2.
     #>
     [CmdletBinding()]
     [OutputType([bool])]
     param (
         [Parameter(Mandatory = $true)]
-        $Plan,
-
-        [AllowNull()]
-        $Due
+        [version]
+        $Version
     )
 
-    foreach ($change in $Plan.Changes) {
-        if ($change.Path.StartsWith($schannel, [StringComparison]::OrdinalIgnoreCase)) {
+    if ($Version.Major -ge 13) {
+        return $true
+    }
+    # The registry counts the service pack in the minor number, as in 10.53 or 12.2.
+    $minor = if ($Version.Major -eq 10 -and $Version.Minor -ge 50) { 50 } else { 0 }
+    foreach ($builds in $sqlServerBuilds["$($Version.Major).$minor"]) {
+        if ($Version.Build -ge $builds[0] -and $Version.Build -lt $builds[1]) {
             return $true
         }
     }
-    [bool]$Due
+    $false
+}
+
+function Get-TlsRestartReason {
+    <#
+    .SYNOPSIS
+    Why Windows has to be restarted after these changes: 'tls', 'tls_dotnet', 'tls_winhttp'.
+
+    .PARAMETER Change
+    Changes of a plan.
+    #>
+    [CmdletBinding()]
+    param (
+        [AllowEmptyCollection()]
+        [object[]]
+        $Change
+    )
+
+    foreach ($reason in $restartReasons.Keys) {
+        $key = $restartReasons[$reason]
+        foreach ($item in $Change) {
+            if ("$($item.Path)\".StartsWith("$key\", [StringComparison]::OrdinalIgnoreCase)) {
+                $reason
+                break
+            }
+        }
+    }
+}
+
+function Get-TlsWatchedKey {
+    <#
+    .SYNOPSIS
+    The keys of SCHANNEL that exist: canonical paths. SCHANNEL reads them when Windows starts, so a younger one is not in effect.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param ()
+
+    $root = Open-RegistryKey -Key (Resolve-RegistryPath -Path $schannel)
+    if ($root) {
+        $schannel
+        foreach ($protocol in $root.GetSubKeyNames()) {
+            "$schannel\$protocol"
+            "$schannel\$protocol\Client"
+            "$schannel\$protocol\Server"
+        }
+        $root.Dispose()
+    }
 }
 
 function Get-TlsState {
     <#
     .SYNOPSIS
-    What the registry says of TLS: the fact 'tls'.
+    The fact 'tls'.
     #>
     [CmdletBinding()]
     param ()
@@ -291,17 +321,19 @@ function Get-TlsState {
         }
     }
     $winHttp = foreach ($view in $views) {
+        $number = (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols').Number
         [ordered]@{
             view = $view
-            default_secure_protocols = (Read-RegistryValue -Path $winHttpPath -View $view -Name 'DefaultSecureProtocols').Number
+            default_secure_protocols = $number
+            # Where there is no value, the version of Windows decides.
+            tls12 = if ($null -eq $number) { $null } else { [bool]($number -band $winHttpTls12) }
         }
     }
     [ordered]@{
         protocols = @($protocols)
         dotnet = @($dotnet)
         winhttp = @($winHttp)
-        restart_due = Test-TlsRestartDue
     }
 }
 
-Export-ModuleMember -Function Get-TlsDesiredState, Get-TlsState, Test-TlsRestartDue, Test-TlsRestartRequired
+Export-ModuleMember -Function Get-TlsDesiredState, Get-TlsRestartReason, Get-TlsState, Get-TlsWatchedKey, Test-SqlServerTls

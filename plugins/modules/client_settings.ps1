@@ -19,6 +19,7 @@ $spec = @{
             choices = 'commercial', 'gcc', 'gcc_high', 'china'
         }
         names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
+        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
     }
     supports_check_mode = $true
 }
@@ -27,9 +28,13 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 $failure = $null
 try {
     $wanted = Get-ClientDesiredState -Option $module.Params
+    $comparison = Compare-Policy -Value $wanted.Values -Policy (Get-PolicyValue) -Option $module.Params
+    if ($comparison.Refused) {
+        throw "client_settings: $($comparison.Refused -join '; ')"
+    }
     $plan = Get-RegistryPlan -Value $wanted.Values
     # All that is read comes before the writing: once written, the task must not fail.
-    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
+    $module.Result.notes = [string[]]@($wanted.Notes + $comparison.Notes)
     $module.Result.reboot_required = $false
     Invoke-RegistryPlan -Module $module -Plan $plan
 }

@@ -10,11 +10,13 @@
 #AnsibleRequires -PowerShell ..module_utils._Connector
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._Restart
 
 $spec = @{
     options = @{
         state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
         proxy_address = @{ type = 'str' }
+        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
     }
     supports_check_mode = $true
 }
@@ -24,14 +26,15 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 $failure = $null
 try {
     $wanted = Get-ConnectorDesiredState -Option $module.Params
+    $comparison = Compare-Policy -Value $wanted.Values -Policy (Get-PolicyValue) -Option $module.Params
+    if ($comparison.Refused) {
+        throw "connector_settings: $($comparison.Refused -join '; ')"
+    }
     $plan = Get-RegistryPlan -Value $wanted.Values
     # All that is read comes before the writing: once written, the task must not fail.
-    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
+    $module.Result.notes = [string[]]@($wanted.Notes + $comparison.Notes)
     $module.Result.reboot_required = $false
-    if (-not $module.CheckMode) {
-        Set-ConnectorWritten -Change $plan.Changes
-    }
-    Invoke-RegistryPlan -Module $module -Plan $plan
+    Invoke-SettingPlan -Module $module -Plan $plan
 }
 catch {
     $failure = $_

@@ -36,6 +36,7 @@ $spec = @{
                     choices = 'commercial', 'gcc', 'gcc_high', 'china'
                 }
                 names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
+                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
             }
         }
         connector = @{
@@ -69,6 +70,7 @@ $spec = @{
             options = @{
                 state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
                 proxy_address = @{ type = 'str' }
+                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
             }
         }
         irm_server = @{
@@ -79,6 +81,7 @@ $spec = @{
                 connector_url = @{ type = 'str' }
                 tenant_url = @{ type = 'str' }
                 force = @{ type = 'bool'; default = $false }
+                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
             }
             required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
         }
@@ -88,7 +91,9 @@ $spec = @{
                 state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
                 minimum = @{ type = 'str'; choices = @('1.2'); default = '1.2' }
                 parts = @{ type = 'list'; elements = 'str'; choices = 'schannel_client', 'schannel_server', 'dotnet', 'winhttp' }
-                disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'auto' }
+                disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'never' }
+                explicit = @{ type = 'bool'; default = $false }
+                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
             }
         }
     }
@@ -97,45 +102,24 @@ $spec = @{
 Hide-AddressAccount -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
-# In the order in which they are written.
+# In the order in which they are written. What needs an installer or a handshake is left to the modules of these domains.
 $domains = [ordered]@{
-    # Installers are left to the module client.
     client = @{
         Plan = { param ($option, $facts) Get-ClientPlan -Option $option -Fact $facts }
         Needs = 'os', 'dotnet', 'products'
-        Restart = { param ($plan, $facts) $facts.reboot.reasons -contains 'client' }
     }
-    client_settings = @{
-        Wanted = { param ($option) Get-ClientDesiredState -Option $option }
-        Restart = { $false }
-    }
-    # As far as that needs nobody at the host, it is left to the module connector.
+    client_settings = @{ Wanted = { param ($option) Get-ClientDesiredState -Option $option } }
     connector = @{
         Plan = { param ($option, $facts) Get-ConnectorPlan -Option $option -Fact $facts }
         Needs = 'os', 'dotnet', 'products', 'roles'
-        Restart = { param ($plan, $facts) $facts.reboot.reasons -contains 'connector' }
     }
-    # Left to the module of this name, once there is a connector.
     connector_https = @{
         Plan = { param ($option, $facts) Get-ConnectorHttpsPlan -Option $option -Installed ([bool]($facts.connector -and $facts.connector.installed)) }
         Needs = 'products'
-        Restart = { $false }
     }
-    connector_settings = @{
-        Wanted = { param ($option) Get-ConnectorDesiredState -Option $option }
-        Written = { param ($change) Set-ConnectorWritten -Change $change }
-        # IIS has to be, which is among the facts.
-        Restart = { $false }
-    }
-    irm_server = @{
-        Wanted = { param ($option, $facts) Get-IrmServerDesiredState -Option $option -Fact $facts }
-        Restart = { param ($plan, $facts, $wanted) Test-IrmServerRestartRequired -Plan $plan -Wanted $wanted -Due $facts.reboot.reasons }
-        Keep = $true
-    }
-    tls = @{
-        Wanted = { param ($option, $facts) Get-TlsDesiredState -Option $option -Build $facts.os.build -Role $facts.roles }
-        Restart = { param ($plan, $facts) Test-TlsRestartRequired -Plan $plan -Due $facts.tls.restart_due }
-    }
+    connector_settings = @{ Wanted = { param ($option) Get-ConnectorDesiredState -Option $option } }
+    irm_server = @{ Wanted = { param ($option, $facts) Get-IrmServerDesiredState -Option $option -Fact $facts } }
+    tls = @{ Wanted = { param ($option, $facts) Get-TlsDesiredState -Option $option -Build $facts.os.build -Role $facts.roles } }
 }
 
 $failure = $null

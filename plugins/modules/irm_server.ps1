@@ -10,8 +10,8 @@
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Policy
-#AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._Restart
 
 $spec = @{
     options = @{
@@ -20,6 +20,7 @@ $spec = @{
         connector_url = @{ type = 'str' }
         tenant_url = @{ type = 'str' }
         force = @{ type = 'bool'; default = $false }
+        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
     }
     required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
     supports_check_mode = $true
@@ -29,20 +30,21 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null
 try {
-    $facts = Get-HostFact
+    $policy = Get-PolicyValue
+    $facts = Get-HostFact -Policy $policy
     $wanted = Get-IrmServerDesiredState -Option $module.Params -Fact $facts
-    if ($wanted.Refused) {
-        throw "irm_server: $($wanted.Refused -join '; ')"
+    $comparison = Compare-Policy -Value $wanted.Values -Policy $policy -Option $module.Params
+    $refused = @($wanted.Refused) + $comparison.Refused
+    if ($refused.Count) {
+        throw "irm_server: $($refused -join '; ')"
     }
     $plan = Get-RegistryPlan -Value $wanted.Values -Purge $wanted.Purge
     # All that is read comes before the writing: once written, the task must not fail.
     $module.Result.version = $facts.roles[$module.Params.product].line
-    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
-    $module.Result.reboot_required = Test-IrmServerRestartRequired -Plan $plan -Wanted $wanted -Due $facts.reboot.reasons
-    Invoke-RegistryPlan -Module $module -Plan $plan
-    if ($module.Result.changed -and $module.Result.reboot_required -and -not $module.CheckMode) {
-        Set-RestartDue -Name 'irm_server'
-    }
+    $module.Result.notes = [string[]]@($wanted.Notes + $comparison.Notes)
+    $module.Result.reboot_reasons = [string[]]@(Get-RestartReason -Change $plan.Changes -Pending $facts.reboot.reasons -Domain irm_server)
+    $module.Result.reboot_required = $module.Result.reboot_reasons.Count -gt 0
+    Invoke-SettingPlan -Module $module -Plan $plan
 }
 catch {
     $failure = $_

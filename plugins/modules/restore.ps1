@@ -6,10 +6,11 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
-#AnsibleRequires -PowerShell ..module_utils._Connector
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Receipt
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
+#AnsibleRequires -PowerShell ..module_utils._Restart
 
 $spec = @{
     options = @{
@@ -26,7 +27,10 @@ $module.Result.receipt = $null
 $module.Result.restored = $null
 $failure = $null
 try {
+    $pending = @(Get-PendingRestartReason -PolicyValue (Get-PolicyValue).Values)
     $receipt = Get-Receipt -Name $module.Params.receipt -Force:$module.Params.force
+    $module.Result.reboot_reasons = [string[]]@(Get-RestartReason -Pending $pending)
+    $module.Result.reboot_required = $module.Result.reboot_reasons.Count -gt 0
     if ($receipt) {
         $plan = Get-RestorePlan -Receipt $receipt -Force:$module.Params.force
         $module.Result.not_restored = $plan.Foreign
@@ -34,10 +38,9 @@ try {
             $names = $plan.Foreign | ForEach-Object -Process { Format-RegistryName -Key $_ -Name $_.name }
             throw "Changed since the receipt $($receipt.Path) was written, so nothing was restored: $($names -join '; '). force overwrites them."
         }
-        if (-not $module.CheckMode) {
-            Set-ConnectorWritten -Change $plan.Changes
-        }
-        $kept = Invoke-RegistryPlan -Module $module -Plan $plan
+        $module.Result.reboot_reasons = [string[]]@(Get-RestartReason -Change $plan.Changes -Pending $pending)
+        $module.Result.reboot_required = $module.Result.reboot_reasons.Count -gt 0
+        $kept = Invoke-SettingPlan -Module $module -Plan $plan
         $module.Result.not_restored = @($plan.Kept) + @($kept)
         $module.Result.restored = @{ path = $receipt.Path; module = $receipt.Module; time = $receipt.Time }
     }

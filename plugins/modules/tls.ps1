@@ -9,6 +9,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
+#AnsibleRequires -PowerShell ..module_utils._Restart
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
 $spec = @{
@@ -16,7 +17,9 @@ $spec = @{
         state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
         minimum = @{ type = 'str'; choices = @('1.2'); default = '1.2' }
         parts = @{ type = 'list'; elements = 'str'; choices = 'schannel_client', 'schannel_server', 'dotnet', 'winhttp' }
-        disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'auto' }
+        disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'never' }
+        explicit = @{ type = 'bool'; default = $false }
+        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
     }
     supports_check_mode = $true
 }
@@ -25,12 +28,19 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 $failure = $null
 try {
     $wanted = Get-TlsDesiredState -Option $module.Params -Build (Get-OperatingSystem).build -Role (Get-ServerRole)
+    $policy = Get-PolicyValue
+    $comparison = Compare-Policy -Value $wanted.Values -Policy $policy -Option $module.Params
+    if ($comparison.Refused) {
+        throw "tls: $($comparison.Refused -join '; ')"
+    }
     $plan = Get-RegistryPlan -Value $wanted.Values
     # All that is read comes before the writing: once written, the task must not fail.
     $module.Result.parts = $wanted.Parts
-    $module.Result.notes = $wanted.Notes + @(Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue))
-    $module.Result.reboot_required = Test-TlsRestartRequired -Plan $plan -Due (Test-TlsRestartDue)
-    Invoke-RegistryPlan -Module $module -Plan $plan
+    $module.Result.notes = [string[]]@($wanted.Notes + $comparison.Notes)
+    $pending = @(Get-PendingRestartReason -PolicyValue $policy.Values)
+    $module.Result.reboot_reasons = [string[]]@(Get-RestartReason -Change $plan.Changes -Pending $pending -Domain tls)
+    $module.Result.reboot_required = $module.Result.reboot_reasons.Count -gt 0
+    Invoke-SettingPlan -Module $module -Plan $plan
 }
 catch {
     $failure = $_

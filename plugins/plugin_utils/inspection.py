@@ -81,6 +81,7 @@ class Inspection:
 
     domains: tuple[DomainResult, ...]
     reboot_required: bool
+    reboot_reasons: tuple[str, ...]
     connector_status: str
     connector_restart_due: bool
 
@@ -97,6 +98,7 @@ class Inspection:
         return cls(
             tuple(_domain(str(name), domains[name]) for name in sorted(domains, key=str)),
             bool(_item(result, "", "reboot_required", bool)),
+            tuple(map(str, _list(result, "", "reboot_reasons"))),
             str(connector.get("status") or "") if isinstance(connector, Mapping) else "",
             bool(connector.get("restart_due")) if isinstance(connector, Mapping) else False,
         )
@@ -172,7 +174,7 @@ def _list(owner: Mapping[str, Any], place: str, name: str, required: bool = Fals
     if value is None and not required:
         return ()
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise MalformedError(f"{place}.{name} is {_kind(value)}, expected a list")
+        raise MalformedError(f"{f'{place}.{name}'.lstrip('.')} is {_kind(value)}, expected a list")
     return value
 
 

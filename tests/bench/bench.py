@@ -41,6 +41,8 @@ BASIC = {
     "ansible_winrm_scheme": "https",
     "ansible_winrm_server_cert_validation": "ignore",
 }
+# As much as twin.yml does
+WORK = {"aip_tls_disable_older": "always"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             wire = Path(folder, "wire.jsonl")
             self._fleet("wire", self.host, str(wire))
-            run = self.playbook.run(playbook, f"--limit={self.host}", extra_vars=BASIC)
+            run = self.playbook.run(playbook, f"--limit={self.host}", extra_vars=BASIC | WORK)
             self._fleet("wire", self.host)
             lines = [json.loads(line) for line in wire.read_text(encoding="utf-8").splitlines()]
         results = [item for result in run.module_results(self.host) for item in result.get("results", [result])]
@@ -103,7 +105,8 @@ class Bench:
     def look_beside_ping(self, rounds: int) -> tuple[float, float]:
         """Median seconds of the module run of win_ping and of the look, taken in turns in one play."""
         client = {"product": "unified_labeling", "version": "2.18.26"}
-        look = {"client": client, "tls": {}, "client_settings": {"use_default_credentials_in_proxy": True}}
+        tls = {"disable_older": "always"}
+        look = {"client": client, "tls": tls, "client_settings": {"use_default_credentials_in_proxy": True}}
         pairs: list[list[dict[str, Any]]] = [
             [
                 {"name": f"ping {number}", "ansible.windows.win_ping": {}},

@@ -60,7 +60,7 @@ FACTS: dict[str, Any] = {
     "powershell": {"version": "5.1.17763.5458"},
     "memory_mb": 8191,
     "dotnet": {"release": 461814, "version": "4.7.2", "missing_update": None},
-    "reboot": {"required": False, "reasons": ["file_rename", "tls"]},
+    "reboot": {"required": False, "reasons": ["file_rename", "tls", "tls_dotnet", "tls_winhttp"]},
     "tls": {
         "protocols": [
             {"protocol": "TLS 1.0", "side": "client", "state": "off"},
@@ -68,6 +68,10 @@ FACTS: dict[str, Any] = {
             {"protocol": "TLS 1.2", "side": "server", "state": "off"},
         ],
         "dotnet": [{"framework": "v4.0.30319", "view": 64, "strong_crypto": None, "system_default": None}],
+        "winhttp": [
+            {"view": 64, "default_secure_protocols": 0xA00, "tls12": True},
+            {"view": 32, "default_secure_protocols": None, "tls12": None},
+        ],
     },
     "proxy": {"winhttp": None, "machine": None, "pac": []},
     "ntlm": {"restrict_receiving": None, "restrict_sending": None},
@@ -237,7 +241,7 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
     "server_role": [role("fci")],
     "tls": [
         {},
-        {"_": {"domains": ["client", "tls"]}, "tls": {"protocols": [], "dotnet": []}},
+        {"_": {"domains": ["client", "tls"]}, "tls": {"protocols": [], "dotnet": [], "winhttp": []}},
     ],
     "proxy_script": [
         {"proxy": {**FACTS["proxy"], "pac": [PAC]}, "msip": [USE_DEFAULT]},
@@ -315,7 +319,7 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
     ],
     "connector_tls": [
         connector(),
-        {"_": {**CONNECTOR, "domains": ["connector", "tls"]}, "tls": {"protocols": [], "dotnet": []}},
+        {"_": {**CONNECTOR, "domains": ["connector", "tls"]}, "tls": {"protocols": [], "dotnet": [], "winhttp": []}},
     ],
     "connector_internet": [
         connector(),
@@ -425,6 +429,10 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
             {"tls": {**FACTS["tls"], "dotnet": [{"framework": "v4.0.30319", "view": 64, "strong_crypto": 0}]}},
             "TLS 1.2 default, weak cryptography in .NET v4.0.30319",
         ),
+        (
+            {"tls": {**FACTS["tls"], "winhttp": [{"view": 32, "default_secure_protocols": 0xA0, "tls12": False}]}},
+            "TLS 1.2 default, WinHTTP without TLS 1.2: DefaultSecureProtocols 160",
+        ),
     ],
     "proxy_script": [
         ({"proxy": {**FACTS["proxy"], "pac": [PAC]}}, PAC["url"]),
@@ -519,6 +527,12 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
         (
             connector(tls={**FACTS["tls"], "protocols": [{"protocol": "TLS 1.2", "side": "client", "state": "off"}]}),
             "TLS 1.2 off",
+        ),
+        (
+            connector(
+                tls={**FACTS["tls"], "winhttp": [{"view": 32, "default_secure_protocols": 0xA0, "tls12": False}]}
+            ),
+            "TLS 1.2 default, WinHTTP without TLS 1.2: DefaultSecureProtocols 160",
         ),
     ],
     "connector_internet": [
@@ -694,7 +708,7 @@ def test_of_a_connector_all_violations_together_are_named() -> None:
         "memory_mb": 511,
         "disks": [{"size_gb": 32, "free_gb": 1, "system": True}],
         "dotnet": {"release": None, "version": None, "missing_update": None},
-        "tls": {"protocols": [], "dotnet": []},
+        "tls": {"protocols": [], "dotnet": [], "winhttp": []},
         "ntlm": {"restrict_receiving": 2, "restrict_sending": 2},
         "reboot": {"required": True, "reasons": ["windows_update"]},
         "connector": {

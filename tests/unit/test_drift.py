@@ -56,6 +56,11 @@ def test_summary_counts_by_domain() -> None:
         (look(tls={"changes": []}), {}, "complies"),
         (look(), {}, "complies"),
         (look(True, tls={"changes": []}), {}, "complies, needs a restart"),
+        (
+            {**look(True, tls={"changes": []}), "reboot_reasons": ["tls", "tls_dotnet"]},
+            {},
+            "complies, needs a restart (tls, tls_dotnet)",
+        ),
         (look(True, tls={"changes": []}), {"restarted": True}, "complies, restarted"),
         (look(tls={"changes": [change("A", None, ONE)]}), {"verb": "set"}, "set 1 value (tls 1)"),
         ({"finding": "too old", "domains": {}, "reboot_required": False}, {}, "too old"),

@@ -18,7 +18,17 @@ Keys = dict[str, dict[str, Data | Expand | Qword]]
 NT = r"Software\Microsoft\Windows NT\CurrentVersion"
 SERVERMANAGER = r"Software\Microsoft\Windows\CurrentVersion\ServerManager\ServicingStorage\ServerComponentCache"
 SERVICES = r"System\CurrentControlSet\Services"
-ROLES = ("exchange", "sharepoint", "fci", "ad_rms", "domain_controller", "connector", "aip_admin")
+ROLES = (
+    "exchange",
+    "exchange_tools",
+    "sharepoint",
+    "fci",
+    "ad_rms",
+    "domain_controller",
+    "connector",
+    "aip_admin",
+    "rd_connection_broker",
+)
 #: PowerShell modules that only hosts with one of these roles have.
 MODULES = {"ActiveDirectory": {"domain_controller", "aip_admin"}, "AIPService": {"aip_admin"}}
 EDITIONS = ("desktop", "core")
@@ -76,6 +86,7 @@ class Identity:
         product: the year of Exchange and SharePoint, a key of `EXCHANGES`.
         powershell: the version of Windows PowerShell it reports.
         domain: its Active Directory domain, or "" in a workgroup.
+        dns_suffix: the DNS suffix of its name; "" for that of the domain. Another one makes the namespace disjoint.
         dotnet: the release number of .NET Framework, 0 for what the OS shipped.
         allow_unencrypted: WinRM's AllowUnencrypted: Basic and unencrypted messages over HTTP.
     """
@@ -88,6 +99,7 @@ class Identity:
     product: str = "2016"
     powershell: str = "5.1"
     domain: str = "contoso.test"
+    dns_suffix: str = ""
     dotnet: int = 0
     allow_unencrypted: bool = False
     accounts: Mapping[str, str] = field(default_factory=dict)
@@ -131,6 +143,7 @@ class Identity:
             product=choice("winfleet_product", EXCHANGES, "2016"),
             powershell=choice("winfleet_powershell", POWERSHELLS, "5.1"),
             domain=str(variables.get("winfleet_domain", "contoso.test") or ""),
+            dns_suffix=str(variables.get("winfleet_dns_suffix", "") or ""),
             dotnet=int(variables.get("winfleet_dotnet", 0)),
             allow_unencrypted=allow_unencrypted,
             accounts={"Administrator": password, user: password, "reader": str(variables[passwords.READER])},
@@ -209,8 +222,8 @@ class Identity:
             SERVICES + r"\Tcpip\Parameters": {
                 "Hostname": lower,
                 "NV Hostname": lower,
-                "Domain": self.domain,
-                "NV Domain": self.domain,
+                "Domain": self.dns_suffix or self.domain,
+                "NV Domain": self.dns_suffix or self.domain,
             },
         }
         if self.domain:
@@ -280,17 +293,24 @@ def _service(title: str, image: str, *, start: int = 2, shared: bool = False) ->
 _STAND_IN = r"C:\windows\system32\spoolsv.exe"
 
 
+def _exchange_tools(product: str) -> Keys:
+    """The management tools alone: what setup of any Exchange leaves."""
+    major, minor, build, revision = EXCHANGES[product]
+    return {
+        r"Software\Microsoft\ExchangeServer\v15\Setup": {
+            "MsiProductMajor": major,
+            "MsiProductMinor": minor,
+            "MsiBuildMajor": build,
+            "MsiBuildMinor": revision,
+            "MsiInstallPath": "C:\\Program Files\\Microsoft\\Exchange Server\\V15\\",
+        }
+    }
+
+
 def _exchange(product: str) -> Keys:
     major, minor, build, revision = EXCHANGES[product]
-    setup: dict[str, Data | Expand | Qword] = {
-        "MsiProductMajor": major,
-        "MsiProductMinor": minor,
-        "MsiBuildMajor": build,
-        "MsiBuildMinor": revision,
-        "MsiInstallPath": "C:\\Program Files\\Microsoft\\Exchange Server\\V15\\",
-    }
     return {
-        r"Software\Microsoft\ExchangeServer\v15\Setup": setup,
+        **_exchange_tools(product),
         r"Software\Microsoft\ExchangeServer\v15\MailboxRole": {
             "ConfiguredVersion": f"{major}.{minor}.{build}.{revision}"
         },
@@ -360,8 +380,17 @@ def _connector() -> Keys:
     }
 
 
+def _rd_connection_broker() -> Keys:
+    """A broker that is not highly available: it keeps its data in Windows Internal Database."""
+    return {
+        SERVICES + r"\Tssdis": _service("Remote Desktop Connection Broker", _STAND_IN, start=3),
+        SERVICES + r"\RDMS": _service("Remote Desktop Management", _STAND_IN, start=3),
+        SERVICES + r"\MSSQL$MICROSOFT##WID": _service("Windows Internal Database", _STAND_IN, start=3),
+    }
+
+
 #: Roles that there are in several versions.
-_PRODUCTS = {"exchange": _exchange, "sharepoint": _sharepoint}
+_PRODUCTS = {"exchange": _exchange, "exchange_tools": _exchange_tools, "sharepoint": _sharepoint}
 
 _ROLES = {
     "fci": _fci,
@@ -369,4 +398,5 @@ _ROLES = {
     "domain_controller": _domain_controller,
     "connector": _connector,
     "aip_admin": dict,
+    "rd_connection_broker": _rd_connection_broker,
 }

@@ -1,9 +1,10 @@
-# What the bootstrap depends on. These scripts are for PowerShell 3.0, and short: cmd.exe takes 8191 characters, encoded.
+# What the bootstrap depends on. These scripts are for PowerShell 3.0, and short: cmd.exe takes 8191 characters, encoded. Test-ExchangeServer
+# stands before this one.
 function Read-Key ($Path) { Get-ItemProperty -LiteralPath "HKLM:\$Path" -ErrorAction SilentlyContinue }
 
 $windows = Read-Key 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
-$exchange = @('v14', 'v15' | Where-Object { Test-Path -LiteralPath "HKLM:\SOFTWARE\Microsoft\ExchangeServer\$_\Setup" })
-# not PendingFileRenameOperations: many programs leave one, and it is in nobody's way
+$exchange = @('v14', 'v15' | Where-Object { Test-ExchangeServer $_ })
+# PendingFileRenameOperations does not count: many programs leave one, and it delays no installation.
 $pending = @('Component Based Servicing\RebootPending', 'WindowsUpdate\Auto Update\RebootRequired' |
     Where-Object { Test-Path -LiteralPath "HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\$_" })
 ConvertTo-Json -Compress -InputObject @{

@@ -1,6 +1,7 @@
 # What an Exchange server without Windows PowerShell 5.1 has, for PowerShell 3.0; short, since cmd.exe takes 8191 characters, encoded.
 # $values has the values of Exchange 2016, a line of key|name|data each: the key below SOFTWARE\Microsoft, and http://{c} and http://{t} for the URLs of
 # connector and tenant. The first $rows[0] are those of 2013. $connector is the wanted one, or '' with $absent; $cloud is a pattern of the cloud's addresses.
+# Test-ExchangeServer stands before this text.
 $setup = Get-ItemProperty -LiteralPath 'HKLM:\SOFTWARE\Microsoft\ExchangeServer\v15\Setup' -EA 0
 $version = if ($setup.MsiProductMajor -eq 15) { [int]$setup.MsiProductMinor } else { -1 }
 $values = $values.Trim() -split '\r?\n'
@@ -29,7 +30,7 @@ $file = if (Test-Path -LiteralPath $library) { [Diagnostics.FileVersionInfo]::Ge
 $programs = 'SOFTWARE', 'SOFTWARE\WOW6432Node' |
     ForEach-Object { Get-ChildItem -LiteralPath "HKLM:\$_\Microsoft\Windows\CurrentVersion\Uninstall" -EA 0 }
 ConvertTo-Json -Compress -InputObject @{
-    exchange = $setup.MsiProductMajor, $setup.MsiProductMinor, $setup.MsiBuildMajor -join '.'
+    exchange = if (Test-ExchangeServer v15) { $setup.MsiProductMajor, $setup.MsiProductMinor, $setup.MsiBuildMajor -join '.' } else { 'none' }
     connector = @($programs | Where-Object { "$($_.GetValue('DisplayName'))" -like 'Microsoft Rights Management connector*' }).Count -gt 0
     # Numbers, since the text of a file's version is whatever its maker wrote
     msdrm = if ($file) { $file.FileMajorPart, $file.FileMinorPart, $file.FileBuildPart, $file.FilePrivatePart -join '.' } else { 'none' }

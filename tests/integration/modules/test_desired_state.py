@@ -14,7 +14,7 @@ KEYS = [*tls_cases.KEYS, MSIP]
 
 pytestmark = pytest.mark.hosts(HOST)
 
-BOTH = {"client_settings": {"use_default_credentials_in_proxy": True}, "tls": {}}
+BOTH = {"client_settings": {"use_default_credentials_in_proxy": True}, "tls": {"disable_older": "always"}}
 
 
 @pytest.mark.cold
@@ -30,7 +30,7 @@ def test_look_apply_again_restore(playbook: AnsiblePlaybook) -> None:
                     export_task("before", *KEYS),
                     {"name": "check", name: BOTH, "check_mode": True, "diff": True},
                     export_task("after check", *KEYS),
-                    {"name": "tls check", "infoprotect.aip.tls": {}, "check_mode": True, "diff": True},
+                    {"name": "tls check", "infoprotect.aip.tls": BOTH["tls"], "check_mode": True, "diff": True},
                     {
                         "name": "client check",
                         "infoprotect.aip.client_settings": BOTH["client_settings"],
@@ -40,7 +40,7 @@ def test_look_apply_again_restore(playbook: AnsiblePlaybook) -> None:
                     {"name": "apply", name: BOTH, "diff": True, "register": "apply"},
                     export_task("after", *KEYS),
                     {"name": "again", name: BOTH, "check_mode": True},
-                    {"name": "tls again", "infoprotect.aip.tls": {}},
+                    {"name": "tls again", "infoprotect.aip.tls": BOTH["tls"]},
                     {"name": "no domain", name: {}, "check_mode": True},
                     {"name": "restore", "infoprotect.aip.restore": {"receipt": "{{ apply.receipt }}"}},
                     export_task("restored", *KEYS),
@@ -65,7 +65,10 @@ def test_look_apply_again_restore(playbook: AnsiblePlaybook) -> None:
     assert written == tls_cases.BOTH
     assert applied["receipt"] and check["receipt"] is None
     assert again["compliant"] and not again["changed"]
-    assert again["reboot_required"], "SCHANNEL keys are younger than the start of the host"
+    for result in (check, applied, again):
+        assert result["reboot_required"]
+        assert {"tls", "tls_dotnet"} <= set(result["reboot_reasons"])
+    assert set(again["reboot_reasons"]) <= set(again["host"]["reboot"]["reasons"])
     assert not run.task("tls again", HOST)["changed"]
     assert run.task("no domain", HOST)["compliant"]
     assert run.task("no domain", HOST)["host"]["os"]["product"] == "2019"

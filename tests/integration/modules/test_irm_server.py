@@ -156,6 +156,7 @@ def test_from_one_connector_to_another(playbook: AnsiblePlaybook) -> None:
     assert "rms-old" not in str(after) and "00000000" not in str(after)
     assert done.task("forced", host)["reboot_required"] and not done.task("again", host)["changed"]
     assert done.task("again", host)["reboot_required"], "the restart stays due until the host was restarted"
+    assert done.task("again", host)["reboot_reasons"] == ["irm_server"]
     assert "irm_server" in done.task("facts", host)["host"]["reboot"]["reasons"]
     assert done.task("absent check", host)["changes"] == done.task("absent", host)["changes"]
     assert values(exported(done.task("absent export", host))) == left

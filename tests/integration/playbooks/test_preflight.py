@@ -19,7 +19,7 @@ SAID = f"{ROLE} : Say what was found"
 STOPPED = f"{ROLE} : Stop the run before anything is changed"
 #: The client is wanted and TLS managed
 WANTED = {"aip_domains": ["tls", "client"], "aip_client_product": "unified_labeling"}
-TLS = r"HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Client"
+TLS = r"HKLM:\SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
 
 pytestmark = pytest.mark.hosts(FINE, CONTROLLER, CORE, LEGACY)
 
@@ -46,7 +46,7 @@ def lost(tmp_path: Path) -> str:
 
 def tls_is_set(playbook: AnsiblePlaybook, host: str) -> bool:
     """Read by ansible.windows."""
-    read = {"name": "tls", "ansible.windows.win_reg_stat": {"path": TLS, "name": "Enabled"}}
+    read = {"name": "tls", "ansible.windows.win_reg_stat": {"path": TLS, "name": "SchUseStrongCrypto"}}
     run = playbook.run([{"name": "tls", "hosts": host, "gather_facts": False, "tasks": [read]}])
     return bool(run.task("tls", host)["exists"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from collections.abc import Iterator
@@ -78,17 +79,25 @@ POLICY = (
     )
     + entry(r"SOFTWARE\Microsoft\MSIP", "odd", 3, b"\x01\x02\x03\x04")
 )
-PREFERENCES = """<?xml version="1.0" encoding="utf-8"?>
-<RegistrySettings clsid="{A3CCFC41-DFDB-43a5-8D26-0FE8B954DA51}">
-  <Collection><Registry name="x"><Properties action="U" default="0" hive="HKEY_LOCAL_MACHINE"
-    key="SOFTWARE\\Microsoft\\.NETFramework\\v4.0.30319" name="SchUseStrongCrypto" type="REG_DWORD" value="00000001"/>
-  </Registry></Collection>
-  <Registry name="y"><Properties action="U" default="1" hive="HKEY_LOCAL_MACHINE" key="SOFTWARE\\Microsoft\\MSIP"
-    name="" type="REG_SZ" value="a"/></Registry>
-  <Registry name="z"><Properties action="U" default="0" hive="HKEY_CURRENT_USER" key="SOFTWARE\\Microsoft\\MSIP"
-    name="n" type="REG_SZ" value="a"/></Registry>
-</RegistrySettings>
-"""
+STRONG = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+
+
+def item(properties: str, around: str = "", inside: str = "") -> str:
+    """One item of Registry.xml."""
+    return f'<Registry name="x" {around}><Properties hive="HKEY_LOCAL_MACHINE" {properties}/>{inside}</Registry>'
+
+
+def preferences(*items: str) -> str:
+    head = '<?xml version="1.0" encoding="utf-8"?>\n<RegistrySettings clsid="{A3CCFC41-DFDB-43a5-8D26-0FE8B954DA51}">'
+    return head + "".join(items) + "</RegistrySettings>"
+
+
+DWORD = rf'default="0" key="{STRONG}" name="SchUseStrongCrypto" type="REG_DWORD" value="00000001"'
+PREFERENCES = preferences(
+    "<Collection>" + item(f'action="U" {DWORD}') + "</Collection>",
+    item(r'action="U" default="1" key="SOFTWARE\Microsoft\MSIP" name="" type="REG_SZ" value="a"'),
+    item(f'action="U" {DWORD}').replace("HKEY_LOCAL_MACHINE", "HKEY_CURRENT_USER"),
+)
 
 
 @pytest.fixture
@@ -115,9 +124,7 @@ def test_values_that_group_policy_owns(powershell: PowerShellHost, policies: dic
     policies["preferences"].write_text(PREFERENCES, encoding="utf-8")
     found = powershell.run("Get-PolicyValue")
     assert found["Unreadable"] == []
-    assert [
-        (item["path"], item["view"], item["name"], item["source"].rsplit("\\", 1)[1]) for item in found["Values"]
-    ] == [
+    assert [(one["path"], one["view"], one["name"], one["source"].rsplit("\\", 1)[1]) for one in found["Values"]] == [
         (MSIP, 32, "UseDefaultCredentialsInProxy", "Registry.pol"),
         (
             r"HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Server",
@@ -365,6 +372,7 @@ def test_products_and_connector(powershell: PowerShellHost) -> None:
 
 def test_roles(powershell: PowerShellHost) -> None:
     exchange = r"SOFTWARE\Microsoft\ExchangeServer\v15\Setup"
+    mailbox = r"SOFTWARE\Microsoft\ExchangeServer\v15\MailboxRole"
     sharepoint = r"SOFTWARE\Microsoft\Shared Tools\Web Server Extensions\16.0"
     facts = facts_with(
         powershell,
@@ -377,6 +385,7 @@ def test_roles(powershell: PowerShellHost) -> None:
                 ("MsiBuildMinor", 6),
             )
         ],
+        [mailbox, "ConfiguredVersion", "15.1.2507.6"],
         [sharepoint, "SharePoint", "Installed"],
         [sharepoint, "Version", "16.0.0.4351"],
         [r"SYSTEM\CurrentControlSet\Services\SrmSvc", "Start", 2],
@@ -389,9 +398,96 @@ def test_roles(powershell: PowerShellHost) -> None:
         "fci": {"found": True, "version": None, "line": "2019"},
         "domain_controller": {"found": False, "version": None, "line": None},
         "ad_rms": {"found": True, "version": None, "line": None},
+        "rd_connection_broker": {"found": False, "version": None, "line": None, "internal_database": False},
+        "sql_server": {"found": False, "version": None, "line": None, "instances": []},
     }
     assert facts["rms_clients"]["msipc"] == {"found": True, "version": "1.0.3889.619"}
     assert facts["rms_clients"]["msdrm"]["found"], "it is part of Windows"
+
+
+EXCHANGE = r"SOFTWARE\Microsoft\ExchangeServer"
+
+
+@pytest.mark.parametrize(
+    ("line", "evidence", "found"),
+    [
+        ("v15", None, False),
+        ("v15", [rf"{EXCHANGE}\v15\Setup", "Services", "x"], True),
+        ("v15", [rf"{EXCHANGE}\v15\MailboxRole", None, None], True),
+        ("v15", [rf"{EXCHANGE}\v15\ClientAccessRole", None, None], True),
+        ("v15", [rf"{EXCHANGE}\v15\EdgeTransportRole", None, None], True),
+        ("v14", None, False),
+        ("v14", [rf"{EXCHANGE}\v14\HubTransportRole", None, None], True),
+        ("v14", [rf"{EXCHANGE}\v14\UnifiedMessagingRole", None, None], True),
+    ],
+)
+def test_management_tools_are_no_exchange_server(
+    powershell: PowerShellHost, line: str, evidence: list | None, found: bool
+) -> None:
+    setup = [rf"{EXCHANGE}\{line}\Setup", "MsiProductMajor", int(line[1:])]
+    values = [setup, *([evidence] if evidence else [])]
+    role = facts_with(powershell, *values, facts="(Get-HostFact).roles.exchange")
+    assert role["found"] is found
+    assert bool(role["version"]) is found
+
+
+def test_exchange_role_without_setup_is_no_server(powershell: PowerShellHost) -> None:
+    """What an Exchange that was removed leaves."""
+    values = [rf"{EXCHANGE}\v15\MailboxRole", None, None]
+    assert facts_with(powershell, values, facts="(Get-HostFact).roles.exchange")["found"] is False
+
+
+SERVICES = r"SYSTEM\CurrentControlSet\Services"
+BROKER = [rf"{SERVICES}\Tssdis", "Start", 2]
+INTERNAL_DATABASE = [rf"{SERVICES}\MSSQL$MICROSOFT##WID", "Start", 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([BROKER, INTERNAL_DATABASE], (True, True)),
+        ([[rf"{SERVICES}\RDMS", "Start", 2], INTERNAL_DATABASE], (True, True)),
+        ([BROKER], (True, False)),
+        ([INTERNAL_DATABASE], (False, False)),
+    ],
+)
+def test_rd_connection_broker(powershell: PowerShellHost, values: list[list], expected: tuple[bool, bool]) -> None:
+    found = facts_with(powershell, *values, facts="(Get-HostFact).roles.rd_connection_broker")
+    assert (found["found"], found["internal_database"]) == expected
+
+
+def test_sql_server_by_its_instances(powershell: PowerShellHost) -> None:
+    root = r"SOFTWARE\Microsoft\Microsoft SQL Server"
+    names = rf"{root}\Instance Names\SQL"
+    found = facts_with(
+        powershell,
+        [names, "MSSQLSERVER", "MSSQL12.MSSQLSERVER"],
+        [names, "MICROSOFT##WID", "MSWIN8.SQLWID"],
+        [names, "ODD", "MSSQL11.ODD"],
+        [rf"{root}\MSSQL12.MSSQLSERVER\Setup", "Version", "12.0.2000.8"],
+        [rf"{root}\MSSQL12.MSSQLSERVER\Setup", "PatchLevel", "12.3.6024.0"],
+        [names, "OLD", "MSSQL10_50.OLD", "Registry32"],
+        [rf"{root}\MSSQL10_50.OLD\Setup", "Version", "10.50.1600.1", "Registry32"],
+        facts="(Get-HostFact).roles.sql_server",
+    )
+    assert found["found"] is True
+    assert [tuple(instance.values()) for instance in found["instances"]] == [
+        ("MSSQLSERVER", "12.3.6024.0", True),
+        ("ODD", None, None),
+        ("OLD", "10.50.1600.1", False),
+    ]
+
+
+def test_domain_is_not_the_dns_suffix_in_a_disjoint_namespace(powershell: PowerShellHost) -> None:
+    parameters = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters"
+    suffix = rf"[Microsoft.Win32.Registry]::SetValue('HKEY_LOCAL_MACHINE\{parameters}', 'Domain', $case)"
+    powershell.run(suffix, "hosts.fabrikam.test")
+    try:
+        facts = powershell.run("Get-HostFact")
+    finally:
+        powershell.run(suffix, "contoso.test")
+    assert facts["fqdn"].endswith(".hosts.fabrikam.test")
+    assert (facts["domain"], facts["domain_role"]) == ("contoso.test", "member_server")
 
 
 def winhttp(flags: int, server: bytes, bypass: bytes) -> list[int]:
@@ -447,30 +543,152 @@ def test_values_of_the_client(powershell: PowerShellHost) -> None:
     ]
 
 
-def test_note_on_values_that_group_policy_owns(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
-    policies["local"].write_bytes(POLICY)
-    script = """
-$option = @{ state = 'present'; use_default_credentials_in_proxy = $true; cloud_environment = 'gcc' }
-$wanted = Get-ClientDesiredState -Option $option
-Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue)"""
-    assert powershell.run(script) == (
-        rf"{MSIP}\UseDefaultCredentialsInProxy (32-bit view) is set by Group Policy"
-        r" (C:\windows\system32\GroupPolicy\Machine\Registry.pol), which sets it again."
+TLS10 = r"SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Server"
+ORDERS = (
+    HEADER
+    + entry(TLS10, "**del.DisabledByDefault", 1, " \0".encode("utf-16-le"))
+    + entry(TLS10, "**soft.Enabled", 4, ONE)
+    + entry(STRONG, "**delvals.", 1, " \0".encode("utf-16-le"))
+    + entry(STRONG, "**DeleteValues", 1, "a;b\0".encode("utf-16-le"))
+    + entry(r"SOFTWARE\Microsoft\MSIPC", "**DeleteKeys", 1, "ServiceLocation\0".encode("utf-16-le"))
+    + entry(STRONG, "**SecureKey", 4, ONE)
+)
+
+
+def test_what_policies_do_with_values(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    policies["local"].write_bytes(ORDERS)
+    text = r'default="0" key="SOFTWARE\Microsoft\MSIP"'
+    policies["preferences"].write_text(
+        preferences(
+            item(f'action="C" {text} name="n" type="REG_QWORD" value="0000000000000010"'),
+            item(f'action="R" {text} name="m" type="REG_MULTI_SZ"').replace(
+                "/></Registry>", "><Values><Value>a</Value><Value>b</Value></Values></Properties></Registry>"
+            ),
+            item(f'action="D" {text} name="d"'),
+            item(f'action="U" {text} name="b" type="REG_BINARY" value="0Aff"'),
+            item(f'action="U" {text} name="odd" type="REG_DWORD" value="no number"'),
+            item(f'action="U" {text} name=""'),
+            item(f'action="R" {text} name=""'),
+            item(f'action="U" {text} name="off" type="REG_SZ" value="a"', around='disabled="1"'),
+            item(
+                f'action="U" {text} name="once" type="REG_SZ" value="a"', inside="<Filters><FilterRunOnce/></Filters>"
+            ),
+            item(f'action="U" {text} name="some" type="REG_SZ" value="a"', inside="<Filters><FilterOs/></Filters>"),
+        ),
+        encoding="utf-8",
     )
+    found = powershell.run("(Get-HostFact).group_policy")
+    keys = ("name", "action", "type", "data", "targeted")
+    assert [(one["path"].rsplit("\\", 1)[1], *(one[key] for key in keys)) for one in found] == [
+        ("Server", "DisabledByDefault", "delete", None, None, False),
+        ("Server", "Enabled", "create", "dword", 1, False),
+        ("v4.0.30319", "", "clear", None, None, False),
+        ("v4.0.30319", "a", "delete", None, None, False),
+        ("v4.0.30319", "b", "delete", None, None, False),
+        ("ServiceLocation", "", "clear", None, None, False),
+        ("MSIP", "n", "create", "qword", 16, False),
+        ("MSIP", "m", "set", "multistring", ["a", "b"], False),
+        ("MSIP", "d", "delete", None, None, False),
+        ("MSIP", "b", "set", "binary", "0aff", False),
+        ("MSIP", "odd", "set", "none", "6e006f0020006e0075006d00620065007200", False),
+        ("MSIP", "", "clear", None, None, False),
+        ("MSIP", "some", "set", "string", "a", True),
+    ]
+
+
+COMPARE = """
+$option = @{ state = 'present'; minimum = '1.2'; disable_older = $case.disable_older; parts = $case.parts }
+$option.policy_conflict = 'fail'
+$wanted = Get-TlsDesiredState -Option $option -Build 14393 -Role @{}
+$comparison = Compare-Policy -Value $wanted.Values -Policy (Get-PolicyValue) -Option $option
+@{ notes = [object[]]@($comparison.Notes); refused = [object[]]@($comparison.Refused) }"""
+DOTNET = {"disable_older": "never", "parts": ["dotnet"]}
+NOTHING = {"notes": [], "refused": []}
+
+
+@pytest.mark.parametrize(
+    ("action", "value", "conflict"),
+    [
+        ("U", 1, False),
+        ("R", 7, False),  # any number but 0 is on
+        ("U", 0, True),
+        ("R", 0, True),
+        ("C", 0, False),  # it keeps what is there
+        ("D", 0, True),
+    ],
+)
+def test_policy_is_a_conflict_only_by_the_meaning_of_its_data(
+    powershell: PowerShellHost, policies: dict[str, Path], action: str, value: int, conflict: bool
+) -> None:
+    dword = DWORD.replace("00000001", f"{value:08x}")
+    policies["preferences"].write_text(preferences(item(f'action="{action}" {dword}')), encoding="utf-8")
+    found = powershell.run(COMPARE, DOTNET)
+    if not conflict:
+        assert found == NOTHING
+        return
+    has = "(absent)" if action == "D" else "dword 0x00000000"
+    (note,) = found["notes"]
+    assert note.startswith(
+        rf"HKLM:\{STRONG}\SchUseStrongCrypto: Group Policy (C:\ProgramData\Microsoft\Group Policy\History"
+    )
+    assert f") has {has} and sets it again at each refresh; desired is dword 0x00000001." in note
+    assert found["refused"] == [note.removesuffix(".")]
+
+
+def test_policy_that_may_leave_the_host_out_refuses_nothing(
+    powershell: PowerShellHost, policies: dict[str, Path]
+) -> None:
+    off = item(f'action="U" {DWORD}'.replace("00000001", "00000000"), inside="<Filters><FilterOs/></Filters>")
+    policies["preferences"].write_text(preferences(off), encoding="utf-8")
+    found = powershell.run(COMPARE, DOTNET)
+    assert len(found["notes"]) == 1 and "item-level targeting" in found["notes"][0]
+    assert found["refused"] == []
+
+
+def test_the_last_order_of_a_policy_file_counts(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    """Lists in policies begin with an order that clears the key."""
+    clear = entry(STRONG, "**delvals.", 1, " \0".encode("utf-16-le"))
+    names = ("SchUseStrongCrypto", "SystemDefaultTlsVersions")
+    policies["local"].write_bytes(HEADER + clear + b"".join(entry(STRONG, name, 4, ONE) for name in names))
+    assert powershell.run(COMPARE, DOTNET) == NOTHING
+    policies["local"].write_bytes(HEADER + b"".join(entry(STRONG, name, 4, ONE) for name in names) + clear)
+    assert len(powershell.run(COMPARE, DOTNET)["refused"]) == 2
+
+
+def test_policy_of_a_protocol_that_is_not_managed_is_no_conflict(
+    powershell: PowerShellHost, policies: dict[str, Path]
+) -> None:
+    policies["local"].write_bytes(HEADER + entry(TLS10, "Enabled", 4, ONE))
+    parts = ["schannel_client", "schannel_server"]
+    assert powershell.run(COMPARE, {"disable_older": "never", "parts": parts}) == NOTHING
+    assert len(powershell.run(COMPARE, {"disable_older": "always", "parts": parts})["refused"]) == 1
 
 
 def test_note_on_a_policy_that_cannot_be_read(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
     policies["local"].write_bytes(b"garbage!")
-    policies["domain"].write_bytes(POLICY)
-    script = """
-$wanted = Get-ClientDesiredState -Option @{ state = 'present'; use_default_credentials_in_proxy = $true }
-Get-PolicyNote -Value $wanted.Values -Policy (Get-PolicyValue)"""
-    owned, unknown = powershell.run(script)
-    assert owned.endswith(r"(C:\ProgramData\ntuser.pol), which sets it again.")
-    assert unknown.startswith(
+    (note,) = powershell.run(COMPARE, DOTNET)["notes"]
+    assert note.startswith(
         r"What Group Policy sets is not known in full: C:\windows\system32\GroupPolicy\Machine\Registry.pol"
         " cannot be read: no policy file"
     )
+
+
+def test_policy_file_of_an_ordinary_user_is_ignored(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    """Users can make files in ProgramData where the host has none."""
+    policies["domain"].write_bytes(HEADER + entry(STRONG, "SchUseStrongCrypto", 4, struct.pack("<I", 0)))
+    assert len(powershell.run(COMPARE, DOTNET)["refused"]) == 1
+    os.chown(policies["domain"], 65534, 65534)
+    found = powershell.run(COMPARE, DOTNET)
+    assert found["refused"] == []
+    assert "ntuser.pol cannot be read: it belongs to " in found["notes"][0]
+    assert "expected the system account or the administrators" in found["notes"][0]
+
+
+def test_policy_file_with_too_many_entries_is_not_read(powershell: PowerShellHost, policies: dict[str, Path]) -> None:
+    one = entry("A", "a", 4, ONE)
+    policies["local"].write_bytes(HEADER + one * 10001)
+    unreadable = powershell.run("(Get-PolicyValue).Unreadable")
+    assert unreadable["reason"] == "the policy file has more than 10000 entries"
 
 
 def test_odd_policy_entry_does_not_hide_the_others(powershell: PowerShellHost, policies: dict[str, Path]) -> None:

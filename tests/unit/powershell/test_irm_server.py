@@ -83,7 +83,6 @@ LIST = (
     purge = [object[]]@($wanted.Purge)
     notes = [object[]]@($wanted.Notes)
     refused = [object[]]@($wanted.Refused)
-    restart = $wanted.Restart
 }"""
 )
 
@@ -105,7 +104,6 @@ def test_tables(powershell: PowerShellHost) -> None:
         assert isinstance(state, dict), f"{product} {version}: {state}"
         assert state["refused"] == [], f"{product} {version}"
         assert state["values"] == expected, f"{product} {version}"
-        assert state["restart"] == (product == "fci")
         purged = {rule["path"] for rule in state["purge"]}
         assert purged == {key for key, name, _data in TABLES[product, version] if name}
         assert all(rule["match"] == "^https?://" and rule["keep"] == [] for rule in state["purge"])
@@ -288,7 +286,6 @@ def test_another_connector_needs_force(
     assert refused["values"] == []
     assert forced["refused"] == [] and forced["values"]
     assert forced["notes"] == [f"This host was set to use {other}."]
-    assert forced["restart"], "what was got from another server is held until the restart"
 
 
 def test_what_is_no_other_connector(powershell: PowerShellHost) -> None:
@@ -307,7 +304,7 @@ def test_what_is_no_other_connector(powershell: PowerShellHost) -> None:
             )
         ],
     )
-    assert [(state["refused"], state["restart"]) for state in found] == [([], False)] * 4
+    assert [state["refused"] for state in found] == [[]] * 4
 
 
 PLAN = (
@@ -369,35 +366,35 @@ def test_redirections_of_ad_rms_and_foreign_spellings_are_adopted(powershell: Po
     powershell.run(CLEAN)
 
 
-def test_restart_due(powershell: PowerShellHost) -> None:
-    """A file server has to be restarted whoever wrote the addresses, other servers only after a change that says so."""
+def test_restart_of_a_file_server_whoever_wrote_the_addresses(powershell: PowerShellHost) -> None:
     powershell.run(CLEAN)
     script = r"""
 $machine = [Microsoft.Win32.Registry]::LocalMachine
-$due = @(Test-IrmServerRestartDue)
+$pending = { @(Get-PendingRestartReason -PolicyValue $args) -contains 'irm_server' }
+$key = 'HKLM:\SOFTWARE\Microsoft\MSDRM\ServiceLocation\Activation'
+$due = @(& $pending)
 $machine.CreateSubKey('SYSTEM\CurrentControlSet\Services\SrmSvc').Dispose()
-$due += Test-IrmServerRestartDue
+$due += & $pending
 $machine.CreateSubKey('SOFTWARE\Microsoft\MSDRM\ServiceLocation\Activation').Dispose()
-$due += Test-IrmServerRestartDue
+$due += & $pending
 $due += (Get-HostFact).reboot.reasons -contains 'irm_server'
+# Group Policy writes the key again at each refresh.
+$due += & $pending @{ path = $key }
 $machine.DeleteSubKeyTree('SYSTEM\CurrentControlSet\Services\SrmSvc')
-$due += Test-IrmServerRestartDue
-$cases = @(1, $true, $null), @(0, $true, $null), @(1, $false, $null), @(0, $false, 'irm_server'), @(1, $false, 'tls')
-foreach ($one in $cases) {
-    $plan = @{ Changes = @(1) * $one[0] }
-    $due += Test-IrmServerRestartRequired -Plan $plan -Wanted @{ Restart = $one[1] } -Due $one[2]
-}
+$due += & $pending
 , $due"""
-    assert powershell.run(script) == [False, False, True, True, False, True, False, False, True, False]
+    assert powershell.run(script) == [False, False, True, True, False, False]
     powershell.run(CLEAN)
 
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/irm_server"
+EXCHANGE_SERVER = ROLE.parents[1] / "plugins/module_utils/_ExchangeServer.psm1"
 #: The licensing URL of a trusted publishing domain of AD RMS
 TPD = "https://rms.contoso.test/_wmcs/licensing"
 WORK = r"""
 $irm = 'HKLM:\SOFTWARE\Microsoft\ExchangeServer\v15'
 $null = New-Item -Path "$irm\Setup" -Force
+$null = New-Item -Path "$irm\MailboxRole" -Force
 $number = 0
 foreach ($name in 'MsiProductMajor', 'MsiProductMinor', 'MsiBuildMajor', 'MsiBuildMinor') {
     Set-ItemProperty -LiteralPath "$irm\Setup" -Name $name -Value ([int]$case.version[$number++])
@@ -470,7 +467,8 @@ $values = @'
 {lines}
 '@
 """
-    script = head + (ROLE / "files/look.ps1").read_text(encoding="utf-8")
+    script = "".join(text.read_text(encoding="utf-8") for text in (EXCHANGE_SERVER, ROLE / "files/look.ps1"))
+    script = head + script
     sent = re.sub(r"(?m)^\s*#.*\n|^[ \t]+", "", script)
     assert len(base64.b64encode(sent.encode("utf-16-le"))) < 7800, "cmd.exe takes 8191, with PowerShell's options"
     case = {"version": version.split("."), "present": present, "state": state, "connector": C, "tenant": T}
@@ -484,3 +482,37 @@ $values = @'
         if line.endswith(" False") and (name := re.findall(r" \[(.*)\] ", line)[0])
     }
     assert {(f"HKLM:\\{one['key']}", one["name"]) for one in look["stale"]} == removed
+
+
+ACTIVATION = rf"{MICROSOFT}\MSDRM\ServiceLocation\Activation"
+LICENSING = rf"{MICROSOFT}\MSIPC\ServiceLocation\EnterprisePublishing"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "file_server", "expected"),
+    [
+        (ACTIVATION, None, f"{C}/_wmcs/certification", True, True),
+        (ACTIVATION, f"{C}/_wmcs/certification", None, True, True),
+        (ACTIVATION, None, f"{T}/_wmcs/certification", False, False),
+        (LICENSING, None, f"{C}/_wmcs/licensing", True, False),
+        (LICENSING, "https://adrms.contoso.com/_wmcs/licensing", f"{C}/_wmcs/licensing", False, True),
+        (LICENSING, f"{C}/_wmcs/licensing", None, False, True),
+        (LICENSING, f"{C.upper()}/_wmcs/Licensing", f"{C}/_wmcs/licensing", False, False),
+        (LICENSING, f"{T}/_wmcs/licensing", f"{C}/_wmcs/licensing", False, False),
+        (rf"{MICROSOFT}\Other", "https://adrms.contoso.com", None, True, False),
+    ],
+)
+def test_restart_for_changed_addresses(
+    powershell: PowerShellHost, path: str, before: str | None, after: str | None, file_server: bool, expected: bool
+) -> None:
+    """A file server always needs one, others when they leave AD RMS or a connector. That holds for a restore, too."""
+    script = r"""
+$raw = { if ($args[0]) { ConvertTo-RegistryData -Type string -Data $args[0] } }
+$change = @{ Path = $case.path; Name = 'x'; Before = & $raw $case.before; After = & $raw $case.after }
+$machine = [Microsoft.Win32.Registry]::LocalMachine
+$service = 'SYSTEM\CurrentControlSet\Services\SrmSvc'
+if ($case.file_server) { $machine.CreateSubKey($service).Dispose() }
+try { , @(Get-RestartReason -Change $change) }
+finally { $machine.DeleteSubKeyTree($service, $false) }"""
+    change = {"path": path, "before": before, "after": after, "file_server": file_server}
+    assert powershell.run(script, change) == (["irm_server"] if expected else [])

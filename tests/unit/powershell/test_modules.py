@@ -6,6 +6,7 @@ here, because a run takes milliseconds.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -69,7 +70,7 @@ def without_tls(powershell: PowerShellHost) -> Iterator[None]:
     powershell.module("tls", {"state": "absent"})
 
 
-@pytest.mark.parametrize("case", tls_cases.CASES, ids=str)
+@pytest.mark.parametrize("case", tls_cases.CASES + tls_cases.OTHER_CASES, ids=str)
 def test_tls(powershell: PowerShellHost, case: tls_cases.Case) -> None:
     with powershell.identity(**case.identity):
         case.verify(run_cycle(powershell, "tls", case.options, tls_cases.KEYS))
@@ -86,7 +87,8 @@ def test_tls_that_is_equal_by_meaning(powershell: PowerShellHost) -> None:
     ]
     base = [{"path": path, "name": name, "type": "dword", "data": data} for path, name, data in given]
     assert powershell.module("registry_values", {"values": base})["changed"]
-    cycle = run_cycle(powershell, "tls", {"parts": ["schannel_client", "schannel_server"]}, tls_cases.KEYS)
+    options = {"parts": ["schannel_client", "schannel_server"], "disable_older": "always"}
+    cycle = run_cycle(powershell, "tls", options, tls_cases.KEYS)
     on = {"Enabled": ("dword", 1), "DisabledByDefault": ("dword", 0)}
     assert cycle.after[long(rf"{PROTOCOLS}\TLS 1.2\Client")] == on
     assert cycle.after[long(rf"{PROTOCOLS}\TLS 1.2\Server")] == {"Enabled": ("dword", 0xFFFFFFFF)}
@@ -96,7 +98,7 @@ def test_tls_that_is_equal_by_meaning(powershell: PowerShellHost) -> None:
 @pytest.mark.usefixtures("without_tls")
 def test_tls_absent(powershell: PowerShellHost) -> None:
     """Removes what the module manages, except the value that Windows ships."""
-    powershell.module("tls", {})
+    powershell.module("tls", {"disable_older": "always"})
     cycle = run_cycle(powershell, "tls", {"state": "absent"}, tls_cases.KEYS)
     left = {key: names for key, names in cycle.after.items() if "SCHANNEL" in key and names}
     assert left == {long(rf"{PROTOCOLS}\SSL 2.0\Client"): {"DisabledByDefault": ("dword", 1)}}
@@ -367,3 +369,110 @@ def test_host_info(powershell: PowerShellHost, differs: Json) -> None:
         assert host["roles"][role]["line"] == differs.get("product", "2016")
     assert host["domain_role"] == ("domain_controller" if "domain_controller" in roles else "member_server")
     assert host["unreadable"] == []
+
+
+def test_host_with_exchanges_tools_alone_is_no_exchange_server(powershell: PowerShellHost) -> None:
+    with powershell.identity(roles=("exchange_tools",)):
+        host = powershell.module("host_info")["host"]
+    assert host["roles"]["exchange"] == {"found": False, "version": None, "line": None}
+
+
+def test_domain_of_a_host_in_a_disjoint_namespace(powershell: PowerShellHost) -> None:
+    with powershell.identity(domain="ad.contoso.test", dns_suffix="hosts.fabrikam.test"):
+        host = powershell.module("host_info")["host"]
+    assert host["domain"] == "ad.contoso.test"
+    assert host["fqdn"].endswith(".hosts.fabrikam.test")
+
+
+NET4 = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+POLICY_OFF = f"""<?xml version="1.0" encoding="utf-8"?>
+<RegistrySettings><Registry><Properties action="U" hive="HKEY_LOCAL_MACHINE" default="0" key="{NET4}"
+ name="SchUseStrongCrypto" type="REG_DWORD" value="00000000"/></Registry></RegistrySettings>"""
+
+
+@pytest.fixture
+def policy_against_strong_crypto(powershell: PowerShellHost) -> Iterator[None]:
+    """Group Policy turns off what TLS 1.2 needs."""
+    history = powershell.disk / "ProgramData/Microsoft/Group Policy/History"
+    folder = history / "{31B2F340-016D-11D2-945F-00C04FB984F9}/Machine/Preferences/Registry"
+    folder.mkdir(parents=True)
+    (folder / "Registry.xml").write_text(POLICY_OFF, encoding="utf-8")
+    yield
+    shutil.rmtree(history)
+
+
+@pytest.mark.usefixtures("without_tls", "policy_against_strong_crypto")
+def test_policy_conflict_is_noted_or_stops_before_anything_is_written(powershell: PowerShellHost) -> None:
+    """What is refused names the value, the policy file, and the data of both."""
+    texts = rf"HKLM:\{NET4}\SchUseStrongCrypto", "Registry.xml", "dword 0x00000000", "dword 0x00000001"
+    before = powershell.registry(*tls_cases.KEYS)
+    fail: Json = {"policy_conflict": "fail"}
+    for check in (True, False):
+        refused(powershell.module("tls", fail, check=check), *texts)
+    refused(powershell.module("desired_state", {"tls": fail}), *texts)
+    look = powershell.module("desired_state", {"tls": fail}, check=True)
+    assert not look["compliant"] and not look["domains"]["tls"]["compliant"]
+    assert all(text in look["domains"]["tls"]["refused"][0] for text in texts)
+    assert powershell.registry(*tls_cases.KEYS) == before
+    result = powershell.module("tls", {})
+    assert result["changed"] and all(text in result["notes"][0] for text in texts)
+    assert powershell.module("tls", {"parts": ["schannel_client"], **fail})["notes"] == [], "another part"
+
+
+CONNECTOR_MARK = r"HKLM\SOFTWARE\infoprotect.aip.connector"
+RESTART_MARK = r"HKLM\SOFTWARE\infoprotect.aip.restart"
+
+
+@pytest.fixture
+def unmarked(powershell: PowerShellHost) -> Iterator[None]:
+    """No run has kept anything on the host, as after a start of Windows."""
+    forget = "foreach ($key in $case) { [Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree($key, $false) }"
+    marks = [mark.removeprefix("HKLM\\") for mark in (CONNECTOR_MARK, RESTART_MARK)]
+    powershell.run(forget, marks)
+    yield
+    powershell.run(forget, marks)
+
+
+@pytest.mark.usefixtures("without_tls", "unmarked")
+@pytest.mark.parametrize(
+    ("roles", "parts", "marked"),
+    [
+        (("connector",), ["dotnet"], True),
+        (("connector",), ["schannel_server"], False),
+        ((), ["dotnet"], False),
+    ],
+)
+def test_connector_takes_values_of_dotnet_when_iis_starts(
+    powershell: PowerShellHost, roles: tuple[str, ...], parts: list[str], marked: bool
+) -> None:
+    """A run that writes them, and one that restores them, keep on the host that IIS has to be restarted."""
+    with powershell.identity(roles=roles):
+        assert not powershell.registry(CONNECTOR_MARK)
+        options = {"parts": parts, "disable_older": "always"}
+        assert not powershell.module("tls", options, check=True).get("failed")
+        assert not powershell.registry(CONNECTOR_MARK), "check mode"
+        receipt = powershell.module("tls", options)["receipt"]
+        assert bool(powershell.registry(CONNECTOR_MARK)) is marked
+        powershell.run("[Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree($case, $false)", CONNECTOR_MARK[5:])
+        assert powershell.module("restore", {"receipt": receipt})["changed"]
+        assert bool(powershell.registry(CONNECTOR_MARK)) is marked
+
+
+@pytest.mark.usefixtures("without_tls", "unmarked")
+def test_restart_is_kept_until_the_next_start(powershell: PowerShellHost) -> None:
+    """Also of values that were restored since: programs that run may have read either."""
+    result = powershell.module("tls", {"parts": ["dotnet"]})
+    assert result["reboot_required"] and "tls_dotnet" in result["reboot_reasons"]
+    again = powershell.module("tls", {"parts": ["dotnet"]}, check=True)
+    assert not again["changed"] and again["reboot_required"]
+    assert "tls_dotnet" in powershell.module("host_info")["host"]["reboot"]["reasons"]
+    nothing = powershell.module("restore", {"receipt": result["receipt"]}, check=True)
+    assert nothing["reboot_required"] and "tls_dotnet" in nothing["reboot_reasons"]
+    assert "tls_dotnet" in powershell.module("desired_state", {"tls": {}}, check=True)["reboot_reasons"]
+
+
+@pytest.mark.usefixtures("without_tls", "unmarked")
+def test_failed_run_keeps_no_restart(powershell: PowerShellHost) -> None:
+    with powershell.denied(NET4, "SetValue"):
+        assert powershell.module("tls", {"parts": ["dotnet"]})["failed"]
+    assert "tls_dotnet" not in powershell.module("host_info")["host"]["reboot"]["reasons"]

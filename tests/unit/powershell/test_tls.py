@@ -1,6 +1,8 @@
-"""TLS: which values each version of Windows gets, what is equal by meaning, when a restart is due."""
+"""TLS: values by Windows version, equality by meaning, servers that need older protocols, reasons for a restart."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 from powershell_host import PowerShellError, PowerShellHost
@@ -45,12 +47,11 @@ OFF = [
 ]
 
 WANTED = """
-$option = @{ state = 'present'; minimum = '1.2'; disable_older = 'auto' }
+$option = @{ state = 'present'; minimum = '1.2'; disable_older = 'auto'; explicit = $false }
 foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
 $role = @{}
-foreach ($name in 'exchange', 'sharepoint', 'domain_controller', 'fci', 'ad_rms') {
-    $role[$name] = @{ found = $name -in $case.roles }
-}
+foreach ($name in $case.roles) { $role[$name] = @{ found = $true } }
+foreach ($name in $case.role.Keys) { $role[$name] = $case.role[$name] }
 $wanted = Get-TlsDesiredState -Option $option -Build $case.build -Role $role
 """
 LIST = (
@@ -76,70 +77,136 @@ $plan = Get-RegistryPlan -Value $wanted.Values
 )
 
 
-def wanted(powershell: PowerShellHost, build: int, roles: tuple[str, ...] = (), **option: object) -> dict:
-    return powershell.run(LIST, {"build": build, "roles": list(roles), "option": option})
+PARTS = ["schannel_client", "schannel_server", "dotnet", "winhttp"]
+
+
+def wanted(
+    powershell: PowerShellHost,
+    build: int,
+    roles: tuple[str, ...] = (),
+    role: dict[str, object] | None = None,
+    **option: object,
+) -> dict:
+    return powershell.run(LIST, {"build": build, "roles": list(roles), "role": role or {}, "option": option})
 
 
 @pytest.mark.parametrize(
     ("build", "winhttp"), [(9200, True), (9600, False), (14393, False), (17763, False), (20348, False)]
 )
-def test_each_version_of_windows_gets_what_it_needs(powershell: PowerShellHost, build: int, winhttp: bool) -> None:
-    found = wanted(powershell, build)
+def test_each_version_of_windows_gets_what_it_needs(bare: PowerShellHost, build: int, winhttp: bool) -> None:
+    found = wanted(bare, build)
     assert found["values"] == ON + (ON_WINHTTP if winhttp else []) + OFF
-    assert found["parts"] == ["schannel_client", "schannel_server", "dotnet"] + (["winhttp"] if winhttp else [])
+    assert found["parts"] == PARTS
     assert [note for note in found["notes"] if "KB3140245" in note] == found["notes"]
     assert len(found["notes"]) == winhttp
 
 
+BROKER = {"found": True, "internal_database": True}
+OLD_SQL = {"found": True, "instances": [{"tls12": True}, {"tls12": False}]}
+
+
 @pytest.mark.parametrize(
-    ("role", "text"),
+    ("build", "role", "text"),
     [
-        ("exchange", "an Exchange server"),
-        ("sharepoint", "a SharePoint server"),
-        ("domain_controller", "a domain controller"),
+        (14393, {"exchange": {"found": True}}, "an Exchange server"),
+        (14393, {"sharepoint": {"found": True}}, "a SharePoint server"),
+        (14393, {"domain_controller": {"found": True}}, "a domain controller"),
+        (9600, {"rd_connection_broker": BROKER}, "a Remote Desktop Connection Broker with Windows Internal Database"),
+        (14393, {"rd_connection_broker": BROKER}, "KB4036954"),
+        (17763, {"sql_server": OLD_SQL}, "a SQL Server without support for TLS 1.2 (KB3135244)"),
     ],
 )
-def test_servers_with_a_matrix_of_their_own_keep_older_protocols(
-    powershell: PowerShellHost, role: str, text: str
+def test_servers_that_depend_on_older_protocols_keep_them(
+    bare: PowerShellHost, build: int, role: dict[str, object], text: str
 ) -> None:
-    found = wanted(powershell, 14393, (role,))
+    found = wanted(bare, build, role=role)
     assert found["values"] == ON
-    assert found["notes"] == [
-        f"Protocols older than TLS 1.2 are left as they are, since this host is {text}. "
-        "disable_older: always turns them off."
-    ]
-    assert wanted(powershell, 14393, (role,), disable_older="always")["values"] == ON + OFF
+    assert len(found["notes"]) == 1 and text in found["notes"][0]
+    assert found["notes"][0].startswith("Protocols older than TLS 1.2 are left as they are, since this host is ")
+    assert wanted(bare, build, role=role, disable_older="always")["values"] == ON + OFF
 
 
-def test_other_roles_turn_older_protocols_off(powershell: PowerShellHost) -> None:
-    assert wanted(powershell, 14393, ("fci", "ad_rms"))["values"] == ON + OFF
+@pytest.mark.parametrize(
+    ("build", "role"),
+    [
+        (14393, {"fci": {"found": True}, "ad_rms": {"found": True}}),
+        (14393, {"rd_connection_broker": {"found": True, "internal_database": False}}),
+        (17763, {"rd_connection_broker": BROKER}),
+        (14393, {"sql_server": {"found": True, "instances": [{"tls12": True}, {"tls12": None}]}}),
+    ],
+)
+def test_other_servers_turn_older_protocols_off_when_asked(
+    bare: PowerShellHost, build: int, role: dict[str, object]
+) -> None:
+    assert wanted(bare, build, role=role)["values"] == ON + OFF
 
 
-def test_never_disable(powershell: PowerShellHost) -> None:
-    assert wanted(powershell, 14393, disable_older="never") == {
-        "values": ON,
-        "parts": ["schannel_client", "schannel_server", "dotnet"],
-        "notes": [],
-    }
+@pytest.mark.parametrize("option", [{"disable_older": "never"}, {"disable_older": None}])
+def test_older_protocols_stay_unless_the_operator_asks(bare: PowerShellHost, option: dict[str, object]) -> None:
+    assert wanted(bare, 14393, **option) == {"values": ON, "parts": PARTS, "notes": []}
 
 
-def test_parts(powershell: PowerShellHost) -> None:
+@pytest.mark.parametrize(
+    ("version", "supported"),
+    [
+        ("13.0.1601.5", True),
+        ("15.0.2000.5", True),
+        ("12.0.2000.8", False),
+        ("12.0.2271.0", True),
+        ("12.0.2548.0", False),
+        ("12.0.2564.0", True),
+        ("12.1.4100.1", False),
+        ("12.1.4219.0", True),
+        ("12.1.4416.0", False),
+        ("12.1.4439.1", True),
+        ("12.3.6024.0", True),
+        ("11.0.2100.60", False),
+        ("11.2.5058.0", False),
+        ("11.2.5352.0", True),
+        ("11.2.5532.0", False),
+        ("11.2.5644.2", True),
+        ("11.3.6020.0", False),
+        ("11.3.6216.27", True),
+        ("11.4.7001.0", True),
+        ("10.50.1600.1", False),
+        ("10.53.6542.0", True),
+        ("10.4.6000.29", False),
+        ("10.4.6547.0", True),
+        ("9.4.5000.0", False),
+    ],
+)
+def test_builds_of_sql_server_that_know_tls12(powershell: PowerShellHost, version: str, supported: bool) -> None:
+    """As the registry counts: the minor number is the service pack."""
+    assert powershell.run("Test-SqlServerTls -Version $case", version) is supported
+
+
+def test_explicit_writes_what_absent_values_imply(bare: PowerShellHost) -> None:
+    schannel = [line for line in ON if "SCHANNEL" in line]
+    assert plan(bare, disable_older="never", parts=["schannel_client", "schannel_server"]) == []
+    assert plan(bare, disable_older="never", parts=["schannel_client", "schannel_server"], explicit=True) == schannel
+    write(bare, rf"{SCHANNEL}\TLS 1.2\Client", "Enabled", 0xFFFFFFFF)
+    write(bare, rf"{SCHANNEL}\TLS 1.2\Client", "DisabledByDefault", 0)
+    assert plan(bare, disable_older="never", parts=["schannel_client"], explicit=True) == [], "any number but 0 is on"
+
+
+def test_parts(bare: PowerShellHost) -> None:
     client = [line for line in ON + OFF if r"\Client " in line]
-    assert wanted(powershell, 17763, parts=["schannel_client"])["values"] == client
-    assert wanted(powershell, 17763, parts=["dotnet"])["values"] == [line for line in ON if "NETFramework" in line]
-    found = wanted(powershell, 17763, parts=["winhttp"])
-    assert found["values"] == ON_WINHTTP
-    assert found["notes"] == [
-        "WinHTTP of this version of Windows uses TLS 1.2 by itself; winhttp would not be needed in parts."
-    ]
+    assert wanted(bare, 17763, parts=["schannel_client"])["values"] == client
+    assert wanted(bare, 17763, parts=["dotnet"])["values"] == [line for line in ON if "NETFramework" in line]
+    assert wanted(bare, 17763, parts=["winhttp"]) == {"values": [], "parts": ["winhttp"], "notes": []}
     with pytest.raises(PowerShellError, match="tls: parts is empty: expected at least one of"):
-        wanted(powershell, 17763, parts=[])
+        wanted(bare, 17763, parts=[])
 
 
-def test_absent_removes_all_but_what_windows_ships_newest_protocol_last(powershell: PowerShellHost) -> None:
+@pytest.mark.parametrize("disable_older", ["never", "auto", "always"])
+def test_absent_removes_all_but_what_windows_ships_newest_protocol_last(
+    bare: PowerShellHost, disable_older: str
+) -> None:
     shipped = rf"{SCHANNEL}\SSL 2.0\Client DisabledByDefault 64 1"
     everything = [line if line == shipped else line.rsplit(" ", 1)[0] + " absent" for line in ON + ON_WINHTTP + OFF]
-    assert wanted(powershell, 9200, state="absent")["values"] == everything[::-1]
+    found = wanted(bare, 9200, ("exchange",), state="absent", disable_older=disable_older)
+    assert found["values"] == everything[::-1]
+    assert found["notes"] == []
 
 
 @pytest.fixture
@@ -218,10 +285,20 @@ def test_winhttp_by_its_bits(bare: PowerShellHost, current: int | None, only: in
     if current is not None:
         for view in (64, 32):
             write(bare, WINHTTP, "DefaultSecureProtocols", current, view=view)
-    for disable, expected in (("always", only), ("never", also)):
-        found = plan(bare, build=9200, parts=["winhttp"], disable_older=disable)
-        lines = [f"{WINHTTP} DefaultSecureProtocols {view} {expected}" for view in (64, 32)]
-        assert found == ([] if expected is None else lines)
+    for build in (9200, 9600, 17763):
+        for disable, expected in (("always", only), ("never", also)):
+            found = plan(bare, build=build, parts=["winhttp"], disable_older=disable)
+            lines = [f"{WINHTTP} DefaultSecureProtocols {view} {expected}" for view in (64, 32)]
+            needed = expected is not None and (current is not None or build == 9200)
+            assert found == (lines if needed else []), f"{build} {disable}"
+
+
+@pytest.mark.parametrize("view", [64, 32])
+def test_winhttp_value_that_is_left_over_counts_in_its_view(bare: PowerShellHost, view: int) -> None:
+    """0xA0 is SSL 3.0 and TLS 1.0: with TLS 1.0 off, WinHTTP has no protocol left."""
+    write(bare, WINHTTP, "DefaultSecureProtocols", 0xA0, view=view)
+    found = [line for line in plan(bare, build=14393, disable_older="never") if "WinHttp" in line]
+    assert found == [f"{WINHTTP} DefaultSecureProtocols {view} {0x8A0}"]
 
 
 def test_winhttp_that_cannot_be_read_is_the_plans_to_report(bare: PowerShellHost) -> None:
@@ -232,23 +309,65 @@ def test_winhttp_that_cannot_be_read_is_the_plans_to_report(bare: PowerShellHost
         assert bare.run(script, {"build": 9200, "roles": [], "option": option}) == WINHTTP
 
 
-RESTART = "Test-TlsRestartRequired -Plan (Get-RegistryPlan) -Due (Test-TlsRestartDue)"
+def pending(powershell: PowerShellHost, *policies: str) -> list[str]:
+    """Why the host has to be restarted, where Group Policy sets values of the keys."""
+    script = """
+$policy = @($case | ForEach-Object { @{ path = $_ } })
+, @(Get-RestartReason -Pending @(Get-PendingRestartReason -PolicyValue $policy))"""
+    return powershell.run(script, list(policies))
 
 
-def test_restart_is_due_when_schannel_is_younger_than_the_start(bare: PowerShellHost) -> None:
-    assert bare.run(RESTART) is False
-    write(bare, NET4, "SchUseStrongCrypto", 1)
-    assert bare.run(RESTART) is False, ".NET needs no restart"
-    write(bare, rf"{SCHANNEL}\TLS 1.0\Server", "Enabled", 0)
-    assert bare.run(RESTART) is True
-    assert bare.run("(Get-TlsState).restart_due") is True
-    planned = WANTED + "Test-TlsRestartRequired -Plan (Get-RegistryPlan -Value $wanted.Values)"
-    bare.run(
-        r"[Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree('SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols')"
-    )
-    assert bare.run(RESTART) is False
-    assert bare.run(planned, {"build": 17763, "roles": [], "option": {}}) is True, "what is about to be written counts"
-    assert bare.run(planned, {"build": 17763, "roles": [], "option": {"parts": ["dotnet"]}}) is False
+@pytest.fixture
+def unmarked(bare: PowerShellHost) -> Iterator[PowerShellHost]:
+    """A host on which no run has kept a reason for a restart."""
+    forget = "Get-RestartDue | ForEach-Object { Clear-RestartDue -Name $_ }"
+    bare.run(forget)
+    yield bare
+    bare.run(forget)
+
+
+def test_restart_is_pending_when_schannel_is_younger_than_the_start(unmarked: PowerShellHost) -> None:
+    assert pending(unmarked) == []
+    write(unmarked, NET4, "SchUseStrongCrypto", 1)
+    assert pending(unmarked) == [], "what others wrote into .NET's keys cannot be told"
+    write(unmarked, rf"{SCHANNEL}\TLS 1.0\Server", "Enabled", 0)
+    assert pending(unmarked) == ["tls"]
+
+
+def test_keys_that_group_policy_writes_again_are_no_pending_restart(unmarked: PowerShellHost) -> None:
+    write(unmarked, rf"{SCHANNEL}\TLS 1.0\Server", "Enabled", 0)
+    assert pending(unmarked, rf"{SCHANNEL}\TLS 1.0\Server") == []
+    assert pending(unmarked, rf"{SCHANNEL}\TLS 1.1\Server") == ["tls"], "another key"
+    unmarked.run("Set-RestartDue -Name tls")
+    assert pending(unmarked, rf"{SCHANNEL}\TLS 1.0\Server") == ["tls"], "what this collection wrote still counts"
+
+
+def test_key_that_cannot_be_read_hides_no_other_reason(unmarked: PowerShellHost) -> None:
+    write(unmarked, rf"{SCHANNEL}\TLS 1.0\Server", "Enabled", 0)
+    unmarked.run("Set-RestartDue -Name tls_dotnet")
+    with unmarked.denied(SCHANNEL.removeprefix("HKLM:\\"), "ReadKey"):
+        assert pending(unmarked) == ["tls_dotnet"]
+        assert "tls_dotnet" in unmarked.run("(Get-HostFact).reboot.reasons")
+
+
+@pytest.mark.parametrize(
+    ("parts", "values", "expected"),
+    [
+        (["schannel_client"], {}, ["tls"]),
+        (["dotnet"], {}, ["tls_dotnet"]),
+        (["winhttp"], {WINHTTP: 0xA0}, ["tls_winhttp"]),
+        (None, {WINHTTP: 0xA0}, ["tls", "tls_dotnet", "tls_winhttp"]),
+        (["winhttp"], {}, []),
+    ],
+)
+def test_reasons_of_what_is_about_to_be_written(
+    unmarked: PowerShellHost, parts: list[str] | None, values: dict[str, int], expected: list[str]
+) -> None:
+    for path, number in values.items():
+        write(unmarked, path, "DefaultSecureProtocols", number)
+    script = WANTED + ", @(Get-RestartReason -Change (Get-RegistryPlan -Value $wanted.Values).Changes)"
+    option = {"disable_older": "always", "parts": parts}
+    assert unmarked.run(script, {"build": 17763, "roles": [], "option": option}) == expected
 
 
 def test_state_of_tls(bare: PowerShellHost) -> None:
@@ -257,6 +376,7 @@ def test_state_of_tls(bare: PowerShellHost) -> None:
     write(bare, rf"{SCHANNEL}\TLS 1.2\Client", "Enabled", 0xFFFFFFFF)
     write(bare, NET2, "SystemDefaultTlsVersions", 1, view=32)
     write(bare, WINHTTP, "DefaultSecureProtocols", 0xA00)
+    write(bare, WINHTTP, "DefaultSecureProtocols", 0xA0, view=32)
     state = bare.run("Get-TlsState")
     assert len(state["protocols"]) == 12
     assert [entry for entry in state["protocols"] if entry["state"] != "default"] == [
@@ -268,9 +388,11 @@ def test_state_of_tls(bare: PowerShellHost) -> None:
         {"framework": "v2.0.50727", "view": 32, "strong_crypto": None, "system_default": 1}
     ]
     assert state["winhttp"] == [
-        {"view": 64, "default_secure_protocols": 2560},
-        {"view": 32, "default_secure_protocols": None},
+        {"view": 64, "default_secure_protocols": 0xA00, "tls12": True},
+        {"view": 32, "default_secure_protocols": 0xA0, "tls12": False},
     ]
+    bare.run("Remove-Item -LiteralPath $case", WINHTTP)
+    assert bare.run("(Get-TlsState).winhttp[0]") == {"view": 64, "default_secure_protocols": None, "tls12": None}
 
 
 @pytest.mark.parametrize("arguments", ["-Build $null -Role @{}", "-Build 17763 -Role $null"])

@@ -42,8 +42,8 @@ def test_dotnet_is_4_7_2(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_the_play_went_on(name: str) -> None:
-    path = r"HKLM:\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.0\Server"
-    assert module(name, "win_reg_stat", path=path, name="Enabled")["raw_value"] == 0
+    path = r"HKLM:\SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+    assert module(name, "win_reg_stat", path=path, name="SchUseStrongCrypto")["raw_value"] == 1
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -47,8 +47,8 @@ def test_dotnet_uses_strong_crypto(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTS)
-def test_older_protocols_are_off_but_on_exchange(name: str) -> None:
-    expected = None if name in GROUPS["exchange_servers"] else 0
+def test_older_protocols_are_off_on_connectors_only(name: str) -> None:
+    expected = 0 if name in GROUPS["rms_connectors"] else None
     assert value(name, rf"{PROTOCOLS}\TLS 1.0\Server", "Enabled") == expected
 
 

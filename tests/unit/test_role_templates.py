@@ -1,0 +1,101 @@
+"""Variables that roles work out: what is managed where, and command lines for hosts without Windows PowerShell 5.1."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What cmd.exe takes at most, by which WinRM starts a program.
+COMMAND_LINE = 8191
+TENANT = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com"
+
+
+def template(role: str, name: str, **variables: Any) -> Any:
+    """Return the value of a role's variable on a host that has these variables."""
+    folder = ROOT / "roles" / role
+    known = {"role_path": str(folder), "ansible_search_path": [str(folder)], "group_names": [], "ansible_version": {}}
+    for file in ("defaults/main.yml", "vars/main.yml"):
+        if (folder / file).exists():
+            known |= DataLoader().load_from_file(str(folder / file), trusted_as_template=True)
+    templar = Templar(loader=DataLoader(), variables=known | {"ansible_version": {"full": "2.19.0"}} | variables)
+    return templar.template(known[name])
+
+
+@pytest.mark.parametrize(
+    ("groups", "variable", "expected"),
+    [
+        (["rms_connectors"], None, "auto"),
+        (["rms_connectors"], "", "auto"),
+        (["rms_connectors"], "never", "never"),
+        (["aip_clients"], None, ""),
+        (["exchange_servers"], "", ""),
+        (["aip_clients"], "always", "always"),
+    ],
+)
+def test_older_protocols_go_off_by_default_on_connectors_only(
+    groups: list[str], variable: str | None, expected: str
+) -> None:
+    given = {} if variable is None else {"aip_tls_disable_older": variable}
+    assert template("aip_inspect", "aip_inspect_tls_disable_older", group_names=groups, **given) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "expected"),
+    [
+        ("client", {}, ""),
+        ("client", {"aip_client_cloud_environment": "gcc"}, "fail"),
+        ("client", {"aip_client_use_default_credentials_in_proxy": False}, "fail"),
+        ("connector", {"rms_connector_version": "3.0"}, ""),
+        ("connector", {"rms_connector_proxy_address": "http://p:1"}, "fail"),
+        ("irm", {}, ""),
+        ("irm", {"irm_server_connector_url": "https://c"}, "fail"),
+    ],
+)
+def test_reaction_to_group_policy_alone_manages_nothing(name: str, variables: dict[str, Any], expected: str) -> None:
+    asked = {f"{role}_policy_conflict": "fail" for role in ("aip_client", "rms_connector", "irm_server")}
+    assert template("aip_inspect", f"aip_inspect_{name}_policy_conflict", **asked, **variables) == expected
+
+
+def script(command: str) -> str:
+    """The script in a command line of PowerShell."""
+    assert len(command) <= COMMAND_LINE
+    return base64.b64decode(command.rsplit(" ", 1)[1]).decode("utf-16-le")
+
+
+def test_look_of_the_bootstrap_fits_into_a_command_line() -> None:
+    look = template("aip_bootstrap", "aip_bootstrap_command", aip_bootstrap_script="look")
+    assert "function Test-ExchangeServer" in script(look)
+
+
+def test_look_at_an_exchange_server_fits_into_a_command_line() -> None:
+    url = f"https://{'a' * 40}.contoso.com"
+    look = template(
+        "irm_server",
+        "irm_server_raw_command",
+        irm_server_raw_script="look",
+        irm_server_connector_url=url,
+        irm_server_tenant_url=TENANT,
+    )
+    text = script(look)
+    assert "function Test-ExchangeServer" in text
+    assert url in text
+    assert "#" not in text, "comments take room"
+
+
+def test_exchange_is_judged_in_one_place() -> None:
+    """The key Setup alone is no evidence: nothing but the util looks for a server by it."""
+    places = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("plugins", "roles", "playbooks")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.is_file() and b"ExchangeServer\\" in path.read_bytes() and b"Setup" in path.read_bytes()
+        for text in [path.read_text(encoding="utf-8")]
+        if "Test-ExchangeServer" not in text
+    ]
+    assert places == []
