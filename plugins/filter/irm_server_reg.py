@@ -37,7 +37,8 @@ def _values(product: str, version: str, urls: tuple[str, str], state: str, *, an
             if known
             else f"product is {str(product)!r}: expected one of {', '.join(products)}"
         )
-    connector, tenant = map(str, urls)
+    # a name that is made of nothing would be that of the default value
+    connector, tenant = (str(url) or "http://any" for url in urls)
     if not any_url:
         try:
             connector = irm_server.connector_url("connector_url", urls[0])
@@ -86,6 +87,35 @@ def irm_server_reg(
     return "\r\n".join(lines) + "\r\n"
 
 
+def irm_server_difference(
+    found: Sequence[Mapping[str, str]],
+    product: str,
+    version: str,
+    connector_url: str,
+    tenant_url: str,
+    state: str = "present",
+) -> dict[str, Any]:
+    """How a server that the module cannot run on differs: differs, stale and others; irm_server_difference.yml says more."""
+    if isinstance(found, (str, Mapping)) or not isinstance(found, Sequence):
+        raise AnsibleFilterError(f"found is {found!r}: expected a list of dictionaries with key, name and data")
+    values = []
+    for value in found:
+        if not isinstance(value, Mapping) or not {"key", "name", "data"} <= set(value):
+            raise AnsibleFilterError(f"found has {value!r}: expected a dictionary with key, name and data")
+        values.append(irm_server.Named(*(str(value[name]) for name in ("key", "name", "data"))))
+    wanted = [
+        irm_server.Named(**value)
+        for value in _values(product, version, (connector_url, tenant_url), state, any_url=state == "absent")
+    ]
+    connector = irm_server.connector_url("connector_url", connector_url) if state == "present" else ""
+    result = irm_server.difference(values, wanted, connector)
+    return {
+        "differs": result.differs,
+        "stale": [{"key": value.key, "name": value.name} for value in result.stale],
+        "others": list(result.others),
+    }
+
+
 def _removed(values: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """Key and name of values that a file removes, of which no control character may reach it."""
     if isinstance(values, (str, Mapping)) or not isinstance(values, Sequence):
@@ -107,4 +137,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return of_defined(irm_server_reg, irm_server_values)
+        return of_defined(irm_server_difference, irm_server_reg, irm_server_values)

@@ -60,7 +60,7 @@ function Get-RestartReason {
             Get-TlsRestartReason -Change $Change
             Get-IrmServerRestartReason -Change $Change
         }
-        $Pending | Where-Object -FilterScript { $_ -in $own }
+        $Pending | Where-Object -FilterScript { $_ -and $_ -in $own }
     )
 }
 

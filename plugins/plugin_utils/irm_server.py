@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -101,3 +103,62 @@ def connector_url(option: str, url: object) -> str:
 def is_cloud(url: str) -> bool:
     """Whether the host of a URL is one of Azure Rights Management."""
     return bool(_cloud_hosts().search(urlsplit(url).hostname or ""))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A value of the registry: key below HKEY_LOCAL_MACHINE, name and data."""
+
+    key: str
+    name: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a server differs from what is wanted.
+
+    Attributes:
+        differs: whether anything has to be written or removed.
+        stale: values named after URLs that have to go.
+        others: connectors and AD RMS servers that it uses, other than the wanted connector.
+    """
+
+    differs: bool
+    stale: tuple[Named, ...]
+    others: tuple[str, ...]
+
+
+def difference(found: Iterable[Named], wanted: Iterable[Named], connector: str) -> Difference:
+    """Compare the values that a server has with the wanted ones, as the module does.
+
+    Args:
+        found: what there is below the keys of the wanted values.
+        wanted: the values that lead to the connector.
+        connector: its URL in canonical form, or "" where none is wanted.
+    """
+    there = list(found)
+    stale, addresses, differs = [], [], False
+    for want in wanted:
+        own = [value for value in there if value.key.lower() == want.key.lower()]
+        same = next((value for value in own if value.name.lower() == want.name.lower()), None)
+        differs = differs or same is None or same.data.lower() != want.data.lower()
+        for value in own:
+            is_wanted = value is same
+            if not (is_wanted or (want.name and re.match("https?://", value.name, re.IGNORECASE))):
+                continue
+            addresses.append(value.data)
+            # moving from AD RMS has its addresses lead to the wanted connector
+            moved = connector and not is_cloud(value.name) and _leads_to(connector, value.data)
+            if want.name and not ((is_wanted and connector) or moved):
+                stale.append(value)
+    others = {address for address in addresses if not is_cloud(address) and not _leads_to(connector, address)}
+    return Difference(
+        differs=bool(stale) or differs if connector else bool(addresses),
+        stale=tuple(stale),
+        others=tuple(sorted(address.lower() for address in others)),
+    )
+
+
+def _leads_to(connector: str, address: str) -> bool:
+    return bool(connector) and f"{address}/".lower().startswith(f"{connector}/")

@@ -65,6 +65,13 @@ OPERANDS: dict[str, list[Any]] = {
     "authorization_verify": [FACT, [r"CONTOSO\EX01$"], ["probe"]],
     "drift": [RESULT],
     "drift_summary": [RESULT, "set", False],
+    "irm_server_difference": [
+        [{"key": r"SOFTWARE\Microsoft\MSIPC\ServiceLocation\EnterprisePublishing", "name": "", "data": CONNECTOR}],
+        "exchange",
+        "2016",
+        CONNECTOR,
+        TENANT,
+    ],
     "irm_server_reg": ["exchange", "2016", CONNECTOR, TENANT, "present", True],
     "irm_server_values": ["fci", "2016", CONNECTOR, TENANT],
 }

@@ -244,3 +244,18 @@ class PowerShellHost:
             self._process.kill()
         prefix.stop(self.folder)
         os.close(self._pty)
+
+
+@contextmanager
+def placed(file: Path) -> Iterator[None]:
+    """A file that is there within a block; its folders go with it."""
+    made = next(path for path in reversed([file, *file.parents]) if not path.exists())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"")
+    try:
+        yield
+    finally:
+        file.unlink()
+        for path in file.parents:
+            if path.is_relative_to(made):
+                path.rmdir()

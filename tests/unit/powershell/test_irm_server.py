@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ansible_collections.infoprotect.aip.plugins.filter.irm_server_reg import irm_server_difference, irm_server_values
 from powershell_host import PowerShellHost
 
 C = "https://rmsconnector.contoso.com"
@@ -452,36 +451,27 @@ OLD = "https://old.contoso.com"
 def test_without_the_module_the_role_plans_the_same(
     powershell: PowerShellHost, version: str, present: list[list[str]], state: str
 ) -> None:
-    """What look.ps1 finds, and what the file for reg import does, against the plan of the module."""
-    cloud = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))["irm_server_raw_cloud"]
-    rows = TABLES["exchange", "15.1.2507.6"]
-    lines = "\n".join(f"{path.removeprefix(MICROSOFT)[1:]}|{name}|{data}" for path, name, data in rows)
-    lines = lines.replace(T, "http://{t}").replace(C, "http://{c}")
-    head = f"""
-$absent = ${str(state == "absent").lower()}
-$connector = '{C if state == "present" else ""}'
-$tenant = '{T}'
-$cloud = '{cloud}'
-$rows = {len(EXCHANGE_2013)}, {len(rows)}
-$values = @'
-{lines}
-'@
-"""
-    script = "".join(text.read_text(encoding="utf-8") for text in (EXCHANGE_SERVER, ROLE / "files/look.ps1"))
-    script = head + script
-    sent = re.sub(r"(?m)^\s*#.*\n|^[ \t]+", "", script)
-    assert len(base64.b64encode(sent.encode("utf-16-le"))) < 7800, "cmd.exe takes 8191, with PowerShell's options"
+    """What is decided of what look.ps1 reads, against the plan of the module."""
+    year = "2013" if version.startswith("15.0") else "2016"
+    operands = ("exchange", year, C, T, state)
+    keys = "', '".join(dict.fromkeys(row["key"] for row in irm_server_values("exchange", "2016", C, T)))
+    texts = (EXCHANGE_SERVER, ROLE / "files/look.ps1")
+    script = "\n".join([f"$keys = '{keys}'", *(text.read_text(encoding="utf-8") for text in texts)])
     case = {"version": version.split("."), "present": present, "state": state, "connector": C, "tenant": T}
     found = powershell.run(WORK, {**case, "script": script})
     look = json.loads(found["look"])
+    difference = irm_server_difference(look["values"], *operands)
     assert look["exchange"] == version.rpartition(".")[0]
-    assert look["differs"] is bool(found["module"]), found
+    assert difference["differs"] is bool(found["module"]), found
     removed = {
         (line.split(" [")[0], name)
         for line in found["module"]
         if line.endswith(" False") and (name := re.findall(r" \[(.*)\] ", line)[0])
     }
-    assert {(f"HKLM:\\{one['key']}", one["name"]) for one in look["stale"]} == removed
+    assert {(f"HKLM:\\{one['key']}", one["name"]) for one in difference["stale"]} == removed
+    others = {OLD} if any(OLD in data for _path, _name, data in present) else set()
+    others |= {C} if state == "absent" and any(C in data for _path, _name, data in present) else set()
+    assert {re.match("https://[^/]+", address)[0] for address in difference["others"]} == others
 
 
 ACTIVATION = rf"{MICROSOFT}\MSDRM\ServiceLocation\Activation"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from powershell_host import PowerShellHost
+from powershell_host import PowerShellHost, placed
 from winfleet.vendor import registration
 
 PROGRAMS = "Program Files (x86)"
@@ -139,24 +138,6 @@ def test_an_entry_by_name_only_is_no_evidence(powershell: PowerShellHost) -> Non
     folder = powershell.disk / "Program Files" / CONNECTOR / "Web Service"
     with placed(folder / "web.config"):
         assert states(on_a_host(powershell, *by_name)) == [("rms_connector", "exe", "installed")]
-
-
-class placed:  # noqa: N801
-    """A file that is there within a block; its folders go with it."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._made = next(path for path in reversed([file, *file.parents]) if not path.exists())
-
-    def __enter__(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_bytes(b"")
-
-    def __exit__(self, *_error: object) -> None:
-        self._file.unlink()
-        for path in self._file.parents:
-            if path.is_relative_to(self._made):
-                path.rmdir()
 
 
 def test_files_without_an_entry_are_incomplete(powershell: PowerShellHost) -> None:

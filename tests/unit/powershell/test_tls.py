@@ -342,6 +342,19 @@ def test_keys_that_group_policy_writes_again_are_no_pending_restart(unmarked: Po
     assert pending(unmarked, rf"{SCHANNEL}\TLS 1.0\Server") == ["tls"], "what this collection wrote still counts"
 
 
+def test_reasons_of_one_domain(unmarked: PowerShellHost) -> None:
+    script = ", @(Get-RestartReason -Pending $case.pending -Domain $case.domain)"
+    every = ["client", "file_rename", "irm_server", "tls", "tls_dotnet"]
+    for domain, pending_reasons, expected in (
+        ("tls", every, ["tls", "tls_dotnet"]),
+        ("irm_server", every, ["irm_server"]),
+        ("client_settings", every, []),
+        ("client_settings", None, []),
+        ("tls", None, []),
+    ):
+        assert unmarked.run(script, {"domain": domain, "pending": pending_reasons}) == expected
+
+
 def test_key_that_cannot_be_read_hides_no_other_reason(unmarked: PowerShellHost) -> None:
     write(unmarked, rf"{SCHANNEL}\TLS 1.0\Server", "Enabled", 0)
     unmarked.run("Set-RestartDue -Name tls_dotnet")
