@@ -95,7 +95,7 @@ def irm_server_difference(
     tenant_url: str,
     state: str = "present",
 ) -> dict[str, Any]:
-    """How a server that the module cannot run on differs: differs, stale and others; irm_server_difference.yml says more."""
+    """How a server that the module cannot run on differs; irm_server_difference.yml says more."""
     if isinstance(found, (str, Mapping)) or not isinstance(found, Sequence):
         raise AnsibleFilterError(f"found is {found!r}: expected a list of dictionaries with key, name and data")
     values = []

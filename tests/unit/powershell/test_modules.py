@@ -142,7 +142,8 @@ def test_client_settings_absent(powershell: PowerShellHost) -> None:
     kept: Json = {"SomebodyElses": ("string", "kept")}
     one = run_cycle(powershell, "client_settings", {"state": "absent", "names": ["cloud_environment"]}, [MSIP])
     assert one.after == {long(MSIP): kept | {"UseDefaultCredentialsInProxy": ("dword", 1)}}
-    assert run_cycle(powershell, "client_settings", {"state": "absent"}, [MSIP]).after == {long(MSIP): kept}
+    cloud: Json = {"CloudEnvType": ("dword", 1)}
+    assert run_cycle(powershell, "client_settings", {"state": "absent"}, [MSIP]).after == {long(MSIP): kept | cloud}
     for _ in "other", "everything":
         powershell.module("restore")
 
