@@ -144,8 +144,7 @@ def test_client_settings_absent(powershell: PowerShellHost) -> None:
     assert one.after == {long(MSIP): kept | {"UseDefaultCredentialsInProxy": ("dword", 1)}}
     cloud: Json = {"CloudEnvType": ("dword", 1)}
     assert run_cycle(powershell, "client_settings", {"state": "absent"}, [MSIP]).after == {long(MSIP): kept | cloud}
-    for _ in "other", "everything":
-        powershell.module("restore")
+    powershell.run(r"[Microsoft.Win32.Registry]::LocalMachine.DeleteSubKeyTree('SOFTWARE\WOW6432Node\Microsoft\MSIP')")
 
 
 BAD_VALUES: list[tuple[list[Json], list[str]]] = [
