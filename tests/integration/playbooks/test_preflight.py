@@ -160,7 +160,7 @@ CONTROL, SERVICES = (rf"SYSTEM\CurrentControlSet\{name}" for name in ("Control",
 CLIENT = "{6F8A30BE-992C-4C06-817B-4A222430F2B8}"
 #: What makes a host break a requirement of the connector, and how that is said; memory and disks are this machine's
 BROKEN: dict[str, tuple[list[Json], str]] = {
-    "connector_member": ([value(rf"{SERVICES}\Netlogon", "Start", 3, "dword")], "standalone_server"),
+    "connector_member": ([value(rf"{SERVICES}\Netlogon\Parameters", "DomainName", "")], "standalone_server"),
     "connector_os": ([value(WINDOWS, "CurrentBuildNumber", "7601")], "build 7601"),
     "connector_architecture": (
         [value(rf"{CONTROL}\Session Manager\Environment", "PROCESSOR_ARCHITECTURE", "x86")],
