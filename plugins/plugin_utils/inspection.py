@@ -190,6 +190,6 @@ def _item(owner: Mapping[str, Any], place: str, name: str, kind: type | None = N
 
 def _kind(value: Any) -> str:
     for kind, name in ((Mapping, "a dictionary"), (str, "text"), (bool, "true or false"), ((list, tuple), "a list")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return name
     return "null" if value is None else f"a {type(value).__name__}"

@@ -62,6 +62,8 @@ def test_supported_cores() -> None:
 def test_galaxy_importer(archive: Path, tmp_path: Path) -> None:
     """What Automation Hub and Galaxy look at in a release; a warning, which they would accept, fails here.
 
+    But for that of tests/sanity/ignore-*.txt, which have only entries that certification permits.
+
     Without its linters: flake8 takes PowerShell for Python, and ansible-lint is a gate of its own.
     """
     settings = tmp_path / "importer.cfg"
@@ -73,4 +75,5 @@ def test_galaxy_importer(archive: Path, tmp_path: Path) -> None:
     environment = {"GALAXY_IMPORTER_CONFIG": str(settings), "PATH": f"{importer}:{os.environ['PATH']}"}
     output = passes(importer / "python", "-m", "galaxy_importer.main", archive, cwd=tmp_path, env=environment)
     assert "Importer processing completed successfully" in output, output
+    output = re.sub(r"^WARNING: Ignore files skip ansible-test sanity tests, found ignore-.*$", "", output, flags=re.M)
     assert not re.search(r"^(ERROR|WARNING|Traceback)|\b(ERROR|WARNING):", output, re.MULTILINE), output

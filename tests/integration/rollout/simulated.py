@@ -111,6 +111,7 @@ def _begin_setup(state: Json, host: str) -> None:
 def _facts(member: Json) -> Json:
     version = member["version"]
     product = {"installer": "exe", "kind": "rms_connector", "name": "Microsoft Rights Management connector", "view": 64}
+    product |= {"state": "installed", "problem": None}
     connector = {
         "authorized": [ACCOUNT],
         "events": [],
