@@ -123,13 +123,27 @@ class RunningCommand:
 class AgentProcess:
     """One PowerShell process of a host that runs commands.
 
+    Args:
+        command: how it is started.
+        environment: its variables.
+        directory: where it starts.
+        log: gets its standard error.
+        crash_log: where the agent writes the exception that ends it.
+
     Raises:
         ExecutionError: when it does not come up.
     """
 
     def __init__(
-        self, command: list[str], environment: Mapping[str, str], directory: Path, log: Path, **popen: object
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        log: Path,
+        crash_log: Path,
+        **popen: object,
     ) -> None:
+        self._crash_log = crash_log
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._numbers = 0
@@ -192,10 +206,19 @@ class AgentProcess:
         with self._lock:
             orphans, self._running = list(self._running.values()), {}
         for command in orphans:
-            command.end(-1073741510, "The process that ran this command ended before the command did.")
+            command.end(-1073741510, f"The process that ran this command ended before the command did.{self._reason()}")
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
+
+    def _reason(self) -> str:
+        """Return the exception that ended the process, if it was one."""
+        try:
+            text = self._crash_log.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        self._crash_log.unlink(missing_ok=True)
+        return f" It crashed:\r\n{text[-4000:]}"
 
     def send(self, kind: bytes, number: int, data: bytes) -> None:
         stdin = self.process.stdin

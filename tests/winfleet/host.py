@@ -240,7 +240,8 @@ class Host:
         variables = prefix.environment(self.prefix) | (prefix.RESIDENT if self._mode == "warm" else prefix.NO_CACHE)
         if os.environ.get("WINFLEET_CACHE") == "0":
             variables |= prefix.NO_CACHE
-        return AgentProcess(command, variables, self.prefix / "drive_c/windows", self.folder / "agent.log")
+        windows = self.prefix / "drive_c/windows"
+        return AgentProcess(command, variables, windows, self.folder / "agent.log", windows / "winfleet/crash.log")
 
     def _variables(self, user: str) -> Mapping[str, str]:
         name = self.identity.computer_name

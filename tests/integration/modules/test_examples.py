@@ -21,6 +21,9 @@ HOSTS = {
     "connector_settings": "connector-3",
     "dotnet_framework": "client-2016",
     "irm_server": "exchange-1",
+    "rms_connector_health": "connector-3",
+    "rms_pool_mark": "connector-3",
+    "rms_pool_turn": "connector-3",
     "tenant_administrator": "admin-2019",
 }
 # What examples take from a vault: secrets of the fleet's tenant

@@ -83,6 +83,25 @@ def test_a_crash_ends_a_process_without_a_debugger(fleet: Fleet) -> None:
     assert "Backtrace" not in result.out + result.err
 
 
+UNHANDLED = """
+Add-Type -TypeDefinition 'using System; using System.Threading;
+public static class Late
+{
+    public static void Fail() { new Thread(() => { throw new Exception("nobody catches this"); }).Start(); }
+}'
+[Late]::Fail()
+Start-Sleep -Seconds 20
+"""
+
+
+def test_an_exception_that_ends_the_resident_process_is_told(fleet: Fleet) -> None:
+    result = fleet.powershell(HOST, UNHANDLED)
+    assert result.code != 0
+    assert "ended before the command did. It crashed:" in result.err
+    assert "System.Exception: nobody catches this" in result.err
+    assert fleet.powershell(HOST, "'alive'").out.split() == ["alive"]
+
+
 STATES = """
 foreach ($scope in 'Global', 'Universal', 'DomainLocal') {
     foreach ($category in 'Security', 'Distribution') {

@@ -44,6 +44,8 @@ namespace Winfleet
 
     public static class Agent
     {
+        /// <summary>The supervisor's error has it (agent.py).</summary>
+        const string CrashLog = @"C:\windows\winfleet\crash.log";
         static Stream output;
         static readonly object sending = new object();
         static readonly Dictionary<int, ICommand> commands = new Dictionary<int, ICommand>();
@@ -106,6 +108,8 @@ namespace Winfleet
             Console.SetIn(TextReader.Null);
             Console.SetOut(TextWriter.Null);
             Console.SetError(TextWriter.Null);
+            // Standard error leads nowhere by now, where .NET would say why the process ends.
+            AppDomain.CurrentDomain.UnhandledException += (sender, failure) => File.AppendAllText(CrashLog, failure.ExceptionObject + "\r\n");
             if (Environment.GetEnvironmentVariable("WINFLEET_CACHE") != "0")
             {
                 CompileCache.Install();
