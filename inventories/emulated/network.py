@@ -12,7 +12,9 @@ import re
 from pathlib import Path
 
 state = Path(os.environ.get("WINFLEET_STATE") or Path(__file__).resolve().parents[2] / ".cache" / "winfleet")
-addresses, passwords = {}, {}
+addresses = {}
+# Also before a fleet has been up: plays on localhost fail where a variable of the group all is undefined.
+passwords = {"winfleet_password": "", "winfleet_reader_password": ""}
 with contextlib.suppress(OSError, ValueError, KeyError):
     addresses = json.loads((state / "network").read_text())["addresses"]
 with contextlib.suppress(OSError, ValueError):
