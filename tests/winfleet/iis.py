@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ SERVICE = "W3SVC"
 SERVICE_TITLE = "World Wide Web Publishing Service"
 #: Wine's print spooler is a service that starts and stops; the arguments tell this one from it.
 SERVICE_IMAGE = r"C:\windows\system32\spoolsv.exe -k iissvcs"
+#: How long it may take to start or to stop, in seconds.
+SERVICE_TIMEOUT = 10.0
 HTTP = r"SYSTEM\CurrentControlSet\Services\HTTP\Parameters"
 SSL_BINDINGS = HTTP + r"\SslBindingInfo"
 #: By names; each key is called by a number and has the name in a value
@@ -234,9 +237,18 @@ class Service:
 
     def start(self) -> None:
         self._wine.run("sc", "start", SERVICE)
+        self._wait(lambda: self.process != 0)
 
     def stop(self) -> None:
         self._wine.run("sc", "stop", SERVICE)
+        self._wait(lambda: self.process == 0)
+
+    @staticmethod
+    def _wait(done: Callable[[], bool]) -> None:
+        """sc.exe returns before the process has started or ended."""
+        deadline = time.monotonic() + SERVICE_TIMEOUT
+        while not done() and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     @property
     def process(self) -> int:

@@ -28,7 +28,7 @@ DOTNET = "NDP472-KB4054530-x86-x64-AllOS-ENU.exe"
 WMF = {BARE: "W2K12-KB3191565-x64.msu", R2: "Win8.1AndW2K12R2-KB3191564-x64.msu"}
 NDP = r"HKLM\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
 FAULTS = r"HKLM\SOFTWARE\winfleet\installers"  # by the names that the role gives the files
-EXCHANGE = r"HKLM\SOFTWARE\Microsoft\ExchangeServer\v15\Setup"
+EXCHANGE = r"HKLM\SOFTWARE\Microsoft\ExchangeServer\v15"
 TASK = "infoprotect-aip-bootstrap"
 LINGER = "powershell.exe -Command Start-Sleep -Seconds 20"
 ROLE_NAME = "infoprotect.aip.aip_bootstrap"
@@ -158,7 +158,7 @@ def test_what_is_refused_and_what_fails(
     attempts = [
         attempt("variables", aip_bootstrap_wmf_2012r2_url=secret),
         attempt("http", aip_bootstrap_allow_http=False),
-        raw("install exchange", rf"reg.exe add {EXCHANGE} /f"),
+        raw("install exchange", rf"reg.exe add {EXCHANGE}\Setup /f && reg.exe add {EXCHANGE}\MailboxRole /f"),
         attempt(
             "host",
             aip_bootstrap_wmf_2012r2_url="",
