@@ -51,6 +51,8 @@ PROGRAMS = {
     "msiexec.exe": Double("msiexec.nsi", console=False),
 }
 CALLS = Path("drive_c/windows/winfleet/calls")
+#: How long a call stays after its answer, in seconds.
+RENAMING = 0.5
 NO_SHUTDOWN = 1116
 #: Of the last result of a task: SCHED_S_TASK_HAS_NOT_RUN, SCHED_S_TASK_QUEUED, HRESULT of ERROR_FILE_NOT_FOUND
 NOT_RUN_YET, QUEUED, NO_SUCH_FILE = 267011, 267045, -2147024894
@@ -150,11 +152,19 @@ class Programs:
             arrivals.end()
 
     def _loop(self, arrivals: Arrivals) -> None:
+        taken: set[Path] = set()
         while arrivals.wait():
-            for call in self._calls.glob("*.call"):
-                program, logon, line = call.read_bytes().decode("utf-16-le").split("\n", 2)
-                call.unlink()
-                threading.Thread(target=self._handle, args=(call, program, logon, line), daemon=True).start()
+            calls = set(self._calls.glob("*.call"))
+            for call in calls - taken:
+                threading.Thread(target=self._take, args=(call,), daemon=True).start()
+            taken = calls
+
+    def _take(self, call: Path) -> None:
+        program, logon, line = call.read_bytes().decode("utf-16-le").split("\n", 2)
+        self._handle(call, program, logon, line)
+        # Wine looks at the file that it has renamed, and fails when it is gone.
+        time.sleep(RENAMING)
+        call.unlink(missing_ok=True)
 
     def _handle(self, call: Path, program: str, logon: str, line: str) -> None:
         name = program.rpartition("\\")[2].lower()
