@@ -242,7 +242,6 @@ def test_settings_that_were_never_taken(connectors: AnsiblePlaybook, proxy: str)
     assert look(connectors, FIRST) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": None, "mark": None}
 
 
-@pytest.mark.full
 def test_one_that_was_left_and_cannot_be_spared(connectors: AnsiblePlaybook, proxy: str) -> None:
     """It is put back as it is, and has its turn when the other one serves again: nobody has to touch the registry."""
     mark = {"path": r"HKLM:\SOFTWARE\infoprotect.aip", "name": "TakenOutOfService", "data": "a run", "type": "string"}
@@ -278,7 +277,6 @@ def test_one_that_only_slept(connectors: AnsiblePlaybook) -> None:
     assert not [task for task, _host, _result in woken.results if task == "infoprotect.aip.rms_pool : Begin the turn"]
 
 
-@pytest.mark.full
 def test_one_that_does_not_serve_ends_the_rollout(connectors: AnsiblePlaybook) -> None:
     """Upgraded, and without a list: it stays marked, and the other one is left alone. The next run mends both."""
     fleet("fault", FIRST, "tls_inspection")
