@@ -247,7 +247,7 @@ namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
     /// <summary>A file that is opened once, so that what is checked is what is read.</summary>
     public static class OpenFile
     {
-        /// <summary>Opens the file of this very name for reading, which nobody can write or replace until it is closed.</summary>
+        /// <summary>Opens the file of this very name for reading. It cannot be written or replaced until it is closed.</summary>
         /// <exception cref="IOException">It is a folder, or a link, which others could point elsewhere.</exception>
         /// <exception cref="Win32Exception">It cannot be opened.</exception>
         public static FileStream Read(string path)

@@ -64,7 +64,7 @@ function Get-TrustedAccount {
 }
 
 function Assert-TrustedOwner {
-    # Taking ownership would trust what somebody else has put there, so the message never suggests it.
+    # The message never suggests taking ownership: that would trust content that an ordinary user may have made.
     param ([string]$Path, $Security)
 
     $owner = $Security.GetOwner([SecurityIdentifier])
@@ -114,8 +114,8 @@ function Assert-NotWritable {
 function Open-TrustedFile {
     <#
     .SYNOPSIS
-    Opens a file for reading, once, and throws unless it is a real file that belongs to somebody who may write the registry anyway and that others
-    cannot write. Returns a stream, to be disposed of; until then nobody can replace what was checked.
+    Opens a file once, for reading. Throws unless it is a real file of an account that may write the registry anyway, and no other account can write
+    it. Returns a stream to dispose of. Until then the file cannot be replaced.
     #>
     [CmdletBinding()]
     [OutputType([FileStream])]

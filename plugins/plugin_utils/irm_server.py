@@ -116,7 +116,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a server differs from what is wanted.
+    """How a server differs from the wanted values.
 
     Attributes:
         differs: whether anything has to be written or removed.
@@ -133,9 +133,9 @@ def difference(found: Iterable[Named], wanted: Iterable[Named], connector: str) 
     """Compare the values that a server has with the wanted ones, as the module does.
 
     Args:
-        found: what there is below the keys of the wanted values.
+        found: the server's values below the keys of the wanted ones.
         wanted: the values that lead to the connector.
-        connector: its URL in canonical form, or "" where none is wanted.
+        connector: its URL in canonical form, or "" for a server that must use none.
     """
     there = list(found)
     stale, addresses, differs = [], [], False
