@@ -265,6 +265,7 @@ function Get-Receipt {
     [CmdletBinding()]
     param (
         [Parameter(Mandatory = $true)]
+        [AllowEmptyString()]
         [string]
         $Name,
 
@@ -272,6 +273,9 @@ function Get-Receipt {
         $Force
     )
 
+    if (-not $Name) {
+        throw 'receipt is empty, expected latest, first, or the name or path of a receipt. A task that wrote nothing returns no receipt: skip this one then.'
+    }
     $folder = Get-OwnFolder -Name $folderName
     if ($Name -in 'latest', 'first') {
         $files = @(Get-ReceiptFile)

@@ -30,8 +30,9 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--full", action="store_true", help="run the whole matrices: all parts, one after the other")
     parser.add_argument("--part", action="append", choices=list(PARTS), help="with --full: this part (repeatable)")
     parser.add_argument("--only", action="append", choices=list(STAGES), help="run this stage only (repeatable)")
-    cores = min(os.cpu_count() or 2, 4)
-    parser.add_argument("--jobs", type=int, default=cores, help="jobs that run at the same time (here: %(default)s)")
+    # a job waits for its hosts about a third of its time
+    jobs = min((os.cpu_count() or 2) + 1, 5)
+    parser.add_argument("--jobs", type=int, default=jobs, help="jobs that run at the same time (here: %(default)s)")
     options = parser.parse_args(arguments)
     if options.part and not options.full:
         parser.error("--part goes with --full")

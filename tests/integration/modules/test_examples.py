@@ -1,4 +1,4 @@
-"""The examples of each module's documentation are run as they stand, one after the other, and put back."""
+"""The examples of each module's documentation run as they stand, one after the other, and are undone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 import yaml
 from winfleet import vendor
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, reset_hosts
+from ..ansible_runner import ROOT, AnsiblePlaybook, Json, reset_hosts
 from ..certificates import PASSWORD, Certificate, make_certificate
+from ..conftest import bin_fleet
 from ..installed_clients import prepare_task, share_packages
 from ..registry_export import export_task, exported
 
@@ -26,10 +27,15 @@ HOSTS = {
     "rms_pool_turn": "connector-3",
     "tenant_administrator": "admin-2019",
 }
+SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only if it authorizes somebody
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 VARIABLES |= {"vault_connector_pfx_password": PASSWORD}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
+MODULES_BY_HOST: dict[str, list[str]] = {}
+# whether a connector serves is asked before the examples of others stop it
+for module in sorted(MODULES, key=lambda module: module != "rms_connector_health"):
+    MODULES_BY_HOST.setdefault(HOSTS.get(module, HOST), []).append(module)
 # The files that the examples name, beside the playbook and on a share -> stand-ins of them
 INSTALLERS = {
     "AzInfoProtection_UL.exe": "AzInfoProtection_UL-2.18.26.exe",
@@ -49,10 +55,6 @@ KEYS = [
 ]
 
 
-def on_its_host(module: str) -> object:
-    return pytest.param(module, marks=pytest.mark.hosts(HOSTS.get(module, HOST)))
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A playbook's folder of files, which the hosts have as a share, too."""
@@ -69,29 +71,14 @@ def certificate(files: Path) -> Certificate:
     return make_certificate(files, "rmsconnector")
 
 
-@pytest.mark.parametrize("module", [on_its_host(module) for module in MODULES])
-def test_examples(playbook: AnsiblePlaybook, files: Path, certificate: Certificate, module: str) -> None:
-    host = HOSTS.get(module, HOST)
+@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.hosts(host)) for host in MODULES_BY_HOST])
+def test_examples(playbook: AnsiblePlaybook, files: Path, certificate: Certificate, host: str) -> None:
+    """What a module did is undone once, after the examples of all modules of a host."""
     share_packages([host], files)
-    documentation = yaml.safe_load(Path(ROOT, f"plugins/modules/{module}.yml").read_text(encoding="utf-8"))
-    examples = yaml.safe_load(documentation["EXAMPLES"])
-    assert any(f"infoprotect.aip.{module}" in example for example in examples)
-    # a restart is somebody else's module, and takes half a minute
-    examples = [example for example in examples if "ansible.windows.win_reboot" not in example]
-    for example in examples:
-        (example.get(f"infoprotect.aip.{module}") or {}).pop("reboot", None)
-    first: dict[str, Any] = {
-        "name": "first",
-        "infoprotect.aip.registry_values": {"values": [{"path": r"HKLM:\SOFTWARE\Contoso\Base"}]},
-    }
-    first["infoprotect.aip.registry_values"]["values"][0]["data"] = "base"
+    first: dict[str, Any] = {"path": r"HKLM:\SOFTWARE\Contoso\Base", "data": "base"}
     absent = {"tls": {"state": "absent"}, "client_settings": {"state": "absent"}}
-    tasks = [
+    as_new = [
         {"name": "defaults", "infoprotect.aip.desired_state": absent},
-        export_task("before", *KEYS),
-        first,
-        *examples,
-        {"name": "defaults again", "infoprotect.aip.desired_state": absent},
         *(
             {
                 "name": f"remove {key}",
@@ -103,17 +90,44 @@ def test_examples(playbook: AnsiblePlaybook, files: Path, certificate: Certifica
                 r"HKLM:\SOFTWARE\Microsoft\MSIPC",
             )
         ),
+    ]
+    examples = [example for module in MODULES_BY_HOST[host] for example in (*examples_of(module), *as_new)]
+    tasks = [
+        prepare_task("no client yet", None),
+        *as_new,
+        export_task("before", *KEYS),
+        {"name": "first", "infoprotect.aip.registry_values": {"values": [first]}},
+        *examples,
         prepare_task("no client", None),
         export_task("after", *KEYS),
     ]
-    file = files.parent / f"{module}.yml"
     variables = VARIABLES | {"connector_thumbprint": certificate.thumbprint}
-    play = {"name": module, "hosts": host, "gather_facts": False, "vars": variables, "tasks": tasks}
+    play = {"name": host, "hosts": host, "gather_facts": False, "vars": variables, "tasks": tasks}
+    file = files.parent / f"{host}.yml"
     file.write_text(yaml.safe_dump([play], allow_unicode=True, sort_keys=False), encoding="utf-8")
-    run = playbook.run(file)
+    bin_fleet("authorize", "--all", SERVER)
+    try:
+        run = playbook.run(file)
+    finally:
+        bin_fleet("authorize", "--all", "--remove", SERVER)
     ran = [name for name, _host, result in run.results if not result.get("skipped")]
     assert {example["name"] for example in examples if "when" not in example} <= set(ran)
     after, before = exported(run.task("after", host)), exported(run.task("before", host))
     assert {key: values for key, values in after.items() if values} == {k: v for k, v in before.items() if v}
-    if module in HOSTS:
+    if host != HOST:
         reset_hosts(host)  # of the restart that is due then
+
+
+def examples_of(module: str) -> list[Json]:
+    """The tasks of a module's documentation, without restarts and long waits, which are not the module's."""
+    documentation = yaml.safe_load(Path(ROOT, f"plugins/modules/{module}.yml").read_text(encoding="utf-8"))
+    examples = [
+        example for example in yaml.safe_load(documentation["EXAMPLES"]) if "ansible.windows.win_reboot" not in example
+    ]
+    name = f"infoprotect.aip.{module}"
+    assert any(name in example for example in examples)
+    for options in (example.get(name) or {} for example in examples):
+        options.pop("reboot", None)
+        if "patience" in options:
+            options["patience"] = 10
+    return examples

@@ -31,7 +31,6 @@ REMOVE = [
 on_host = pytest.mark.hosts(HOST)
 
 
-@pytest.mark.cold
 @on_host
 def test_every_option(playbook: AnsiblePlaybook) -> None:
     """Each type in both views, values that are removed by name and by a purge, sensitive data."""

@@ -35,7 +35,6 @@ def play(playbook: AnsiblePlaybook, *tasks: Json):
     return playbook.run([{"name": "restore", "hosts": HOST, "gather_facts": False, "tasks": [REMOVE, *tasks]}])
 
 
-@pytest.mark.cold
 @on_host
 def test_latest_by_name_and_by_force(playbook: AnsiblePlaybook) -> None:
     """A value that was changed since is overwritten only with force."""

@@ -401,6 +401,7 @@ def test_the_service_tells_servers_the_tenant(authorization: AnsiblePlaybook) ->
     assert "Wrong!secret" not in refused.stdout
 
 
+@pytest.mark.full
 @pytest.mark.hosts("connector-1", "connector-2", "connector-3")
 def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -> None:
     """Once in a run, where a connector has to be set up; what it says outranks a statement."""

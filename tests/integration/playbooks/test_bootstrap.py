@@ -189,6 +189,7 @@ def test_what_is_refused_and_what_fails(
     assert_no_traces(run, new_host)
 
 
+@pytest.mark.full
 @on([R2])
 def test_an_interrupted_run_is_gone_on_with(
     playbook: AnsiblePlaybook, server: PackageServer, variables: Json, new_host: str, tmp_path: Path

@@ -102,6 +102,7 @@ def test_certificate_from_the_controller(playbook: AnsiblePlaybook, tmp_path: Pa
     assert [step["action"] for step in domain["changes"]] == ["bind"], "the certificate stayed in the store"
 
 
+@pytest.mark.full
 def test_another_url(playbook: AnsiblePlaybook, new_host: None, tmp_path: Path) -> None:
     """A connector remembers its URL from the first change on, and is led to another one only by force."""
     inventory = tmp_path / "connectors.yml"

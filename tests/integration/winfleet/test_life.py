@@ -213,8 +213,8 @@ def venvs() -> list[Path]:
     return sorted((ROOT / ".cache/venvs").glob("core-*"))
 
 
-# a cold host has a process of its own for each command
-@pytest.mark.parametrize("fleet", ["warm", pytest.param("cold", marks=pytest.mark.full)], indirect=True)
+@pytest.mark.full
+@pytest.mark.parametrize("fleet", ["warm", "cold"], indirect=True)
 def test_two_versions_of_ansible_take_turns(fleet: Fleet) -> None:
     """In one process, where the types of the one version must not be found by the other one."""
     environments = [*venvs(), *venvs()]

@@ -293,6 +293,7 @@ def test_restore_without_receipts(powershell: PowerShellHost) -> None:
         assert not result.get("failed"), result["msg"]
         assert (result["changed"], result["restored"]) == (False, None)
     refused(powershell.module("restore", {"receipt": "000001-x.json"}), "000001-x.json")
+    refused(powershell.module("restore", {"receipt": ""}), "receipt is empty", "latest")
 
 
 def test_restore_on_another_host(powershell: PowerShellHost, key: str) -> None:
