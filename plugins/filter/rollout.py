@@ -19,10 +19,12 @@ def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> 
     # This is made for the controller, before it has a process for each host: those find what they need read.
     requirements.prepare()
     role_variables.prepare()
-    inventory = plain(list(groups.get("all", ())))
+    if not isinstance(groups, Mapping):
+        raise AnsibleFilterError(f"groups is {groups!r}: expected a dictionary of groups with their hosts")
+    inventory = _names("the group all", groups.get("all", ()))
     hosts: dict[str, None] = {}
-    for name in names:
-        members = set(plain(list(groups.get(name, ()))))
+    for name in _names("names", names):
+        members = set(_names(f"the group {name}", groups.get(name, ())))
         hosts.update(dict.fromkeys(host for host in inventory if host in members))
     return list(hosts)
 
@@ -30,11 +32,20 @@ def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> 
 def rollout_pool(member: str, pools: Sequence[Mapping[str, Any]] | None, inventory: Iterable[str]) -> dict[str, Any]:
     """members and minimum of the pool that the member is in; rollout_pool.yml says more."""
     try:
-        pool = pool_of(str(member), plain(pools or []), plain(list(inventory)))
+        pool = pool_of(str(member), plain(pools or []), _names("inventory", inventory))
     except PoolError as error:
         raise AnsibleFilterError(str(error)) from error
     # before ansible-core 2.19, no loop takes a tuple
     return {"members": list(pool.members), "minimum": pool.minimum}
+
+
+def _names(what: str, value: Any) -> list[str]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise AnsibleFilterError(f"{what} is {value!r}: expected a list of names")
+    names = plain(list(value))
+    if strangers := [name for name in names if not isinstance(name, str)]:
+        raise AnsibleFilterError(f"{what} has {strangers[0]!r}: expected names, as text")
+    return list(names)
 
 
 class FilterModule:

@@ -111,6 +111,10 @@ def pool_of(member: str, pools: Sequence[Mapping[str, Any]], inventory: Iterable
         raise PoolError(
             f"{_names(strangers)} of the group rms_connectors: expected in one of the pools of rms_connector_pool"
         )
+    if member not in found:
+        raise PoolError(
+            f"{member} is no host of the group rms_connectors: expected one of {_names(sorted(found)) or 'its members'}"
+        )
     return found[member]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 PREFIX = "infoprotect.aip."
+FILTERS = Path(__file__).resolve().parents[2] / "plugins/filter"
 TENANT = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com"
 CONNECTOR = "https://rmsconnector.contoso.com"
 CHANGE = {
@@ -74,6 +76,12 @@ OPERANDS: dict[str, list[Any]] = {
     ],
     "irm_server_reg": ["exchange", "2016", CONNECTOR, TENANT, "present", True],
     "irm_server_values": ["fci", "2016", CONNECTOR, TENANT],
+    "rollout_hosts": [{"all": ["c-1", "c-2", "c-3"], "idle": ["c-2"], "serving": ["c-3"]}, ["idle", "serving"]],
+    "rollout_pool": [
+        "c-1",
+        [{"members": ["c-1", "c-2"], "minimum_in_service": 1}, {"members": ["c-3"]}],
+        ["c-1", "c-2", "c-3"],
+    ],
 }
 ODD = st.recursive(
     st.none()
@@ -115,6 +123,10 @@ def replaced(value: Any, path: tuple[Any, ...], other: Any, *, drop: bool) -> An
     return value
 
 
+def test_every_filter_is_here() -> None:
+    assert set(OPERANDS) == {path.stem for path in FILTERS.glob("*.yml")}
+
+
 @pytest.mark.parametrize("name", OPERANDS)
 def test_the_operands_are_understood_as_they_should_be(name: str) -> None:
     filter_of(name)(*copy.deepcopy(OPERANDS[name]))
@@ -145,6 +157,8 @@ def test_long_texts_take_linear_time(unit: str) -> None:
         "irm_server_values": ["fci", "2016", text, TENANT],
         "irm_server_reg": ["fci", "2016", CONNECTOR, f"https://{text}"],
         "drift": [RESULT | {"msg": text}],
+        "rollout_hosts": [{"all": [text], text: [text]}, [text]],
+        "rollout_pool": [text, [{"members": [text, "c-2"], "minimum_in_service": text}], [text, "c-2"]],
     }.items():
         try:
             filter_of(name)(*operands)

@@ -184,6 +184,8 @@ def test_pools_that_make_no_sense(pools: object, inventory: list[str], expected:
 
 
 def test_a_stranger() -> None:
+    with pytest.raises(AnsibleFilterError, match="x is no host of the group rms_connectors: expected one of a, b, c"):
+        rollout_pool("x", [{"members": THREE}], THREE)
     with pytest.raises(PoolError, match="x is no member of the pool a, b, c"):
         next_step(Pool(tuple(THREE), 2), "x", THREE, (), ())
 
