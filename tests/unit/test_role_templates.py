@@ -72,6 +72,14 @@ def test_look_of_the_bootstrap_fits_into_a_command_line() -> None:
     assert "function Test-ExchangeServer" in script(look)
 
 
+@pytest.mark.parametrize("name", ["put", "start", "poll", "clean"])
+def test_job_of_the_bootstrap_fits_into_a_command_line(name: str) -> None:
+    packages = [{"url": "https://packages.contoso.test/" + "x" * 250, "checksum": "0" * 64, "file": "dotnet.exe"}] * 2
+    job = {"aip_bootstrap_job": "fetch", "aip_bootstrap_parameters": {"packages": packages}}
+    text = script(template("aip_bootstrap", "aip_bootstrap_command", aip_bootstrap_script=name, **job))
+    assert (name == "start") == ('\n"@\n' in text), "a here-string ends at the beginning of a line"
+
+
 def test_look_at_an_exchange_server_fits_into_a_command_line() -> None:
     look = template("irm_server", "irm_server_raw_command", irm_server_raw_script="look")
     text = script(look)
