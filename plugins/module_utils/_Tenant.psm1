@@ -185,9 +185,6 @@ function Get-RolePlan {
         $item = $namings[$naming]
         foreach ($given in $Option[$naming]) {
             $text = $given.Trim()
-            if (-not $text) {
-                throw "$naming has an empty entry."
-            }
             if ($naming -eq 'emails' -and $text -notmatch '^[^@\s]+@[^@\s]+$') {
                 throw "emails has '$text': expected an address such as name@example.com."
             }
@@ -265,8 +262,8 @@ function Connect-Tenant {
     catch {
         $reason = $_.Exception.Message
         if ($reason -match $secondFactor) {
-            $reason += (' The account needs multi-factor authentication, which a sign-in that nobody watches cannot give: use an application with a ' +
-                'certificate or a secret, or an account that the policy exempts.')
+            $reason += (' The account requires multi-factor authentication, which an unattended sign-in cannot satisfy. Use an application with a ' +
+                'certificate or a secret, or exclude the account from the policy.')
         }
         throw "The sign-in to the protection service failed: $reason"
     }

@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="put them there")
     sign_in = command("sign-in", "go through the wizard of the connector's setup, as a host's operator would")
     sign_in.add_argument("host", metavar="HOST")
-    sign_in.add_argument("--account", default="admin@contoso.onmicrosoft.com", help="of the tenant's administrator")
+    sign_in.add_argument("--account", default="admin@contoso.test", help="one of the tenant's accounts")
     sign_in.add_argument("--cloud", default="AzureCloud", help="the wizard's choice (default: AzureCloud)")
     sign_in.add_argument("--remove", action="store_true", help="remove the connector")
     sign_in.add_argument(

@@ -27,6 +27,13 @@ _USERS_CONTAINER = "A9D1CA15768811D1ADED00C04FD8D5CD"
 
 _ID = "5c6bb73b-1038-4eec-863d-49bded473437"
 _URL = f"https://{_ID}.rms.na.aadrm.com/_wmcs"
+#: What Microsoft Entra ID answers, by the codes that it publishes; AIPService.psm1 has the same
+_UNKNOWN_ACCOUNT = "AADSTS50034: The user account {0} does not exist in the directory."
+_SECOND_FACTOR = (
+    "AADSTS50076: Due to a configuration change made by your administrator, or because you moved to a new location, "
+    "you must use multi-factor authentication to access this resource."
+)
+_NO_ROLE = "The account {0} has no role that may set up a connector."  # ours
 #: The tenant as it is when it is new; throwaway passwords of accounts that exist nowhere else.
 NEW_TENANT: Json = {
     "protection_service_id": _ID,
@@ -74,6 +81,23 @@ def opened(state: Path, name: str, new: Json | None = None) -> Iterator[Json]:
             draft.touch(mode=0o600)
             draft.write_text(json.dumps(data))
             draft.rename(file)
+
+
+def sign_in_to_setup(state: Path, email: str) -> None:
+    """Sign in to the connector's setup, as far as an account can be refused.
+
+    Raises:
+        ValueError: the directory or the service refuses it.
+    """
+    with opened(state, TENANT, NEW_TENANT) as tenant:
+        account = next((one for one in tenant["accounts"] if one.get("email", "").lower() == email.lower()), None)
+        if account is None:
+            raise ValueError(_UNKNOWN_ACCOUNT.format(email))
+        if account.get("mfa"):
+            raise ValueError(_SECOND_FACTOR)
+        # Either role that AIPService gives may set up a connector
+        if not account.get("administrator") and account["id"] not in {role["id"] for role in tenant["roles"]}:
+            raise ValueError(_NO_ROLE.format(email))
 
 
 def prepare(state: Path, hosts: Iterable[Identity], users: Iterable[str] = ()) -> None:

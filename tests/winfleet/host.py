@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from winfleet import control, iis, namespaces, prefix, registry
+from winfleet import control, directory, iis, namespaces, prefix, registry
 from winfleet.agent import CLIXML, AgentProcess
 from winfleet.certificates import Store, create_certificate
 from winfleet.connector import LIST, AuthorizationList, Connector, Site
@@ -317,7 +317,7 @@ class Host:
         """Go through the wizard of the connector's setup, as an operator at the screen.
 
         Raises:
-            ValueError: there is no setup, or it fails.
+            ValueError: there is no setup, the account may not sign in to it, or it fails.
         """
         cached = f"C:\\ProgramData\\Package Cache\\{CONNECTOR_KEY}\\RMSConnectorSetup.exe"
         program = cached if remove else STAGED_SETUP
@@ -329,6 +329,8 @@ class Host:
             raise ValueError(f"{program}: Access is denied.")
         if cloud not in CLOUDS or "@" not in account:
             raise ValueError(f"{account} ({cloud}): expected name@domain, and one of {', '.join(CLOUDS)}")
+        if not remove:
+            directory.sign_in_to_setup(self.folder.parents[1], account)
         variables = {
             **self._variables("Administrator"),
             "WINFLEET_LOGON": "interactive",

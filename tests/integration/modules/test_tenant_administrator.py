@@ -119,7 +119,7 @@ def test_give_and_take(playbook: AnsiblePlaybook, connection: Json, who: Json, e
 
 # what is given -> what the error says
 REFUSED: list[tuple[Json, str]] = [
-    (ADMIN | {"username": "mfa@contoso.test"}, "needs multi-factor authentication"),
+    (ADMIN | {"username": "mfa@contoso.test"}, "requires multi-factor authentication"),
     (ADMIN | {"password": "wrong-password"}, "The sign-in to the protection service failed: AADSTS50126"),
     (ADMIN | {"username": "user@contoso.test"}, "may not administer it"),
     (ADMIN | {"tenant_id": CONNECTOR}, f"Tenant '{CONNECTOR}' not found"),

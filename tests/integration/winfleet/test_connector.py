@@ -123,6 +123,7 @@ def test_setup_waits_for_somebody_at_the_screen(fleet: Fleet) -> None:
 def test_wizard_installs_upgrades_and_removes(fleet: Fleet) -> None:
     stage(fleet, "alpha", "3.0.0")
     assert "AzureMoonCloud" in fleet.run("sign-in", "alpha", "--cloud", "AzureMoonCloud", check=False).err
+    assert "AADSTS50076" in fleet.run("sign-in", "alpha", "--account", "mfa@contoso.test", check=False).err
     fleet.run("sign-in", "alpha")
     there = ["Microsoft Rights Management connector 3.0.0.0", "True", "True"]
     assert lines(fleet, "alpha", "installed; (Get-Service -Name W3SVC).Status") == [*there, "Running"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from winfleet import directory
 from winfleet.identity import Identity
 from winfleet.paths import PACKAGE
@@ -82,3 +83,28 @@ def test_modules_come_with_roles() -> None:
     assert host("a").missing_modules == ["ActiveDirectory", "AIPService"]
     assert host("a", "domain_controller").missing_modules == ["AIPService"]
     assert host("a", "aip_admin").missing_modules == []
+
+
+@pytest.mark.parametrize(
+    ("email", "refused"),
+    [
+        ("admin@contoso.test", None),
+        ("Admin@contoso.test", None),
+        ("mfa@contoso.test", "AADSTS50076: .*multi-factor authentication"),
+        ("user@contoso.test", "no role"),
+        ("nobody@contoso.test", "AADSTS50034"),
+    ],
+)
+def test_who_may_sign_in_to_the_setup_of_the_connector(tmp_path: Path, email: str, refused: str | None) -> None:
+    if refused is None:
+        directory.sign_in_to_setup(tmp_path, email)
+        return
+    with pytest.raises(ValueError, match=refused):
+        directory.sign_in_to_setup(tmp_path, email)
+
+
+def test_role_of_the_service_lets_an_account_set_up_a_connector(tmp_path: Path) -> None:
+    with directory.opened(tmp_path, directory.TENANT, directory.NEW_TENANT) as tenant:
+        (account,) = (one for one in tenant["accounts"] if one["email"] == "connector@contoso.test")
+        tenant["roles"].append({"id": account["id"], "role": "ConnectorAdministrator"})
+    directory.sign_in_to_setup(tmp_path, "connector@contoso.test")

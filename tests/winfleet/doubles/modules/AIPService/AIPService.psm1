@@ -6,6 +6,9 @@ Set-StrictMode -Version 2.0
 Import-Module -Name "$PSScriptRoot\..\Winfleet\Winfleet.psd1"
 
 $script:session = $null
+# directory.py has the same
+$secondFactor = 'AADSTS50076: Due to a configuration change made by your administrator, or because you moved to a new location, ' +
+    'you must use multi-factor authentication to access this resource.'
 
 function New-Failure {
     param([string] $Message, [string] $Id = 'Microsoft.RightsManagementServices.Online.Admin.PowerShell')
@@ -66,7 +69,7 @@ function Connect-AipService {
         } else {
             throw (New-Failure 'Somebody has to sign in, and nobody is at the screen.')
         }
-        if ($account['mfa']) { throw (New-Failure 'AADSTS50076: You must use multi-factor authentication to access this resource.') }
+        if ($account['mfa']) { throw (New-Failure $secondFactor) }
         $held = @($tenant.roles | Where-Object { $_.id -eq $account.id -and $_.role -eq 'GlobalAdministrator' })
         if (-not $account['administrator'] -and -not $held) { throw (New-Failure 'The attempt to connect to the service failed: the account may not administer it.') }
         $script:session = [string] [guid]::NewGuid()
