@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ DOMAINS = {
 ROLES = ("aip_tls", "aip_client")
 # what an installation has beside the options of the domain: module -> prefix of the role's variables
 INSTALLERS = {"client": "aip_client_", "dotnet_framework": "aip_client_dotnet_"}
+INSTALLER_MODULES = {*INSTALLERS, "connector"}
 # restarts are one variable for all; an installation of the role logs where the collection logs
 NO_VARIABLES = {"reboot", "reboot_timeout", "log_path", "timeout", "busy_timeout", "arguments", "publisher"}
 NO_VARIABLES |= {"url_timeout", "validate_certs", "use_proxy", "proxy_username", "proxy_password"}
@@ -170,3 +172,27 @@ def test_every_group_of_the_playbooks_has_its_domains() -> None:
         assert set(load(f"playbooks/{playbook}.yml")[0]["vars"][f"aip_{playbook}_groups"]) == set(groups), playbook
     for inventory in ("example", "emulated"):
         assert set(load(f"inventories/{inventory}/hosts.yml")) == set(groups), inventory
+
+
+def test_empty_variable_leaves_its_option_out() -> None:
+    """As an unanswered question of a survey does: the modules refuse empty texts."""
+    checked = 0
+    for file in sorted((ROOT / "roles").glob("*/tasks/*.yml")):
+        for module, arguments in module_calls(yaml.safe_load(file.read_text(encoding="utf-8"))):
+            known = options(module) | (installer_options() if module in INSTALLER_MODULES else {})
+            for name, value in arguments.items():
+                if known[name]["type"] == "str" and re.fullmatch(r"\{\{ \w+ \| default\(omit.*\) \}\}", str(value)):
+                    assert "default(omit, true)" in value, f"{file.relative_to(ROOT)}: {module}.{name}"
+                    checked += 1
+    assert checked > 50
+
+
+def module_calls(tasks: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The modules of PowerShell that tasks call, also those within blocks, with their arguments."""
+    for task in tasks:
+        for key, value in task.items():
+            module = key.removeprefix("infoprotect.aip.")
+            if key in ("block", "rescue", "always"):
+                yield from module_calls(value)
+            elif module != key and (ROOT / f"plugins/modules/{module}.ps1").exists():
+                yield module, value
