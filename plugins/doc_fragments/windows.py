@@ -9,7 +9,8 @@ from __future__ import annotations
 class ModuleDocFragment:
     """Shared documentation.
 
-    Every module has DOCUMENTATION, those that write registry values REGISTRY, those that run an installer INSTALLER.
+    Every module has DOCUMENTATION, those that refuse empty texts TEXT, those that write registry values REGISTRY, those
+    that run an installer INSTALLER.
     """
 
     DOCUMENTATION = r"""
@@ -29,6 +30,13 @@ notes:
     with Windows Management Framework 5.1.
 author:
   - infoprotect.aip maintainers (@infoprotect)
+"""
+
+    TEXT = r"""
+options: {}
+notes:
+  - An empty or blank text in an option, or in an element of its list, is an error. To leave the option out in a
+    template, use C(default(omit, true)).
 """
 
     REGISTRY = r"""

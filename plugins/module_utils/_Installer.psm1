@@ -126,6 +126,8 @@ $codes = @{
     5100 = 'the host does not meet the requirements', 'Look at the log, which names what is missing: the version of Windows, its updates, or its edition'
 }
 
+# Two letters at least: one is a drive.
+$urlStart = '^[A-Za-z][A-Za-z0-9+.-]+://'
 # Held open by the run that installs
 $lockName = 'installation.lock'
 
@@ -184,17 +186,19 @@ function Get-Package {
         # The text is not repeated: it holds a password.
         throw 'path is a URL with a name or password in it: expected them in url_username and url_password'
     }
-    $uri = if ($source -match '^[A-Za-z][A-Za-z0-9+.-]+://') { [uri]$source }
+    $isUrl = $source -match $urlStart
+    $uri = ConvertTo-SourceUrl -Source $source
     # What is shown of it
-    $shown = if ($uri) { $source -replace '\?.*' } else { $source }
-    if ($uri -and $uri.Scheme -notin 'http', 'https') {
+    $shown = if ($isUrl) { $source -replace '\?.*' } else { $source }
+    if ($isUrl -and (-not $uri -or $uri.Scheme -notin 'http', 'https')) {
         throw "path is $($shown): expected a path on the host, a share, or a URL that starts with http:// or https://"
     }
     $name = Get-InstallerName -Source $source
-    $type = [Path]::GetExtension($name).TrimStart('.').ToLowerInvariant()
-    if ($type -notin 'msi', 'exe') {
+    # Not by [Path], for which a name may have characters that are illegal.
+    if ($name -notmatch '\.(msi|exe)$') {
         throw "path is $($shown): expected a file whose name ends with .msi or .exe"
     }
+    $type = $Matches[1].ToLowerInvariant()
 
     if ($uri -and $uri.Scheme -eq 'http' -and -not $Option.validate_signature -and -not $Option.checksum) {
         throw "path is $($shown): expected a checksum, validate_signature, or a URL that starts with https://. Anybody on the network could replace what comes by http"
@@ -239,9 +243,18 @@ function Get-InstallerName {
         $Source
     )
 
-    $path = if ($Source -match '^[A-Za-z][A-Za-z0-9+.-]+://') { [uri]::UnescapeDataString(([uri]$Source).AbsolutePath) } else { $Source }
+    $uri = ConvertTo-SourceUrl -Source $Source
+    $path = if ($uri) { [uri]::UnescapeDataString($uri.AbsolutePath) } else { $Source }
     # Not by [Path], for which a name on the controller may have characters that are illegal.
     $path -replace '^.*[\\/:]'
+}
+
+function ConvertTo-SourceUrl {
+    # The URL that a source is; $null for a path, and for a URL that is none.
+    param ([string]$Source)
+
+    $uri = $null
+    if ($Source -match $urlStart -and [uri]::TryCreate($Source, 'Absolute', [ref]$uri)) { $uri } else { $null }
 }
 
 function Clear-Package {
@@ -500,8 +513,9 @@ function Get-LogPath {
     )
 
     if ($Wanted) {
-        $folder = [Path]::GetDirectoryName($Wanted)
-        if (-not [Path]::IsPathRooted($Wanted) -or -not [Directory]::Exists($folder)) {
+        # .NET Framework throws on characters that no path can have, and on a path that is too long.
+        $folder = try { if ([Path]::IsPathRooted($Wanted)) { [Path]::GetDirectoryName($Wanted) } } catch { $null }
+        if (-not [Directory]::Exists($folder)) {
             throw "log_path is $($Wanted): expected an absolute path in a folder that exists"
         }
         return $Wanted

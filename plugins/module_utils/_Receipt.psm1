@@ -273,8 +273,8 @@ function Get-Receipt {
         $Force
     )
 
-    if (-not $Name) {
-        throw 'receipt is empty, expected latest, first, or the name or path of a receipt. A task that wrote nothing returns no receipt: skip this one then.'
+    if (-not $Name.Trim()) {
+        throw 'receipt is empty: expected latest, first, or the name or path of a receipt. A task that wrote nothing returns no receipt: skip this one then.'
     }
     $folder = Get-OwnFolder -Name $folderName
     if ($Name -in 'latest', 'first') {

@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._ClientSetup
 #AnsibleRequires -PowerShell ..module_utils._Installer
+#AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
     options = @{
@@ -25,6 +26,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpe
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     Invoke-ClientSetup -Module $module
 }
 catch {

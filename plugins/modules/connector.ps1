@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._ConnectorSetup
 #AnsibleRequires -PowerShell ..module_utils._Installer
+#AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
     options = @{
@@ -26,6 +27,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpe
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     Invoke-ConnectorSetup -Module $module
 }
 catch {

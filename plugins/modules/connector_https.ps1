@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttpsSetup
+#AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
     options = @{
@@ -29,6 +30,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     Invoke-ConnectorHttps -Module $module
 }
 catch {

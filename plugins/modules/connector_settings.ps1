@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Connector
+#AnsibleRequires -PowerShell ..module_utils._Option
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._Restart
@@ -25,6 +26,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     $wanted = Get-ConnectorDesiredState -Option $module.Params
     $comparison = Compare-Policy -Value $wanted.Values -Policy (Get-PolicyValue) -Option $module.Params
     if ($comparison.Refused) {

@@ -12,6 +12,7 @@
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._DesiredState
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
+#AnsibleRequires -PowerShell ..module_utils._Option
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
 $spec = @{
@@ -124,6 +125,7 @@ $domains = [ordered]@{
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     Invoke-DesiredState -Module $module -Domain $domains
 }
 catch {

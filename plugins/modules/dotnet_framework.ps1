@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._DotNet
 #AnsibleRequires -PowerShell ..module_utils._Installer
+#AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
     options = @{
@@ -19,6 +20,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpe
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     Invoke-DotNetSetup -Module $module
 }
 catch {

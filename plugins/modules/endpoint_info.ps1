@@ -8,6 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Endpoint
+#AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
     options = @{
@@ -26,6 +27,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     $endpoints = @(Get-EndpointInfo -Option $module.Params)
     $module.Result.endpoints = [object[]]$endpoints
     $module.Result.ok = -not @($endpoints | Where-Object -FilterScript { $_.error })

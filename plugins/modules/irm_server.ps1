@@ -9,6 +9,7 @@
 #AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._Host
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
+#AnsibleRequires -PowerShell ..module_utils._Option
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._Restart
@@ -30,6 +31,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     $policy = Get-PolicyValue
     $facts = Get-HostFact -Policy $policy
     $wanted = Get-IrmServerDesiredState -Option $module.Params -Fact $facts

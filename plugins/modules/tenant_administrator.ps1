@@ -6,6 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Option
 #AnsibleRequires -PowerShell ..module_utils._Tenant
 
 $spec = @{
@@ -37,6 +38,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null
 try {
+    Assert-OptionText -Option $module.Params
     Invoke-TenantAdministrator -Module $module
 }
 catch {
