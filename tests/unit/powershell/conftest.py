@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from powershell_host import PowerShellHost
+from winfleet import directory
 
 KEY = r"HKLM:\SOFTWARE\Unit"
 
@@ -29,3 +30,13 @@ def key(powershell: PowerShellHost) -> Iterator[str]:
     powershell.run(remove)
     yield KEY
     powershell.run(remove)
+
+
+@pytest.fixture
+def tenant(powershell: PowerShellHost) -> Iterator[None]:
+    """A tenant to sign in to; the module of the service is not left loaded."""
+    directory.prepare(powershell.disk / "windows/winfleet", [])
+    yield
+    directory.forget(powershell.disk / "windows/winfleet")
+    # _Tenant has loaded it for itself.
+    powershell.run("& (Get-Module -Name _Tenant) { Remove-Module -Name AIPService -ErrorAction Ignore }")

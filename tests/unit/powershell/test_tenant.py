@@ -207,6 +207,16 @@ def test_sign_in_that_needs_a_second_factor_names_the_remedy(
     assert ("Use an application with a certificate or a secret, or exclude the account" in str(error.value)) is advised
 
 
+@pytest.mark.usefixtures("tenant")
+def test_account_of_the_tenant_that_needs_a_second_factor_is_refused_with_the_remedy(
+    powershell: PowerShellHost,
+) -> None:
+    options = {"emails": ["a@contoso.test"], "username": "mfa@contoso.test", "password": "Winfleet!tenant"}
+    result = powershell.module("tenant_administrator", options)
+    assert result["failed"] and not result["changed"]
+    assert "AADSTS50076" in result["msg"] and "exclude the account from the policy" in result["msg"]
+
+
 @pytest.fixture
 def manifest(powershell: PowerShellHost) -> Iterator[Path]:
     """The manifest of the module AIPService, as it was afterwards."""
