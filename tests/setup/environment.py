@@ -66,6 +66,9 @@ COMMANDS["full"] = COMMANDS["test"]
 # Those that need the test tools; full needs every supported ansible-core.
 TEST_PURPOSES = ("test", "full")
 
+# pip takes only files that have a hash in the requirements files, and wheels: the tools that build one have no hash.
+CHECKED = ("--require-hashes", "--only-binary", ":all:")
+
 # Where a container's image forbids bytecode, each start of pip, for another Python too, would compile all of it.
 INHERITED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
@@ -283,7 +286,7 @@ def install(environment: Environment) -> None:
     collections = [name for name in environment.names if name.startswith("collections-")]
     others = [name for name in environment.names if name not in collections]
     # most modules are never imported; Python compiles the others when they are
-    command = [*pip, "--python", environment.executable, "install", "--no-compile"]
+    command = [*pip, "--python", environment.executable, "install", "--no-compile", *CHECKED]
     command += [word for name in others for word in ("-r", REQUIREMENTS / name)]
     run(command, f"installing Python packages in {environment}")
     for name in collections:
@@ -297,8 +300,8 @@ def unpack_collections(environment: Environment, pip: Sequence[str | Path], name
     (packages,) = environment.folder.glob("lib/python3*/site-packages")
     folders = [f"ansible_collections/{collection.replace('.', '/')}/" for collection in COLLECTIONS]
     with tempfile.TemporaryDirectory(dir=CACHE) as download:
-        command = [*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", download, "-r"]
-        run([*command, REQUIREMENTS / name], f"unpacking collections in {environment}")
+        command = [*pip, "download", "--no-deps", *CHECKED, "--dest", download, "-r", REQUIREMENTS / name]
+        run(command, f"unpacking collections in {environment}")
         (wheel,) = Path(download).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for folder in folders:

@@ -1,56 +1,86 @@
-"""Renew the pinned requirements: resolve requirements/*.in with the newest releases and write requirements/*.txt.
+"""Write requirements/*.txt: what requirements/*.in come to, each package with its version and the hashes of its files.
 
-    python3 tests/setup/lock.py        (needs the Python of every supported ansible-core, see environment.py)
+    python3 tests/setup/lock.py [ARGUMENT ...]
 
-collections-X.txt is written by hand: the release of the package `ansible` with the collections for ansible-core X.
-core-X.txt has the ansible-core of that release and what the collection needs. lint.txt and test-X.txt have what
-ansible-lint and the test tools need beside core-X.txt, importer-X.txt what galaxy-importer needs.
+Needs uv (pipx install uv) and asks PyPI. Versions that still fit are kept. Arguments are those of `uv pip compile`:
+--upgrade takes the newest release of every package, --upgrade-package NAME that of one.
+
+core-X.txt has ansible-core X and what the collection needs, collections-X.txt the package `ansible`, of which setup
+unpacks a few collections. lint.txt and test-X.txt have what ansible-lint and the test tools need beside core-X.txt,
+importer-X.txt what galaxy-importer needs.
 """
 
 from __future__ import annotations
 
-import json
+import re
 import subprocess
-import tempfile
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from environment import CORE_OF_PYTHON, PYTHONS_OF_CORE, REQUIREMENTS, Python, find_pythons
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from setup.environment import CORE_OF_PYTHON, PYTHONS_OF_CORE, REQUIREMENTS, ROOT
+
+COMMAND = ("uv", "pip", "compile", "--quiet", "--no-config", "--generate-hashes", "--only-binary=:all:")
 
 
-def resolve(inputs: Sequence[str], python: Python) -> list[str]:
-    """What pip would install into a fresh environment, as pins in order of their names."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([python.executable, "-m", "venv", folder], check=True)
-        report = Path(folder, "report.json")
-        pip: list[str | Path] = [Path(folder, "bin", "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
-        files: list[str | Path] = [word for name in inputs for word in ("-r", REQUIREMENTS / name)]
-        subprocess.run([*pip, "install", "--dry-run", "--report", report, *files], check=True)
-        found = [package["metadata"] for package in json.loads(report.read_text())["install"]]
-    return sorted((f"{package['name']}=={package['version']}" for package in found), key=str.lower)
+@dataclass(frozen=True)
+class Lock:
+    """A requirements file with pins.
+
+    Attributes:
+        python: the Python that it is made for. Releases that support the oldest one serve the newer ones, too.
+        beside: the lock that is installed with it; it repeats none of that one's packages.
+        only_named: whether it has only what its inputs name, without what that needs.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    python: tuple[int, int]
+    beside: str = ""
+    only_named: bool = False
 
 
-def lock(name: str, inputs: list[str], python: Python, *known: str) -> None:
-    """Write down what the inputs come to, without what the known files have."""
-    pinned = {line for file in known for line in (REQUIREMENTS / file).read_text().splitlines()}
-    # setup takes a few collections out of the package `ansible` and does not install it
-    pins = [pin for pin in resolve([*known, *inputs], python) if pin not in pinned and not pin.startswith("ansible==")]
-    head = f"# Written by tests/setup/lock.py from {' and '.join(inputs)} with {python}; do not edit.\n"
-    (REQUIREMENTS / name).write_text(head + "\n".join(pins) + "\n")
-    print(f"{name}: {len(pins)} packages", flush=True)
+def locks() -> list[Lock]:
+    """All locks, each after the one that it is installed beside."""
+    found = []
+    for core, versions in PYTHONS_OF_CORE.items():
+        oldest, collections = min(versions), f"collections-{core}"
+        found += [
+            Lock(f"{collections}.txt", (f"{collections}.in",), oldest, only_named=True),
+            Lock(f"core-{core}.txt", (f"{collections}.in", "runtime.in"), oldest, beside=f"{collections}.txt"),
+        ]
+        if core in CORE_OF_PYTHON.values():
+            found += [
+                Lock(f"test-{core}.txt", ("test.in",), oldest, beside=f"core-{core}.txt"),
+                Lock(f"importer-{core}.txt", ("importer.in",), oldest),
+            ]
+    core, versions = next(iter(PYTHONS_OF_CORE.items()))
+    return [*found, Lock("lint.txt", ("lint.in",), min(versions), beside=f"core-{core}.txt")]
+
+
+def pins(name: str) -> dict[str, str]:
+    """The versions in a lock, by the names of the packages."""
+    return dict(re.findall(r"^([\w.-]+)==([\w.!+]+)", (REQUIREMENTS / name).read_text(), re.MULTILINE))
+
+
+def write(lock: Lock, arguments: Sequence[str]) -> None:
+    command = [*COMMAND, f"--python-version={lock.python[0]}.{lock.python[1]}"]
+    command += ["--custom-compile-command=python3 tests/setup/lock.py", f"--output-file=requirements/{lock.name}"]
+    if lock.only_named:
+        command.append("--no-deps")
+    if lock.beside:
+        command.append(f"--constraint=requirements/{lock.beside}")
+        command += [f"--no-emit-package={package}" for package in pins(lock.beside)]
+    files = [f"requirements/{name}" for name in lock.inputs]
+    subprocess.run([*command, *arguments, *files], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    print(f"{lock.name}: {len(pins(lock.name))} packages", flush=True)
 
 
 def main() -> None:
-    pythons = find_pythons()
-    for core, versions in PYTHONS_OF_CORE.items():
-        # the oldest Python of a core: releases that still support it serve the newer ones too
-        python = pythons[min(versions)]
-        lock(f"core-{core}.txt", [f"collections-{core}.txt", "runtime.in"], python)
-        if core in CORE_OF_PYTHON.values():
-            lock(f"test-{core}.txt", ["test.in"], python, f"core-{core}.txt")
-            lock(f"importer-{core}.txt", ["importer.in"], python)
-    oldest = next(iter(PYTHONS_OF_CORE))
-    lock("lint.txt", ["lint.in"], pythons[min(PYTHONS_OF_CORE[oldest])], f"core-{oldest}.txt")
+    for lock in locks():
+        write(lock, sys.argv[1:])
 
 
 if __name__ == "__main__":
