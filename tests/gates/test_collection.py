@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tarfile
 from pathlib import Path
 
 import yaml
-from setup.environment import PYTHONS_OF_CORE
+from packaging.version import Version
+from setup.environment import COLLECTIONS, PYTHONS_OF_CORE
 
-from .tools import ROOT, passes
+from .tools import NEWEST, OLDEST, ROOT, passes, project_files, tools_of
 
 #: Ansible finds the checkout there as infoprotect.aip (tests/setup/environment.py makes the link)
 COLLECTION = ROOT / ".cache" / "collections" / "ansible_collections" / "infoprotect" / "aip"
@@ -57,6 +59,43 @@ def test_supported_cores() -> None:
     for core in PYTHONS_OF_CORE:
         pins = (ROOT / "requirements" / f"core-{core}.txt").read_text()
         assert f"\nansible-core=={core}." in pins, f"requirements/core-{core}.txt pins another ansible-core"
+
+
+def test_supported_collections() -> None:
+    """galaxy.yml admits the tested versions, and no untested major version. README and guide name the same bounds."""
+    dependencies = yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"]
+    assert dependencies.keys() <= set(COLLECTIONS)
+    readme = (ROOT / "README.md").read_text().splitlines()
+    guide = (ROOT / "docs" / "docsite" / "rst" / "guide_fleet.rst").read_text()
+    for name, bounds in dependencies.items():
+        oldest, newest = (installed_version(name, core) for core in (OLDEST, NEWEST))
+        least = re.fullmatch(rf">=(\d+\.\d+\.\d+),<{newest.major + 1}\.0\.0", bounds)
+        assert least, f"galaxy.yml has {name} {bounds}; tested with ansible-core {NEWEST} is {newest}"
+        assert Version(least[1]) <= oldest
+        supported = f"{least[1]} to {newest.major}.x"
+        assert f"| `{name}` | {supported} |" in readme
+        assert f"``{name}`` {supported}" in guide
+
+
+def installed_version(collection: str, core: str) -> Version:
+    (packages,) = tools_of(core).parent.glob("lib/python3*/site-packages")
+    manifest = packages / "ansible_collections" / collection.replace(".", "/") / "MANIFEST.json"
+    return Version(json.loads(manifest.read_text())["collection_info"]["version"])
+
+
+def test_installed_from_a_tag() -> None:
+    """The README and the guides install the tag of the version in galaxy.yml from the repository in galaxy.yml."""
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+    command = f"collection install git+{galaxy['repository']}.git,v{galaxy['version']}"
+    installs = [
+        (path.name, line.strip())
+        for path in project_files("*.md", "*.rst")
+        for line in path.read_text().splitlines()
+        if "collection install git" in line or line.strip().startswith("version: v")
+    ]
+    assert {"README.md", "guide_fleet.rst"} <= {name for name, _line in installs}
+    for name, line in installs:
+        assert line.endswith(command) or line == f"version: v{galaxy['version']}", f"{name}: {line}"
 
 
 def test_galaxy_importer(archive: Path, tmp_path: Path) -> None:
