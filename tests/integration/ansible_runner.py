@@ -16,7 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from setup.environment import PYTHONS_OF_CORE
 
 from .forked_ansible import Completed, ForkedAnsible
 
@@ -26,6 +28,8 @@ Json = dict[str, Any]
 #: The commands of the environment that runs the tests, whose ansible-playbook need not be started for each run.
 OWN_COMMANDS = Path(sys.executable).parent
 FORKED = ForkedAnsible()
+#: All supported ansible-cores but the newest.
+OLDER_CORES = tuple(PYTHONS_OF_CORE)[:-1]
 
 
 def reset_hosts(*hosts: str) -> None:
@@ -142,6 +146,24 @@ class AnsiblePlaybook:
                 f"{done.stdout[-6000:]}{done.stderr[-4000:]}"
             )
         return run
+
+
+def ansible_of(core: str, inventories: Sequence[Path] = INVENTORIES) -> AnsiblePlaybook:
+    """ansible-playbook of a supported ansible-core; the test is skipped, but not in CI, when it is not installed."""
+    folder = ROOT / ".cache/venvs" / f"core-{core}" / "bin"
+    if not (folder / "ansible-playbook").exists():
+        missing = (
+            f"ansible-core {core} is missing. Install a Python for it and run tests/setup/environment.py --for full."
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return AnsiblePlaybook(folder, inventories)
+
+
+def older_cores(*by_default: str) -> list[Any]:
+    """The parameters of a test: each older ansible-core. Those that are not named are `full`."""
+    return [pytest.param(core, marks=[] if core in by_default else pytest.mark.full) for core in OLDER_CORES]
 
 
 # What these do, they do on the controller.

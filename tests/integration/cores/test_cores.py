@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from setup.environment import PYTHONS_OF_CORE
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Json
+from ..ansible_runner import ROOT, Json, ansible_of
 from ..registry_export import export_task, exported
 
 HOST = "client-2012r2"
 KEY = r"HKLM\SOFTWARE\infoprotect-cores"
 LONG = KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
-CORES = ("2.16", "2.19", "2.21")
 CONNECTIONS: dict[str, Json] = {
     "winrm-ntlm-http": {"ansible_connection": "winrm", "ansible_winrm_transport": "ntlm", "ansible_port": 5985},
     "winrm-basic-https": {
@@ -42,26 +41,14 @@ DATE = "2026-11-21T10:00:00Z"
 HOSTILE = "q'uo\"te [a-z]*? $env:TEMP `tick` %PATH% back\\slash é😀"
 #: These cores read a module's options by ConvertFrom-Json as it is. That of PowerShell 7, the emulated hosts' engine,
 #: makes a date of a text that looks like one, which the module refuses; Windows PowerShell 5.1 leaves it a text.
-WITHOUT_DATES = {"2.16", "2.19"}
+WITHOUT_DATES = {"2.16", "2.18", "2.19", "2.20"}
 
 pytestmark = pytest.mark.hosts(HOST)
 
 
 def matrix() -> list[Any]:
-    pairs = [(core, connection) for core in CORES for connection in CONNECTIONS]
+    pairs = [(core, connection) for core in PYTHONS_OF_CORE for connection in CONNECTIONS]
     return [pytest.param(*pair, marks=[] if pair in ALWAYS else pytest.mark.full) for pair in pairs]
-
-
-def ansible_of(core: str) -> AnsiblePlaybook:
-    folder = ROOT / ".cache/venvs" / f"core-{core}" / "bin"
-    if not (folder / "ansible-playbook").exists():
-        missing = (
-            f"ansible-core {core} is not there: python3 tests/setup/environment.py --for test needs a Python for it"
-        )
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return AnsiblePlaybook(folder)
 
 
 def values(core: str) -> list[Json]:

@@ -14,7 +14,7 @@ import yaml
 from winfleet import directory, passwords
 from winfleet.paths import state_directory
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run
+from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, ansible_of, older_cores
 from ..secrets_watch import no_secret_shows
 
 ADMIN, CONTROLLER = "admin-2019", "controller-2019"
@@ -141,9 +141,9 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     assert entries() == after
 
 
-@pytest.mark.parametrize("core", ["2.16", pytest.param("2.19", marks=pytest.mark.full)])
+@pytest.mark.parametrize("core", older_cores("2.16"))
 def test_older_ansible_with_its_microsoft_ad(authorization: AnsiblePlaybook, core: str) -> None:
-    older = AnsiblePlaybook(ROOT / f".cache/venvs/core-{core}/bin", authorization.inventories)
+    older = ansible_of(core, authorization.inventories)
     variables = GROUPS | {"rms_authorization_connector": LISTED}
     assert written(run_role(older, variables)) == ["RMS SharePoint", "RMS FCI"]
     assert entries()[f"CN=RMS SharePoint,CN=Users,{BASE}"]["member"] == [FARM, CONTENT]

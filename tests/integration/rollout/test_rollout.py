@@ -28,7 +28,7 @@ from winfleet.balancer import Balancer
 from winfleet.clients import Clients
 from winfleet.paths import state_directory
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Run
+from ..ansible_runner import OLDER_CORES, ROOT, AnsiblePlaybook, Run, ansible_of
 from ..certificates import PASSWORD, make_certificate, served_at
 
 CONNECTORS_PLAYBOOK = ROOT / "playbooks/connectors.yml"
@@ -100,10 +100,11 @@ Get-ItemProperty -Path HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall
     Where-Object {{ $_.DisplayName -eq '{CONNECTOR}' }} |
     ForEach-Object {{ $_.DisplayVersion }}
 """
-#: By its ansible-core
-OLDER = {core: AnsiblePlaybook(ROOT / f".cache/venvs/core-{core}/bin", HOSTS) for core in ("2.16", "2.19")}
+#: Pools in test_a_member_that_dies_ends_the_rollout, one after the other: so many by the current ansible-core, then one
+#: by each older one
+AGING_BY_CURRENT = 8
 CURRENT = pytest.param(None, id="current")
-BY_EACH_CORE = pytest.mark.parametrize("pool", [CURRENT, *OLDER], indirect=True)
+BY_EACH_CORE = pytest.mark.parametrize("pool", [CURRENT, *OLDER_CORES], indirect=True)
 
 pytestmark = [pytest.mark.timeout(900)]
 
@@ -227,7 +228,7 @@ def pool(members: AnsiblePlaybook, tmp_path: Path, request: pytest.FixtureReques
     """One for each test; the parameter is the ansible-core, if it is an older one, or how slow the load balancer is."""
     kind = getattr(request, "param", None)
     with renewed(members, tmp_path / "haproxy", *SLOW.get(kind, ())) as new:
-        yield replace(new, playbook=OLDER[kind]) if kind in OLDER else new
+        yield replace(new, playbook=ansible_of(kind, HOSTS)) if kind in OLDER_CORES else new
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +236,8 @@ def aging_pool(
     members: AnsiblePlaybook, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Pool]:
     """One for as many tests as there are VERSIONS; the parameter counts them. The last ones have older ansible-core."""
-    playbook = dict(enumerate(OLDER.values(), 10)).get(request.param, members)
+    older = dict(enumerate(OLDER_CORES, AGING_BY_CURRENT)).get(request.param)
+    playbook = ansible_of(older, HOSTS) if older else members
     with renewed(members, tmp_path_factory.mktemp(f"pool-{request.param}") / "haproxy") as new:
         yield replace(new, playbook=playbook)
 
@@ -359,14 +361,14 @@ def test_a_run_that_is_cut_off_is_gone_on_with(pool: Pool, step: str) -> None:
     ("aging_pool", "seed"),
     [
         pytest.param(seed // len(VERSIONS), seed, marks=pytest.mark.full("deaths") if seed else (), id=str(seed))
-        for seed in range(60)
+        for seed in range(len(VERSIONS) * (AGING_BY_CURRENT + len(OLDER_CORES)))
     ],
     indirect=["aging_pool"],
 )
 def test_a_member_that_dies_ends_the_rollout(aging_pool: Pool, seed: int) -> None:
     """Which one, and when, is left to chance. No request is lost beyond those that were under way.
 
-    Fifty seeds, and five more by each older ansible-core.
+    Forty seeds, and five more by each older ansible-core.
     """
     pool, version, chance = aging_pool, VERSIONS[seed % len(VERSIONS)], random.Random(seed)
     victim, delay = chance.choice(POOL), chance.uniform(1, 30)

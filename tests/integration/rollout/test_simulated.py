@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from winfleet.balancer import Balancer
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Run
+from ..ansible_runner import ROOT, AnsiblePlaybook, Run, ansible_of, older_cores
 from .simulated import BALANCER, SimulatedPool
 
 POOL = ["pool-1", "pool-2", "pool-3"]
@@ -41,9 +41,8 @@ CURRENT = Path(sys.executable).parent
 #: The others are full: the simulation in tests/unit is cut off at each step of each member's turn.
 BY_DEFAULT = ("Confirm the turn", "Mark it as drained", RETURNING, "Remove the mark")
 FULL = pytest.mark.full
-OLDER = {core: ROOT / f".cache/venvs/core-{core}/bin" for core in ("2.16", "2.19")}
-BY_EACH_CORE = pytest.mark.parametrize("pool", ["current", *OLDER], indirect=True)
-BY_TWO_CORES = pytest.mark.parametrize("pool", ["current", "2.16", pytest.param("2.19", marks=FULL)], indirect=True)
+BY_EACH_CORE = pytest.mark.parametrize("pool", ["current", *older_cores("2.16", "2.19")], indirect=True)
+BY_TWO_CORES = pytest.mark.parametrize("pool", ["current", *older_cores("2.16")], indirect=True)
 STATEMENTS = ROOT / "inventories/emulated/group_vars/all/statements.yml"
 
 
@@ -98,7 +97,9 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
         file.write_text(json.dumps([tell]), encoding="utf-8")
         hooks[f"rms_pool_{name}_tasks"] = str(file)
     with SimulatedPool(tmp_path, POOL, OLD) as world:
-        yield Rollout(world, AnsiblePlaybook(OLDER.get(core, CURRENT), [world.inventory]), hooks)
+        inventories = [world.inventory]
+        playbook = AnsiblePlaybook(CURRENT, inventories) if core == "current" else ansible_of(core, inventories)
+        yield Rollout(world, playbook, hooks)
 
 
 @BY_EACH_CORE
@@ -153,8 +154,10 @@ def test_nobody_is_drained_when_another_one_is_gone(pool: Rollout) -> None:
     [
         ("current", "pool-2", 14),
         ("2.16", "pool-1", 12),
-        pytest.param("2.19", "pool-3", 22, marks=FULL),
         pytest.param("2.16", "pool-2", 6, marks=FULL),
+        pytest.param("2.18", "pool-1", 18, marks=FULL),
+        pytest.param("2.19", "pool-3", 22, marks=FULL),
+        pytest.param("2.20", "pool-2", 10, marks=FULL),
     ],
     indirect=["pool"],
 )
