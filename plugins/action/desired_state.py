@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.infoprotect.aip.plugins.plugin_utils._text_action import TextAction
+from ansible_collections.infoprotect.aip.plugins.plugin_utils._checked_action import CheckedAction
 
 
-class ActionModule(TextAction):
-    """See TextAction."""
+class ActionModule(CheckedAction):
+    """See CheckedAction."""

@@ -110,7 +110,7 @@ function ConvertTo-HttpsWish {
         # .NET Framework before 4.6 has no IdnHost.
         HostName = if ($uri.IdnHost) { $uri.IdnHost } elseif ($uri) { $uri.DnsSafeHost } else { $null }
         Port = if ($uri) { $uri.Port } elseif ($Option.port) { $Option.port } else { 443 }
-        HasPfx = [bool]($Option.pfx -or $Option.src)
+        HasPfx = [bool]($Option.pfx -or $Option.pfx_content -or $Option.src)
         WarningDays = $Option.expiry_warning_days
     }
 }

@@ -14,6 +14,7 @@ using namespace System.Security.Cryptography.X509Certificates
 
 #AnsibleRequires -CSharpUtil ..module_utils._Handshake
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
+#AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Program
 #AnsibleRequires -PowerShell ..module_utils._Registry
@@ -29,12 +30,32 @@ function Invoke-ConnectorHttps {
     <#
     .SYNOPSIS
     Has the connector's web site show the certificate that the options of the module connector_https name, and fills the module's result.
+
+    .DESCRIPTION
+    A PFX that the controller sent is a file only while it is imported. What a killed run has left of one is removed by the next run.
     #>
     [CmdletBinding()]
     param (
         [Parameter(Mandatory = $true)]
         $Module
     )
+
+    if ($Module.CheckMode) {
+        Set-ConnectorHttps -Module $Module
+        return
+    }
+    Clear-Pfx -Module $Module
+    try {
+        Set-ConnectorHttps -Module $Module
+    }
+    finally {
+        Clear-Pfx -Module $Module
+    }
+}
+
+function Set-ConnectorHttps {
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'The module knows of check mode')]
+    param ($Module)
 
     $option = $Module.Params
     $result = $Module.Result
@@ -43,17 +64,18 @@ function Invoke-ConnectorHttps {
     $state = & $look
     $plan = Get-HttpsPlan -Wish $wish -State $state
     $needed = @($plan.Steps).Where({ $_.Action -eq 'import' }).Count -gt 0
-    if ($needed -and $option.pfx) {
+    $pfx = if ($needed) { Get-Pfx -Module $Module }
+    if ($pfx) {
         try {
-            $state.Pfx = @(Read-Pfx -Path $option.pfx -Password $option.pfx_password)
+            $state.Pfx = @(Read-Pfx -Pfx $pfx)
         }
         catch {
-            if ([File]::Exists($option.pfx) -and -not (Test-PfxContentError -ErrorRecord $_)) {
+            if ([File]::Exists($pfx.Path) -and -not (Test-PfxContentError -ErrorRecord $_)) {
                 # A network logon may be refused to look into a PFX, and be allowed to import it.
                 $state.PfxHidden = Get-InnerMessage -ErrorRecord $_
             }
             else {
-                $state.PfxError = Format-PfxError -Path $option.pfx -ErrorRecord $_
+                $state.PfxError = Format-PfxError -Pfx $pfx -ErrorRecord $_
             }
         }
         $plan = Get-HttpsPlan -Wish $wish -State $state
@@ -74,24 +96,70 @@ function Invoke-ConnectorHttps {
     if (-not $plan.Steps.Count -or $Module.CheckMode) {
         $result.changed = [bool]$plan.Steps.Count
     }
-    elseif ($needed -and -not $option.pfx) {
-        # The action plugin brings it over and comes again, with pfx.
+    elseif ($needed -and -not $pfx) {
+        # The action plugin comes again, with pfx_content.
         return
     }
     else {
-        Invoke-HttpsPlan -Module $Module -Plan $plan -Wish $wish -State $state -Look $look
+        Invoke-HttpsPlan -Module $Module -Plan $plan -Wish $wish -State $state -Look $look -Pfx $pfx
     }
     foreach ($note in $result.notes) {
         $Module.Warn($note)
     }
 }
 
+function Get-Pfx {
+    # The PFX as a file, as far as it is on this host: an object with Path, Name (in messages) and Password.
+    param ($Module)
+
+    $option = $Module.Params
+    if ($option.pfx) {
+        [pscustomobject]@{ Path = $option.pfx; Name = "the PFX $($option.pfx)"; Password = $option.pfx_password }
+    }
+    elseif ($option.pfx_content -and -not $Module.CheckMode) {
+        [pscustomobject]@{ Path = Save-Pfx -Content $option.pfx_content; Name = 'the PFX'; Password = $option.pfx_password }
+    }
+}
+
+function Save-Pfx {
+    # The path of a file with what the controller sent: the cmdlets of the module PKI read nothing else. Clear-Pfx removes it.
+    param ([string]$Content)
+
+    try {
+        $bytes = [Convert]::FromBase64String($Content)
+    }
+    catch [FormatException] {
+        throw 'pfx_content is no text in base64: expected what src gives, or give src'
+    }
+    $path = [Path]::Combine((Initialize-OwnFolder -Name pfx), "$([guid]::NewGuid()).pfx")
+    [File]::WriteAllBytes($path, $bytes)
+    $path
+}
+
+function Clear-Pfx {
+    # Removes the file of this run, and those of runs that were killed. Ends with a warning at worst: the binding matters more.
+    param ($Module)
+
+    $folder = Get-OwnFolder -Name pfx
+    if (-not [Directory]::Exists($folder)) {
+        return
+    }
+    try {
+        Assert-OwnFolder -Name pfx
+        foreach ($file in [Directory]::GetFiles($folder)) {
+            [File]::Delete($file)
+        }
+    }
+    catch {
+        $Module.Warn("$folder may still hold a PFX with a private key. Delete the folder: $(Get-InnerMessage -ErrorRecord $_)")
+    }
+}
+
 function Read-Pfx {
     # The certificates in a PFX as Get-CertificateState returns them. Nothing is kept of it.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
-    param ([string]$Path, [string]$Password)
+    param ($Pfx)
 
-    $file = Get-PfxOption -Path $Path -Password $Password
+    $file = Get-PfxOption -Pfx $Pfx
     $data = Get-PfxData @file
     foreach ($certificate in @($data.EndEntityCertificates) + @($data.OtherCertificates) | Where-Object -FilterScript { $_ }) {
         $state = Get-CertificateState -Certificate $certificate
@@ -112,18 +180,17 @@ function Test-PfxContentError {
 }
 
 function Format-PfxError {
-    param ([string]$Path, $ErrorRecord)
+    param ($Pfx, $ErrorRecord)
 
     $old = if ([Environment]::OSVersion.Version.Build -lt $firstModernPfx) { $oldPfx }
-    "the PFX $Path cannot be opened: $(Get-InnerMessage -ErrorRecord $ErrorRecord)$old"
+    "$($Pfx.Name) cannot be opened: $(Get-InnerMessage -ErrorRecord $ErrorRecord)$old"
 }
 
 function Invoke-HttpsPlan {
     # Carries the steps out; when one fails, undoes those of the binding, the last first.
-    param ($Module, $Plan, $Wish, $State, [scriptblock]$Look)
+    param ($Module, $Plan, $Wish, $State, [scriptblock]$Look, $Pfx)
 
     $undo = [System.Collections.Generic.Stack[object]]::new()
-    $option = $Module.Params
     $imported = $false
     $Module.Result.changed = $true
     try {
@@ -131,7 +198,7 @@ function Invoke-HttpsPlan {
             switch ($step.Action) {
                 'import' {
                     $had = @(Get-StoredThumbprint)
-                    $found = @(Import-Pfx -Path $option.pfx -Password $option.pfx_password)
+                    $found = @(Import-Pfx -Pfx $Pfx)
                     $imported = $true
                     try {
                         Assert-Imported -Found $found -Wish $Wish -Look $Look
@@ -186,15 +253,14 @@ function Invoke-HttpsPlan {
 
 function Import-Pfx {
     # Certificate and key for the computer; the key cannot be exported again.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
-    param ([string]$Path, [string]$Password)
+    param ($Pfx)
 
-    $file = Get-PfxOption -Path $Path -Password $Password
+    $file = Get-PfxOption -Pfx $Pfx
     try {
         Import-PfxCertificate @file -CertStoreLocation Cert:\LocalMachine\My
     }
     catch {
-        throw (Format-PfxError -Path $Path -ErrorRecord $_)
+        throw (Format-PfxError -Pfx $Pfx -ErrorRecord $_)
     }
 }
 
@@ -325,12 +391,11 @@ function Get-ServedCertificate {
 
 function Get-PfxOption {
     # The file, for the cmdlets of the module PKI.
-    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPlainTextForPassword', '', Justification = 'As the module has it')]
-    param ([string]$Path, [string]$Password)
+    param ($Pfx)
 
-    $option = @{ FilePath = $Path; ErrorAction = 'Stop' }
-    if ($Password) {
-        $option.Password = [Net.NetworkCredential]::new('', $Password).SecurePassword
+    $option = @{ FilePath = $Pfx.Path; ErrorAction = 'Stop' }
+    if ($Pfx.Password) {
+        $option.Password = [Net.NetworkCredential]::new('', $Pfx.Password).SecurePassword
     }
     $option
 }

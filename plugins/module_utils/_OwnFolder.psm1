@@ -29,7 +29,7 @@ function Get-OwnFolder {
     [OutputType([string])]
     param (
         [Parameter(Mandatory = $true)]
-        [ValidateSet('receipts', 'packages', 'logs', 'connector')]
+        [ValidateSet('receipts', 'packages', 'logs', 'connector', 'pfx')]
         [string]
         $Name
     )

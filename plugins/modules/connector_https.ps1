@@ -17,12 +17,13 @@ $spec = @{
         url = @{ type = 'str' }
         pfx = @{ type = 'str' }
         src = @{ type = 'str' }
+        pfx_content = @{ type = 'str'; no_log = $true }
         pfx_password = @{ type = 'str'; no_log = $true }
         port = @{ type = 'int' }
         expiry_warning_days = @{ type = 'int'; default = 30 }
     }
     required_if = @(, @('state', 'present', @('thumbprint')))
-    mutually_exclusive = @(, @('pfx', 'src'))
+    mutually_exclusive = @(, @('pfx', 'pfx_content', 'src'))
     supports_check_mode = $true
 }
 Hide-AddressAccount -Given $complex_args

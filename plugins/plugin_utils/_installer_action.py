@@ -15,7 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils._text_action import check_texts
+from ansible_collections.infoprotect.aip.plugins.plugin_utils._checked_action import check_options
 
 Result = dict[str, Any]
 
@@ -25,11 +25,9 @@ class InstallerAction(ActionBase):
 
     Attributes:
         needed: what the module returns as true when the file is.
-        path_option: of the module, the file's path on the host.
     """
 
     needed = "installer_needed"
-    path_option = "path"
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """See ActionBase."""
@@ -41,7 +39,7 @@ class InstallerAction(ActionBase):
                 "async is not supported: the file that the controller brings over has to stay until the end"
             )
         arguments = self._task.args
-        check_texts(self._task.action, arguments)
+        check_options(self._task.action, arguments)
         module = self._module(arguments, task_vars)
         if not module.get("failed") and module.get(self.needed) and arguments.get("src"):
             source = self._source(arguments)
@@ -79,10 +77,9 @@ class InstallerAction(ActionBase):
         try:
             # As the module looks at the file's name, it stays.
             path = self._connection._shell.join_path(folder, source.name)
-            # what ansible-vault has encrypted, such as a private key, is no use to the host
+            # The host cannot open what ansible-vault has encrypted.
             self._transfer_file(self._loader.get_real_file(str(source)), path)
-            options = {name: value for name, value in arguments.items() if name != "src"}
-            return self._module({**options, self.path_option: path}, task_vars)
+            return self._module({**without_source(arguments), "path": path}, task_vars)
         finally:
             self._loader.cleanup_all_tmp_files()
             self._remove_tmp_path(folder, force=True)
@@ -119,3 +116,8 @@ class InstallerAction(ActionBase):
                     "msg": f"the host did not come back after its restart: {restart.get('msg', '')}",
                 }
         return {**module, "changed": True, "rebooted": True, "reboot_required": False}
+
+
+def without_source(arguments: Result) -> Result:
+    """The options for a host that has the file."""
+    return {name: value for name, value in arguments.items() if name != "src"}

@@ -17,16 +17,19 @@ OF_THE_FLEET = {"shares.json"}
 
 
 @contextlib.contextmanager
-def no_secret_shows(host: str, *secrets: str) -> Iterator[None]:
+def no_secret_shows(host: str, *secrets: str | bytes) -> Iterator[None]:
     """Fails in the end when a process had a secret in its command line or environment, or a file of the host has it.
 
     Processes are those of this machine, on which the emulated hosts run; they are looked at again and again, and one
-    that lives for less than some 50 ms may be missed. Files are those that were written meanwhile, UTF-8 and UTF-16.
+    that lives for less than some 50 ms may be missed. Files are those that were written meanwhile (UTF-8 and UTF-16).
     The registry is what reg.exe exports of the machine and of its users afterwards. Of the event log there is only what
     the stand-ins write: Ansible writes the arguments of a module there, as they are in its results (`invocation`).
     """
     began = time.time() - 1
-    patterns = {secret: (secret.encode(), secret.encode("utf-16-le")) for secret in secrets}
+    patterns = {
+        str(secret): (secret,) if isinstance(secret, bytes) else (secret.encode(), secret.encode("utf-16-le"))
+        for secret in secrets
+    }
     seen: set[str] = set()
     over = threading.Event()
 

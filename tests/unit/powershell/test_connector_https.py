@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -603,3 +604,81 @@ def test_what_is_served_is_proved_by_a_handshake(powershell: PowerShellHost) -> 
     assert ask([WANTED], service="Stopped") == f"{silent} (IIS is stopped)|"
     with pytest.raises(PowerShellError, match=f"for {HOST} get {OTHER} at 10.0.0.5.*expected {WANTED}. Look at all"):
         ask([OTHER])
+
+
+CONTENT = base64.b64encode(bytes(range(256)) * 8).decode()
+PFX_FOLDER = r"C:\ProgramData\infoprotect\pfx"
+#: Get-PfxData notes what it was given, and that it was given a wrong password
+WATCHED = r"""
+$global:pfxSeen = @()
+function global:Get-PfxData {
+    [CmdletBinding()]
+    param ($FilePath, $Password)
+    $global:pfxSeen += , @($FilePath, [Convert]::ToBase64String([IO.File]::ReadAllBytes($FilePath)))
+    throw [ComponentModel.Win32Exception]::new(86, 'The specified network password is not correct.')
+}
+"""
+FOREIGN_ACCESS = rf"""
+& (Get-Module _OwnFolder) {{ @(Get-ForeignAccess -Security (Get-PathSecurity -Path '{PFX_FOLDER}')).Count }}
+"""
+LEFT = rf"$null = Initialize-OwnFolder -Name pfx; [IO.File]::WriteAllText('{PFX_FOLDER}\old.pfx', 'a key')"
+
+
+def with_content(powershell: PowerShellHost, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    given = {"thumbprint": WANTED, "pfx_password": "pfx-Passwort", "_ansible_inject_invocation": True, **options}
+    return powershell.module("connector_https", given, check=check)
+
+
+def in_the_folder(powershell: PowerShellHost) -> list[str]:
+    folder = powershell.disk / "ProgramData/infoprotect/pfx"
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+@pytest.fixture
+def watched(powershell: PowerShellHost) -> Iterator[None]:
+    powershell.run(WATCHED)
+    yield
+    powershell.run("Remove-Item -LiteralPath Function:\\Get-PfxData")
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_pfx_from_the_controller_is_a_file_of_administrators_until_it_is_read(powershell: PowerShellHost) -> None:
+    result = with_content(powershell, pfx_content=CONTENT)
+    assert "the PFX cannot be opened: The specified network password is not correct." in result["msg"]
+    ((path, content),) = powershell.run(", $pfxSeen")
+    assert path.startswith(f"{PFX_FOLDER}\\") and content == CONTENT
+    assert in_the_folder(powershell) == [] and powershell.run(FOREIGN_ACCESS) == 0
+    assert not result.get("warnings")
+    shown = str(result)
+    assert CONTENT not in shown and "pfx-Passwort" not in shown
+    assert result["invocation"]["module_args"]["pfx_content"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize("options", [{}, {"state": "absent"}, {"pfx_content": CONTENT}])
+def test_what_a_killed_run_has_left_is_removed(powershell: PowerShellHost, options: dict[str, Any]) -> None:
+    powershell.run(LEFT)
+    with_content(powershell, check=True, **options)
+    assert in_the_folder(powershell) == ["old.pfx"] and powershell.run(", $pfxSeen") == []
+    with_content(powershell, **options)
+    assert in_the_folder(powershell) == []
+
+
+def test_what_cannot_be_removed_is_a_warning(powershell: PowerShellHost) -> None:
+    powershell.run(rf"{LEFT}; $global:held = [IO.File]::Open('{PFX_FOLDER}\old.pfx', 'Open', 'Read', 'None')")
+    try:
+        result = with_content(powershell, state="absent")
+    finally:
+        powershell.run("$held.Dispose()")
+    assert not result.get("failed")
+    assert result["warnings"][0].startswith(
+        f"{PFX_FOLDER} may still hold a PFX with a private key. Delete the folder: "
+    )
+    with_content(powershell, state="absent")
+    assert in_the_folder(powershell) == []
+
+
+def test_content_that_is_no_base64(powershell: PowerShellHost) -> None:
+    result = with_content(powershell, pfx_content="no base64!")
+    assert "pfx_content is no text in base64" in result["msg"] and in_the_folder(powershell) == []
+    assert "no base64!" not in str(result)
