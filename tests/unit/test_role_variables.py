@@ -46,6 +46,7 @@ DOMAINS = {
             "thumbprint": "certificate_thumbprint",
             "src": "certificate_pfx",
             "pfx": "certificate_pfx",
+            "pfx_content": "certificate_pfx",
             "pfx_password": "certificate_password",
             "port": "certificate_port",
             "expiry_warning_days": "certificate_warning_days",

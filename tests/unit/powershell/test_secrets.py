@@ -22,9 +22,8 @@ function Find-Option($options, $place) {
         if ($options[$name].options) { Find-Option $options[$name].options "$place$name." }
     }
 }
-$field = [Ansible.Basic.AnsibleModule].GetField('_DebugArgSpec', [Reflection.BindingFlags]'NonPublic, Static')
 [Ansible.Basic.AnsibleModule]::Exit = { param ($code) throw "the module ended with $code" }
-$field.SetValue($null, $true)
+[Ansible.Basic.AnsibleModule]::_DebugArgSpec = $true
 try {
     $global:complex_args = @{}
     & ([scriptblock]::Create([IO.File]::ReadAllText($case)))
@@ -33,7 +32,7 @@ catch {
     if (-not $global:ansibleTestArgSpec) { throw }
 }
 finally {
-    $field.SetValue($null, $false)
+    [Ansible.Basic.AnsibleModule]::_DebugArgSpec = $false
 }
 $found = @(Find-Option $global:ansibleTestArgSpec.options '')
 $global:ansibleTestArgSpec = $null
