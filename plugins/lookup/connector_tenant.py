@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: connector_tenant
 author: infoprotect.aip maintainers (@infoprotect)
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Ask a Rights Management connector for the URL of its tenant
 description:
   - Asks the connector, from the controller, for the URL of the tenant's Azure Rights Management service
