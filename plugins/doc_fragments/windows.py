@@ -100,7 +100,8 @@ options:
   log_path:
     description:
       - Where the log of the installation is kept, in a folder that exists.
-      - By default it is a new file in C(%ProgramData%\infoprotect\logs).
+      - By default it is a new file in C(%ProgramData%\infoprotect\logs). The newest 20 logs in that folder are kept,
+        each with those that the installer wrote beside it. Logs in a folder of your own are never removed.
     type: str
   timeout:
     description:

@@ -62,7 +62,7 @@ def drift_summary(result: Result, verb: str = "differs in", restarted: bool = Fa
         parts.append(f"cannot read {unreadable}")
     parts += refused
     if waiting:
-        parts.append(f"waits for somebody at the host ({', '.join(waiting)})")
+        parts.append(f"waits for the operator at the host ({', '.join(waiting)})")
     if not parts:
         parts.append("complies")
     if inspection.connector_status in ("starting", "stopped"):
@@ -94,7 +94,7 @@ def _read(result: Result) -> Inspection | str:
 
 
 def _step_line(step: Step) -> str:
-    who = ", by somebody at the host" if step.attended else ""
+    who = ", by the operator at the host" if step.attended else ""
     return f"{step.action} {step.product}: {step.before or '(absent)'} -> {step.after or '(absent)'}{who}"
 
 

@@ -21,12 +21,26 @@ def irm_server_values(
 
     With state absent the URLs are taken as they are: what has to go does not depend on them.
     """
-    return _values(product, version, (connector_url, tenant_url), state, any_url=state == "absent")
+    urls = _urls(connector_url, tenant_url, state, as_given=state == "absent")
+    return _values(product, version, *urls)
 
 
-def _values(product: str, version: str, urls: tuple[str, str], state: str, *, any_url: bool) -> list[dict[str, str]]:
+def _urls(connector_url: str, tenant_url: str, state: str, *, as_given: bool) -> tuple[str, str]:
+    """Both URLs in their canonical form, or as they are given."""
     if state not in ("present", "absent"):
         raise AnsibleFilterError(f"state is {state!r}: expected present or absent")
+    if as_given:
+        return str(connector_url), str(tenant_url)
+    try:
+        return (
+            irm_server.connector_url("connector_url", connector_url),
+            irm_server.tenant_url("tenant_url", tenant_url),
+        )
+    except irm_server.AddressError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def _values(product: str, version: str, connector: str, tenant: str) -> list[dict[str, str]]:
     rows = irm_server.value_rows()
     table = [row for row in rows if row["product"] == str(product)]
     known = sorted({known for row in table for known in row["versions"].split()})
@@ -37,17 +51,10 @@ def _values(product: str, version: str, urls: tuple[str, str], state: str, *, an
             if known
             else f"product is {str(product)!r}: expected one of {', '.join(products)}"
         )
-    # a name that is made of nothing would be that of the default value
-    connector, tenant = (str(url) or "http://any" for url in urls)
-    if not any_url:
-        try:
-            connector = irm_server.connector_url("connector_url", urls[0])
-            tenant = irm_server.tenant_url("tenant_url", urls[1])
-        except irm_server.AddressError as error:
-            raise AnsibleFilterError(str(error)) from error
 
     def expand(text: str) -> str:
-        return text.replace("{connector}", connector).replace("{tenant}", tenant)
+        # A name that is made of nothing would be that of the default value.
+        return text.replace("{connector}", connector or "http://any").replace("{tenant}", tenant or "http://any")
 
     return [
         {"key": rf"SOFTWARE\Microsoft\{row['key']}", "name": expand(row["name"]), "data": expand(row["data"])}
@@ -74,8 +81,9 @@ def irm_server_reg(
     for value in _removed(remove or ()):
         lines += ["", rf"[HKEY_LOCAL_MACHINE\{value['key']}]", f'"{_escape(value["name"])}"=-']
     # keys that are emptied are emptied whatever their values are named
-    any_url = state == "absent" and (purge or remove is not None)
-    for value in _values(product, version, (connector_url, tenant_url), state, any_url=any_url):
+    as_given = state == "absent" and (purge or remove is not None)
+    urls = _urls(connector_url, tenant_url, state, as_given=as_given)
+    for value in _values(product, version, *urls):
         key = rf"HKEY_LOCAL_MACHINE\{value['key']}"
         name = f'"{_escape(value["name"])}"' if value["name"] else "@"
         if purge and value["name"]:
@@ -103,12 +111,9 @@ def irm_server_difference(
         if not isinstance(value, Mapping) or not {"key", "name", "data"} <= set(value):
             raise AnsibleFilterError(f"found has {value!r}: expected a dictionary with key, name and data")
         values.append(irm_server.Named(*(str(value[name]) for name in ("key", "name", "data"))))
-    wanted = [
-        irm_server.Named(**value)
-        for value in _values(product, version, (connector_url, tenant_url), state, any_url=state == "absent")
-    ]
-    connector = irm_server.connector_url("connector_url", connector_url) if state == "present" else ""
-    result = irm_server.difference(values, wanted, connector)
+    connector, tenant = _urls(connector_url, tenant_url, state, as_given=state == "absent")
+    wanted = [irm_server.Named(**value) for value in _values(product, version, connector, tenant)]
+    result = irm_server.difference(values, wanted, connector if state == "present" else "")
     return {
         "differs": result.differs,
         "stale": [{"key": value.key, "name": value.name} for value in result.stale],

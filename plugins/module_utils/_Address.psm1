@@ -16,13 +16,14 @@ $account = '://[^/?#]*(?:@|:[^0-9/?#][^@]*@)|^(?![\\/]|[A-Za-z]:[\\/]|[A-Za-z][\
 function Hide-AddressAccount {
     <#
     .SYNOPSIS
-    Takes names and passwords out of addresses with which the module has no use for them; what is left says that there was one.
+    The arguments of a module without the names and passwords in addresses that the module refuses anyway. What is left of such an address shows
+    that there was one.
 
     .DESCRIPTION
-    Nothing else is changed, so that results and differences can be read.
+    Returns a copy. Everything else stays as it is, so that results and differences can be read.
 
     .PARAMETER Given
-    What the module was given ($complex_args), with the options of options.
+    The arguments that the module was given, with suboptions.
     #>
     [CmdletBinding()]
     param (
@@ -32,17 +33,20 @@ function Hide-AddressAccount {
     )
 
     if ($Given -isnot [System.Collections.IDictionary]) {
-        return
+        return $Given
     }
-    foreach ($name in @($Given.Keys)) {
+    # A clone finds names as the original does: whatever their case or not.
+    $copy = if ($Given -is [hashtable]) { $Given.Clone() } else { [hashtable]::new($Given) }
+    foreach ($name in $Given.Keys) {
         $value = $Given[$name]
         if ($value -is [System.Collections.IDictionary]) {
-            Hide-AddressAccount -Given $value
+            $copy[$name] = Hide-AddressAccount -Given $value
         }
         elseif ($value -and $name -in $addresses) {
-            $Given[$name] = $value -replace '^(https?:/*)?.*@', '$1***@'
+            $copy[$name] = $value -replace '^(https?:/*)?.*@', '$1***@'
         }
     }
+    $copy
 }
 
 function Test-AddressAccount {

@@ -7,6 +7,7 @@
 # What is known of the Azure Information Protection client: its products, what has to be installed and removed to get from one to another, and
 # its settings for the whole host.
 
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
@@ -49,6 +50,26 @@ $clients = [ordered]@{
 }
 # .NET Framework 4.6.2. An installation without a user does not bring it along.
 $dotnetNeeded = 394802
+
+function Get-ClientSpec {
+    <#
+    .SYNOPSIS
+    The options of the domain client: a fragment of an argument spec. How an installer is brought and run is for the module client alone.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{
+        options = @{
+            product = @{ type = 'str'; choices = 'unified_labeling', 'purview', 'classic'; required = $true }
+            state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+            version = @{ type = 'str' }
+            exact = @{ type = 'bool'; default = $false }
+            allow_downgrade = @{ type = 'bool'; default = $false }
+        }
+    }
+}
 
 function Get-ClientPlan {
     <#
@@ -218,6 +239,26 @@ function Test-Client {
     @($clients.Values | ForEach-Object -Process { $_.Kind }) -contains $Product.Kind
 }
 
+function Get-ClientSettingSpec {
+    <#
+    .SYNOPSIS
+    The options of the domain client_settings: a fragment of an argument spec.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{
+        options = @{
+            state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+            use_default_credentials_in_proxy = @{ type = 'bool' }
+            cloud_environment = @{ type = 'str'; choices = 'commercial', 'gcc', 'gcc_high', 'china' }
+            names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
+            policy_conflict = Get-PolicyConflictSpec
+        }
+    }
+}
+
 function Get-ClientDesiredState {
     <#
     .SYNOPSIS
@@ -284,4 +325,4 @@ function Get-ClientState {
     }
 }
 
-Export-ModuleMember -Function Get-ClientDesiredState, Get-ClientKind, Get-ClientPlan, Get-ClientState, Test-Client
+Export-ModuleMember -Function Get-ClientDesiredState, Get-ClientKind, Get-ClientPlan, Get-ClientSettingSpec, Get-ClientSpec, Get-ClientState, Test-Client

@@ -4,8 +4,8 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# What is known of the Rights Management connector: what has to be done to have it or be rid of it, by whom (its setup asks for a sign-in that
-# nobody can do for the operator), its settings, and what a host says of it.
+# The Rights Management connector: how it is installed and removed, which of that only the operator can do (its setup asks for a
+# sign-in), its settings, and its facts on a host.
 
 using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 using namespace System.IO
@@ -14,6 +14,7 @@ using namespace System.IO
 #AnsibleRequires -PowerShell ..module_utils._Address
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
@@ -30,12 +31,12 @@ $writtenKey = 'SOFTWARE\infoprotect.aip.connector'
 
 # https://learn.microsoft.com/azure/information-protection/monitor-rms-connector
 $provider = 'Microsoft RMS connector'
-$eventStart, $eventStop, $eventList, $eventNobody = 1000, 1001, 1004, 2003
+$eventStart, $eventStop, $eventList, $eventEmptyList = 1000, 1001, 1004, 2003
 # The newest events of a day: the list comes every 15 minutes, and requests that are refused can be many.
 $eventHours = 24
 $eventCount = 500
 # Those that tell whether it serves
-$eventLife = $eventStart, $eventStop, $eventList, $eventNobody
+$eventLife = $eventStart, $eventStop, $eventList, $eventEmptyList
 # https://learn.microsoft.com/azure/information-protection/install-configure-rms-connector
 $setupRoles = 'global administrator of the tenant, global administrator of Azure Rights Management, or connector administrator of Azure Rights Management'
 $rolesNote = 'The module tenant_administrator and the cmdlet Add-AipServiceRoleBasedAdministrator give the roles of Azure Rights Management.'
@@ -49,9 +50,33 @@ $findings = @{
     2000 = @{ Text = 'A request without a sign-in was let in by IIS and refused by the connector: anonymous authentication has to be off for /_wmcs' }
     2001 = @{ Text = '{0} asked and is not authorized. Where it is a server that shall use the connector, authorize it in the connector administration tool' }
     2002 = @{ Text = 'A request came by HTTP, whose content others on the network can read' }
-    2003 = @{ Text = 'Nobody is authorized: the list of servers is empty. Authorize them in the connector administration tool'; Once = $true }
+    2003 = @{ Text = 'No server is authorized: the list of authorized servers is empty. Authorize the servers in the connector administration tool'; Once = $true }
     3000 = @{ Text = 'The connector met an error that it did not expect. Something on the way to Azure that terminates TLS can be the cause. It said: {1}' }
     3001 = @{ Text = 'The list of authorized servers cannot be downloaded: look at name resolution, the firewall, and the proxy. It said: {1}'; Once = $true }
+}
+
+function Get-ConnectorSpec {
+    <#
+    .SYNOPSIS
+    The options of the domain connector: a fragment of an argument spec. How an installer is brought is for the module connector alone.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{
+        options = @{
+            state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+            version = @{ type = 'str' }
+            cloud = @{
+                type = 'str'
+                choices = 'AzureCloud', 'AzureChinaCloud', 'AzureUSGovernment', 'AzureUSGovernment2', 'AzureUSGovernment3'
+                default = 'AzureCloud'
+            }
+            administration_tool = @{ type = 'bool'; default = $false }
+            arguments = @{ type = 'list'; elements = 'str'; default = @() }
+        }
+    }
 }
 
 function Get-ConnectorPlan {
@@ -66,9 +91,9 @@ function Get-ConnectorPlan {
     fqdn, os, dotnet, roles, products and connector (from Get-HostFact, or objects of the same shape).
 
     .OUTPUTS
-    An object with Steps (Action install, remove, stage or unstage, Product, Before, After, and Attended: $true for what somebody has to do at
-    the host), Refused: why they cannot be carried out, AttendedStep: what to tell that somebody, or $null, and Notes. Throws when the options make no
-    sense.
+    An object with Steps (Action install, remove, stage or unstage, Product, Before, After, and Attended: $true for what the operator has to do at
+    the host), Refused: why they cannot be carried out, AttendedStep: instructions for the operator, or $null, and Notes. Throws when the options
+    make no sense.
     #>
     [CmdletBinding()]
     param (
@@ -101,7 +126,7 @@ function Get-ConnectorPlan {
         if ($found) {
             & $add 'remove' $product $found.Version $null $attended
         }
-        # While somebody is to act, it stays for them.
+        # The manual step still needs it.
         if ($staged -and -not ($found -and $attended)) {
             & $add 'unstage' 'connector setup' $staged $null $false
         }
@@ -112,10 +137,17 @@ function Get-ConnectorPlan {
             & $add 'stage' 'connector setup' $staged $after $false
         }
         & $add 'install' $product $(if ($found) { $found.Version }) $after $attended
+        if ($staged -and -not $attended) {
+            & $add 'unstage' 'connector setup' $staged $null $false
+        }
+    }
+    elseif ($staged -and (ConvertTo-ProductVersion -Text $staged) -ne (ConvertTo-ProductVersion -Text $found.Version)) {
+        # No manual step needs it any more.
+        & $add 'unstage' 'connector setup' $staged $null $false
     }
     [pscustomobject]@{
         Steps = $steps
-        Refused = @(if ($steps.Count -and $Option.state -ne 'absent') { Get-ConnectorObstacle -Option $Option -Fact $Fact })
+        Refused = @(if ($steps.Where({ $_.Action -eq 'install' }).Count) { Get-ConnectorObstacle -Option $Option -Fact $Fact })
         AttendedStep = if (@($steps).Where({ $_.Attended }).Count) { New-AttendedStep -Option $Option -Fact $Fact -Upgrade ([bool]$found) } else { $null }
         Notes = [string[]]@(Get-ProductNote -Product @($Fact.products | Where-Object -FilterScript { $_.kind -eq 'rms_connector' }))
     }
@@ -153,12 +185,12 @@ function Get-ConnectorObstacle {
 }
 
 function New-AttendedStep {
-    # What somebody has to do at the host, in the order of doing it.
+    # What the operator has to do at the host, in this order.
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
     param ($Option, $Fact, [bool]$Upgrade)
 
     $signIn = "Sign in to $($Fact.fqdn) as an administrator of the host, at its console or by Remote Desktop."
-    # What serves now is somebody's; of several members, one has to be left.
+    # Clients use what serves now; one member of a pool has to stay in service.
     $onlyOne = if (-not $Option.administration_tool -and ($Upgrade -or $Option.state -eq 'absent')) {
         'Unless the playbook waits for you, take this host out of the load balancer first, and do not begin with another one of its pool before it is done.'
     }
@@ -205,7 +237,7 @@ function New-AttendedStep {
 function Get-StagedSetup {
     <#
     .SYNOPSIS
-    Where the setup is put for somebody to run it: a path, whether it exists or not.
+    Where the setup is staged for the operator: a path, whether it exists or not.
     #>
     [CmdletBinding()]
     [OutputType([string])]
@@ -217,7 +249,7 @@ function Get-StagedSetup {
 function Get-StagedVersion {
     <#
     .SYNOPSIS
-    The version of the setup that was put there, or $null. Others than administrators cannot look into the folder: to them there is none.
+    The version of the staged setup, or $null. Others than administrators cannot look into the folder: to them there is none.
     #>
     [CmdletBinding()]
     [OutputType([string])]
@@ -225,6 +257,24 @@ function Get-StagedVersion {
 
     $setup = Get-StagedSetup
     if ([File]::Exists($setup)) { "$([Diagnostics.FileVersionInfo]::GetVersionInfo($setup).ProductVersion)".Trim() } else { $null }
+}
+
+function Get-ConnectorSettingSpec {
+    <#
+    .SYNOPSIS
+    The options of the domain connector_settings: a fragment of an argument spec.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{
+        options = @{
+            state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+            proxy_address = @{ type = 'str' }
+            policy_conflict = Get-PolicyConflictSpec
+        }
+    }
 }
 
 function Get-ConnectorDesiredState {
@@ -331,7 +381,7 @@ function Set-ConnectorWritten {
 function Get-ConnectorState {
     <#
     .SYNOPSIS
-    The fact 'connector', or $null when there is neither a connector, nor a setup waiting for somebody, nor the mark of a run that works on one.
+    The fact 'connector', or $null when there is neither a connector, nor a staged setup, nor the mark of a run that works on one.
 
     .PARAMETER Product
     The fact 'products'.
@@ -390,7 +440,7 @@ function Read-ConnectorState {
         }
     }
     & $part 'web site' {
-        $bindings = @(Get-WebBinding)
+        $bindings = @(Get-SiteBinding)
         $state.url_bindings = [string[]]@($bindings | ForEach-Object -Process { $_.Url })
         $state.https = $bindings | Where-Object -FilterScript { $_.Secure } | ForEach-Object -Process { Get-BoundCertificate -Binding $_ } |
             Select-Object -First 1
@@ -492,12 +542,12 @@ function ConvertFrom-ConnectorEvent {
             $eventStart { $running++; $listed = $false }
             $eventStop { $running = [Math]::Max(0, $running - 1) }
             # Each of these is from one that is alive, also when its start is too long ago to be among them.
-            { $_ -in $eventList, $eventNobody } { $running = [Math]::Max(1, $running); $listed = $true }
+            { $_ -in $eventList, $eventEmptyList } { $running = [Math]::Max(1, $running); $listed = $true }
             default { $running = [Math]::Max(1, $running) }
         }
     }
     $first = { param ($id) $Entry | Where-Object -FilterScript { $_.Id -in $id } | Select-Object -First 1 }
-    $list = & $first @($eventList, $eventNobody)
+    $list = & $first @($eventList, $eventEmptyList)
     $update = & $first $eventList
     [pscustomobject]@{
         Status = if ($Entry.Count -and -not $running) { 'stopped' } elseif ($listed) { 'running' } else { 'starting' }
@@ -555,11 +605,12 @@ $export = @{
         'ConvertFrom-ConnectorEvent'
         'Get-ConnectorDesiredState'
         'Get-ConnectorPlan'
+        'Get-ConnectorSettingSpec'
+        'Get-ConnectorSpec'
         'Get-ConnectorState'
         'Get-StagedSetup'
         'Get-StagedVersion'
         'Set-ConnectorWritten'
     )
-    Variable = @()
 }
 Export-ModuleMember @export

@@ -69,6 +69,28 @@ $commonArguments = @(
     $sslTexts.Values
 )
 
+function Get-ConnectorHttpsSpec {
+    <#
+    .SYNOPSIS
+    The options of the domain connector_https: a fragment of an argument spec. How a PFX is opened is for the module connector_https alone.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{
+        options = @{
+            state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+            thumbprint = @{ type = 'str' }
+            url = @{ type = 'str' }
+            src = @{ type = 'str' }
+            port = @{ type = 'int' }
+            expiry_warning_days = @{ type = 'int'; default = 30 }
+        }
+        required_if = @(, @('state', 'present', @('thumbprint')))
+    }
+}
+
 function ConvertTo-HttpsWish {
     <#
     .SYNOPSIS
@@ -136,7 +158,7 @@ function Get-HttpsState {
         $Installed
     )
 
-    $bindings = @(Get-WebBinding -All)
+    $bindings = @(Get-SiteBinding -All)
     $entries = @(Get-SslEntry -Port $Wish.Port)
     $entry = $entries | Where-Object -FilterScript { $_.EndPoint -eq "0.0.0.0:$($Wish.Port)" } | Select-Object -First 1
     if ($entry) {
@@ -191,7 +213,7 @@ function Get-HttpsPlan {
         if ($binding -or ($entry -and $entry.Application -eq $ownApplication)) {
             & $add 'unbind' $product $(if ($shown) { $shown } else { 'no certificate' }) $null
         }
-        $foreign = $steps.Count -and $entry -and $entry.Application -notin $ownEntries
+        $foreign = $steps.Count -and $entry -and -not (Test-OwnEntry -Entry $entry)
         return [pscustomobject]@{
             Steps = $steps
             Refused = [string[]]@(if ($steps.Count) { Get-OtherSite -Wish $Wish -State $State })
@@ -329,7 +351,7 @@ function Get-EntryObstacle {
     # Whether the certificate of all addresses is another application's, such as Remote Desktop Gateway or Reporting Services: a text.
     param ($State)
 
-    if ($State.Entry.Application -notin $ownEntries) {
+    if (-not (Test-OwnEntry -Entry $State.Entry)) {
         "$(Format-SslEntry -Entry $State.Entry) It is not the connector's or IIS': give one of them another port, or remove it where nothing needs it"
     }
 }
@@ -443,7 +465,44 @@ function Get-ConnectorHttpsPlan {
     Get-HttpsPlan -Wish $wish -State $state
 }
 
-function Get-WebBinding {
+function New-OwnEntry {
+    <#
+    .SYNOPSIS
+    The entry of http.sys by which the collection has a port show a certificate.
+
+    .PARAMETER Argument
+    What else http.sys has for the port: arguments of netsh.
+    #>
+    [CmdletBinding()]
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Makes an object')]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Thumbprint,
+
+        [string[]]
+        $Argument
+    )
+
+    [pscustomobject]@{ Thumbprint = $Thumbprint; Application = $ownApplication; Store = 'MY'; Arguments = $Argument }
+}
+
+function Test-OwnEntry {
+    <#
+    .SYNOPSIS
+    Whether an entry of http.sys was made by the collection or by IIS, so that it may be replaced and removed.
+    #>
+    [CmdletBinding()]
+    [OutputType([bool])]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Entry
+    )
+
+    $Entry.Application -in $ownEntries
+}
+
+function Get-SiteBinding {
     <#
     .SYNOPSIS
     By which addresses the connector's web site is reached: objects with Url, EndPoint (address:port) and Secure.
@@ -506,7 +565,7 @@ function Get-BoundCertificate {
     The certificate that Windows shows at an address, as the fact has it, or nothing.
 
     .PARAMETER Binding
-    Of Get-WebBinding.
+    Of Get-SiteBinding.
     #>
     [CmdletBinding()]
     param (
@@ -775,11 +834,13 @@ $export = @{
         'Get-BoundCertificate'
         'Get-CertificateState'
         'Get-ConnectorHttpsPlan'
+        'Get-ConnectorHttpsSpec'
         'Get-HttpsPlan'
         'Get-HttpsState'
         'Get-OwnBinding'
-        'Get-WebBinding'
+        'Get-SiteBinding'
+        'New-OwnEntry'
+        'Test-OwnEntry'
     )
-    Variable = 'ownApplication', 'ownEntries'
 }
 Export-ModuleMember @export

@@ -410,8 +410,7 @@ function Set-HttpsBinding {
         Set-SslEntry -Port $Wish.Port
         $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port; Entry = $entry }))
     }
-    $new = [pscustomobject]@{ Thumbprint = $Wish.Thumbprint; Application = $ownApplication; Store = 'MY'; Arguments = $entry.Arguments }
-    Set-SslEntry -Port $Wish.Port -Entry $new
+    Set-SslEntry -Port $Wish.Port -Entry (New-OwnEntry -Thumbprint $Wish.Thumbprint -Argument $entry.Arguments)
     $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port }))
     if (-not (Get-OwnBinding -Wish $Wish -State $State)) {
         $with = @{ Site = $State.Site; Information = "*:$($Wish.Port):" }
@@ -430,7 +429,7 @@ function Remove-HttpsBinding {
         Set-SiteBinding @with -Sign '-'
         $Undo.Push(@('Set-SiteBinding', ($with + @{ Sign = '+' })))
     }
-    if ($State.Entry -and $State.Entry.Application -in $ownEntries) {
+    if ($State.Entry -and (Test-OwnEntry -Entry $State.Entry)) {
         Set-SslEntry -Port $Wish.Port
         $Undo.Push(@('Set-SslEntry', @{ Port = $Wish.Port; Entry = $State.Entry }))
     }

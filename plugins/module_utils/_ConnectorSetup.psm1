@@ -4,8 +4,8 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# Carries out what _Connector.psm1 has planned: puts the setup of the connector where somebody at the host finds it, or runs it with the
-# arguments that the operator knows to work. Microsoft documents none, so that it is never run without.
+# Carries out what _Connector.psm1 has planned: stages the connector's setup for the operator, or runs it with the arguments that the operator
+# has tested. Microsoft documents no arguments, so setup never runs without them.
 
 using namespace System.IO
 
@@ -19,8 +19,8 @@ using namespace System.IO
 function Invoke-ConnectorSetup {
     <#
     .SYNOPSIS
-    Brings the connector on the host to the state that the options of the module connector say, as far as that needs nobody at the host, and
-    fills the module's result.
+    Brings the connector on the host to the state that the options of the module connector ask for, except for manual steps, and fills the module's
+    result.
     #>
     [CmdletBinding()]
     param (

@@ -100,7 +100,7 @@ function Get-EndpointProxy {
             }
         }
         'winhttp' {
-            $settings = Get-WinHttpProxy
+            $settings = Get-WinHttpSetting
             if ($settings -and -not (Test-Bypass -List $settings.bypass -HostName $HostName)) {
                 # One proxy for all protocols, or one for each of them: 'http=a:80;https=b:8080'.
                 foreach ($item in $settings.server -split '[;\s]+') {

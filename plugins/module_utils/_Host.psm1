@@ -313,7 +313,7 @@ function Get-PendingRestart {
     }
 }
 
-function Get-WinHttpProxy {
+function Get-WinHttpSetting {
     # The binary value that 'netsh winhttp set proxy' writes: version, counter, flags, then two texts, each after its length.
     $data = Get-MachineValue -SubKey "$windows\Internet Settings\Connections" -Name 'WinHttpSettings'
     $named = 2
@@ -363,7 +363,7 @@ function Get-Proxy {
             }
         }
     }
-    [ordered]@{ winhttp = Get-WinHttpProxy; machine = $machine; pac = @($pac) }
+    [ordered]@{ winhttp = Get-WinHttpSetting; machine = $machine; pac = @($pac) }
 }
 
 function Get-NtlmRestriction {
@@ -577,4 +577,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-HostFact, Get-OperatingSystem, Get-ServerRole, Get-WinHttpProxy
+Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-HostFact, Get-OperatingSystem, Get-ServerRole, Get-WinHttpSetting

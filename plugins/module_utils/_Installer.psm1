@@ -18,43 +18,29 @@ using namespace System.IO
 #AnsibleRequires -PowerShell ..module_utils._Program
 #AnsibleRequires -PowerShell ..module_utils._SystemTask
 
-# What a module that runs an installer has as options, beside its own.
-$installerOptions = @{
-    src = @{ type = 'str' }
-    path = @{ type = 'str' }
-    checksum = @{ type = 'str' }
-    validate_signature = @{ type = 'bool'; default = $true }
-    publisher = @{ type = 'str'; default = 'Microsoft Corporation' }
-    arguments = @{ type = 'list'; elements = 'str'; default = @() }
-    log_path = @{ type = 'str' }
-    timeout = @{ type = 'int'; default = 3600 }
-    busy_timeout = @{ type = 'int'; default = 600 }
-    share_username = @{ type = 'str' }
-    share_password = @{ type = 'str'; no_log = $true }
-    url_username = @{ type = 'str' }
-    url_password = @{ type = 'str'; no_log = $true }
-    url_timeout = @{ type = 'int'; default = 30 }
-    validate_certs = @{ type = 'bool'; default = $true }
-    use_proxy = @{ type = 'bool'; default = $true }
-    proxy_url = @{ type = 'str' }
-    proxy_username = @{ type = 'str' }
-    proxy_password = @{ type = 'str'; no_log = $true }
-    reboot = @{ type = 'bool'; default = $false }
-    reboot_timeout = @{ type = 'int'; default = 600 }
-}
-
 # Windows Installer: https://learn.microsoft.com/windows/win32/msi/error-codes. Bundles (WiX Burn) end with these, with other errors of Windows, or with
 # either as HRESULT. .NET Framework: https://learn.microsoft.com/dotnet/framework/deployment/deployment-guide-for-developers
-$success = 0
-$restartDue = 3010, 3011
-$restartStarted = 1641
 $busy = 1618
+$restartStarted = 1641
+$restartDue = 3010, 3011
+$successes = @{
+    0 = 'success'
+    $restartStarted = 'success, the installer restarts the host'
+    3010 = 'success, the host has to be restarted'
+    3011 = 'success, the host has to be restarted'
+}
+# Remedies, and meanings with a remedy, of several codes
 $newPackage = 'Download the installer from Microsoft again'
 $askPolicy = 'Look at the Windows Installer policies of the host and at its software restriction and AppLocker rules'
 $arguments = 'Look at the arguments given to the installer'
+$readPackage = 'Check that the file exists and that the system account can read it'
+$updateWindows = 'Install the updates of Windows'
 $theirs = 'Report it to Microsoft with the log: the package makes the error'
+$cancelled = 'it was cancelled, or it had a question that no argument answers', 'Look at the log for the question, and answer it by arguments'
+$remote = 'Allow it in the Windows Installer policies, or run it at the console'
+$restartFirst = 'Restart the host (reboot: true), then run this again'
 # Code -> meaning, remedy
-$codes = @{
+$failures = @{
     2 = 'a file that it needs does not exist', $newPackage
     3 = 'a folder that it needs does not exist', 'Look at log_path and at the drive of Windows'
     5 = 'access was denied, as Windows does to a program that installs updates from a network logon', 'Run it as an administrator of the host; where the log names an update of Windows, install that update first'
@@ -62,14 +48,14 @@ $codes = @{
     87 = 'one of its arguments is not valid', $arguments
     112 = 'the disk is full', 'Make room on the drive of Windows'
     120 = 'a custom action of the package calls what it must not call', $theirs
-    350 = 'a restart of the host is pending, and the setup does nothing before', 'Restart the host (reboot: true), then run this again'
-    1223 = 'it was cancelled, or it had a question that no argument answers', 'Look at the log for the question, and answer it by arguments'
+    350 = 'a restart of the host is pending, and the setup does nothing before', $restartFirst
+    1223 = $cancelled
     1259 = 'Windows takes the product for incompatible with this version of Windows', 'Use a version of the product that supports this version of Windows'
     1392 = 'a file or folder on the disk is damaged', 'Check the drive with chkdsk'
     1601 = 'the Windows Installer service cannot be reached', 'Enable the service msiserver, register it again (msiexec /unregister, msiexec /regserver), and restart the host'
-    1602 = 'it was cancelled, or it had a question that no argument answers', 'Look at the log for the question, and answer it by arguments'
+    1602 = $cancelled
     1603 = 'a fatal error during the installation', 'Look at the log for the action that failed, and for files in use, a full disk, or rights that SYSTEM lacks'
-    1604 = 'the installation is suspended, the product incomplete', 'Restart the host, then run this again'
+    1604 = 'the installation is suspended, the product incomplete', $restartFirst
     1605 = 'the product is not installed', 'Look for an orphaned entry in the list of installed programs'
     1606 = 'the package names a feature that is not registered', $theirs
     1607 = 'the package names a component that is not registered', $theirs
@@ -78,12 +64,12 @@ $codes = @{
     1610 = 'the data that Windows Installer keeps of the product is corrupt', "Remove the product with Microsoft's Program Install and Uninstall troubleshooter, then run this again"
     1611 = 'the package names a component qualifier that does not exist', $theirs
     1612 = 'the package that the product was installed from is gone, and it is needed', "Put that package back where it was, or remove the product with Microsoft's Program Install and Uninstall troubleshooter"
-    1613 = 'the package needs a newer Windows Installer', 'Install the updates of Windows'
+    1613 = 'the package needs a newer Windows Installer', $updateWindows
     1614 = 'the product is uninstalled', 'Run this again'
     1615 = 'a query in the package is not valid', $theirs
     1616 = 'the package names a field that does not exist', $theirs
     1618 = 'another installation is running on the host', 'Wait until it has ended, or raise busy_timeout'
-    1619 = 'the package cannot be opened', 'Look whether the file is there and the system account can read it'
+    1619 = 'the package cannot be opened', $readPackage
     1620 = 'the package is damaged', $newPackage
     1621 = 'its user interface cannot be started', 'Give it the argument for a silent installation'
     1622 = 'the log cannot be written', 'Look at log_path: its folder must exist, and SYSTEM must be able to write there'
@@ -99,17 +85,16 @@ $codes = @{
     1632 = 'the temporary folder is full or cannot be written', 'Make room on its drive, and look at the variables TEMP and TMP'
     1633 = 'the package is not for this kind of processor', 'Use the installer for the processor of the host'
     1634 = 'a component is not used on this host', $theirs
-    1635 = 'the patch cannot be opened', 'Look whether the file is there and the system account can read it'
+    1635 = 'the patch cannot be opened', $readPackage
     1636 = 'the patch is damaged', $newPackage
-    1637 = 'the patch needs a newer Windows Installer', 'Install the updates of Windows'
+    1637 = 'the patch needs a newer Windows Installer', $updateWindows
     1638 = 'another version of the product is installed already', 'Use an installer that is newer than what is installed, or remove the product first (allow_downgrade: true)'
     1639 = 'the command line is not valid', "$arguments. A property of an MSI is NAME=value, and quotation marks enclose a value with spaces"
-    1640 = 'a policy of the system forbids it in a remote session', 'Allow it in the Windows Installer policies, or run it at the console'
-    1641 = 'success, the installer restarts the host'
+    1640 = 'a policy of the system forbids it in a remote session', $remote
     1642 = 'the patch is for another product or version', 'Look which version is installed, and use its patch'
     1643 = 'a policy of the system forbids the patch', $askPolicy
     1644 = 'a policy of the system forbids a transform', $askPolicy
-    1645 = 'Windows Installer does not allow it from a Remote Desktop connection', 'Allow it in the Windows Installer policies, or run it at the console'
+    1645 = 'Windows Installer does not allow it from a Remote Desktop connection', $remote
     1646 = 'the patch cannot be removed', 'Remove the whole product'
     1647 = 'the patch is not applied to the product', 'Look which patches are installed'
     1648 = 'there is no valid order for the patches', $theirs
@@ -119,15 +104,15 @@ $codes = @{
     1652 = 'Windows is in safe mode, where Windows Installer does not run', 'Restart the host normally'
     1653 = 'rollback is switched off, without which several packages cannot be installed together', 'Remove the policy DisableRollback'
     1654 = 'Windows on ARM does not run a package that Microsoft has not signed', 'Use a host with an x64 processor'
-    3010 = 'success, the host has to be restarted'
-    3011 = 'success, the host has to be restarted'
-    3017 = 'it failed, and the host has to be restarted before it is tried again', 'Restart the host (reboot: true), then run this again'
+    3017 = 'it failed, and the host has to be restarted before it is tried again', $restartFirst
     3018 = 'it failed, and the installer restarts the host', 'Run this again after the restart'
     5100 = 'the host does not meet the requirements', 'Look at the log, which names what is missing: the version of Windows, its updates, or its edition'
 }
 
 # Two letters at least: one is a drive.
 $urlStart = '^[A-Za-z][A-Za-z0-9+.-]+://'
+# Newest logs that are kept, each with those that its installer wrote beside it
+$newestLogs = 20
 # Held open by the run that installs
 $lockName = 'installation.lock'
 
@@ -135,18 +120,42 @@ function Get-InstallerSpec {
     <#
     .SYNOPSIS
     The options that every module with an installer has: a fragment of an argument spec.
+
+    .PARAMETER Given
+    The arguments that the module was given. An address among them that may hold a secret is hidden in results and logs.
     #>
     [CmdletBinding()]
-    param ()
+    [OutputType([hashtable])]
+    param (
+        [AllowNull()]
+        [System.Collections.IDictionary]
+        $Given
+    )
 
-    foreach ($name in 'path', 'proxy_url') {
-        # A query may hold a signature that opens the place.
-        if ((Test-AddressAccount -Address $complex_args.$name) -or $complex_args.$name -match '://.*\?') {
-            $installerOptions[$name].no_log = $true
+    $spec = @{
+        options = @{
+            src = @{ type = 'str' }
+            path = @{ type = 'str' }
+            checksum = @{ type = 'str' }
+            validate_signature = @{ type = 'bool'; default = $true }
+            publisher = @{ type = 'str'; default = 'Microsoft Corporation' }
+            arguments = @{ type = 'list'; elements = 'str'; default = @() }
+            log_path = @{ type = 'str' }
+            timeout = @{ type = 'int'; default = 3600 }
+            busy_timeout = @{ type = 'int'; default = 600 }
+            share_username = @{ type = 'str' }
+            share_password = @{ type = 'str'; no_log = $true }
+            url_username = @{ type = 'str' }
+            url_password = @{ type = 'str'; no_log = $true }
+            url_timeout = @{ type = 'int'; default = 30 }
+            validate_certs = @{ type = 'bool'; default = $true }
+            use_proxy = @{ type = 'bool'; default = $true }
+            proxy_url = @{ type = 'str' }
+            proxy_username = @{ type = 'str' }
+            proxy_password = @{ type = 'str'; no_log = $true }
+            reboot = @{ type = 'bool'; default = $false }
+            reboot_timeout = @{ type = 'int'; default = 600 }
         }
-    }
-    @{
-        options = $installerOptions
         mutually_exclusive = , @('src', 'path')
         required_together = @(
             @('share_username', 'share_password'),
@@ -154,12 +163,19 @@ function Get-InstallerSpec {
             @('proxy_username', 'proxy_password')
         )
     }
+    foreach ($name in 'path', 'proxy_url') {
+        # A query may hold a signature that grants access.
+        if ($Given -and ((Test-AddressAccount -Address $Given.$name) -or $Given.$name -match '://.*\?')) {
+            $spec.options[$name].no_log = $true
+        }
+    }
+    $spec
 }
 
-function Get-Package {
+function Get-InstallerPackage {
     <#
     .SYNOPSIS
-    Brings an installer into a folder of its own, checks it, and says what it is. Remove-Package removes it.
+    Brings an installer into a folder of its own, checks it, and says what it is. Remove-InstallerPackage removes it.
 
     .PARAMETER Option
     path (on the host, \\server\share or http(s)://), checksum, validate_signature, publisher, share_username, share_password.
@@ -257,7 +273,7 @@ function ConvertTo-SourceUrl {
     if ($Source -match $urlStart -and [uri]::TryCreate($Source, 'Absolute', [ref]$uri)) { $uri } else { $null }
 }
 
-function Clear-Package {
+function Clear-InstallerPackage {
     <#
     .SYNOPSIS
     Removes installers that runs left behind which were cut off. To be called with the lock, so that no other run needs them.
@@ -275,10 +291,10 @@ function Clear-Package {
     }
 }
 
-function Remove-Package {
+function Remove-InstallerPackage {
     <#
     .SYNOPSIS
-    Removes what Get-Package brought. What is still in use stays; that is no error.
+    Removes what Get-InstallerPackage brought. What is still in use stays; that is no error.
     #>
     [CmdletBinding()]
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
@@ -494,7 +510,10 @@ function Get-MsiArgument {
 function Get-LogPath {
     <#
     .SYNOPSIS
-    Where an installer's log is kept: where the operator wants it, or in the collection's own folder of logs, with a name of its own.
+    Where an installer's log is kept: where the operator wants it, or a new file in the collection's own folder of logs.
+
+    .DESCRIPTION
+    A new file takes the place of the oldest logs in that folder. To be called with the lock, so that no other run is writing there.
     #>
     [CmdletBinding()]
     [OutputType([string])]
@@ -520,8 +539,22 @@ function Get-LogPath {
         }
         return $Wanted
     }
+    $folder = Initialize-OwnFolder -Name logs
+    Clear-Log -Folder $folder
     $time = [datetime]::UtcNow.ToString('yyyyMMddTHHmmssfffZ', [cultureinfo]::InvariantCulture)
-    [Path]::Combine((Initialize-OwnFolder -Name logs), "$time-$Name.$Extension")
+    [Path]::Combine($folder, "$time-$Name.$Extension")
+}
+
+function Clear-Log {
+    # Leaves room for one more log. Bundles and .NET Framework write further logs beside theirs, whose names begin with the same time.
+    param ([string]$Folder)
+
+    [Directory]::GetFiles($Folder).Where({ [Path]::GetFileName($_) -match '^[0-9]{8}T[0-9]{9}Z-' }) |
+        Group-Object -Property { ([Path]::GetFileName($_) -split '-')[0] } |
+        Sort-Object -Property Name -Descending |
+        Select-Object -Skip ($newestLogs - 1) |
+        # A service that works for an installer may still have its log open.
+        ForEach-Object -Process { Remove-Item -LiteralPath $_.Group -Force -ErrorAction SilentlyContinue }
 }
 
 function Get-LogTail {
@@ -642,7 +675,7 @@ function Invoke-Installer {
         Start-Sleep -Seconds ([Math]::Min(10, [Math]::Max(1, [int]($deadline - [datetime]::UtcNow).TotalSeconds)))
     }
     $meaning, $remedy = Get-ExitCodeText -Code $code
-    if ($code -notin @($success, $restartStarted) + $restartDue + $AlsoSuccess) {
+    if (-not $successes.ContainsKey($code) -and $code -notin $AlsoSuccess) {
         $waited = if ($code -eq $busy) { ", also after $BusyTimeout seconds" }
         throw "$What failed: the installer ended with $raw ($meaning$waited). $remedy. $(Format-LogTail -Path $LogPath)"
     }
@@ -662,11 +695,11 @@ function Get-ExitCodeText {
         $Code
     )
 
-    if ($Code -eq $success) {
-        'success'
+    if ($successes.ContainsKey($Code)) {
+        $successes[$Code]
     }
-    elseif ($codes.ContainsKey($Code)) {
-        $codes[$Code]
+    elseif ($failures.ContainsKey($Code)) {
+        $failures[$Code]
     }
     else {
         'a code that this collection does not know'
@@ -747,19 +780,18 @@ function Unlock-Installation {
 $export = @{
     Function = @(
         'Assert-FreeSpace'
-        'Clear-Package'
+        'Clear-InstallerPackage'
         'Get-ExitCodeText'
         'Get-InstallerSpec'
         'Get-InstallerName'
         'Get-LogPath'
         'Get-LogTail'
         'Get-MsiArgument'
-        'Get-Package'
+        'Get-InstallerPackage'
         'Invoke-Installer'
         'Lock-Installation'
-        'Remove-Package'
+        'Remove-InstallerPackage'
         'Unlock-Installation'
     )
-    Variable = @()
 }
 Export-ModuleMember @export

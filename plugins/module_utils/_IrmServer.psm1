@@ -8,6 +8,7 @@
 # servers can use it at all.
 
 #AnsibleRequires -PowerShell ..module_utils._Address
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
@@ -193,6 +194,28 @@ function Get-Obstacle {
     }
 }
 
+function Get-IrmServerSpec {
+    <#
+    .SYNOPSIS
+    The options of the domain irm_server: a fragment of an argument spec.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{
+        options = @{
+            product = @{ type = 'str'; choices = 'exchange', 'sharepoint', 'fci'; required = $true }
+            state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+            connector_url = @{ type = 'str' }
+            tenant_url = @{ type = 'str' }
+            force = @{ type = 'bool'; default = $false }
+            policy_conflict = Get-PolicyConflictSpec
+        }
+        required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
+    }
+}
+
 function Get-IrmServerDesiredState {
     <#
     .SYNOPSIS
@@ -361,6 +384,7 @@ $export = @{
         'Get-ExchangeLine'
         'Get-IrmServerDesiredState'
         'Get-IrmServerRestartReason'
+        'Get-IrmServerSpec'
         'Get-IrmServerWatchedKey'
         'Get-RightsManagementClient'
         'Get-SharePointLine'

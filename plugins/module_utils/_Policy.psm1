@@ -285,6 +285,18 @@ function ConvertTo-PolicyFact {
     }
 }
 
+function Get-PolicyConflictSpec {
+    <#
+    .SYNOPSIS
+    The option policy_conflict of domains with registry values, which Compare-Policy obeys: for an argument spec.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
+}
+
 function Compare-Policy {
     <#
     .SYNOPSIS
@@ -364,4 +376,4 @@ function Select-PolicyValue {
     $last.Values
 }
 
-Export-ModuleMember -Function Compare-Policy, ConvertTo-PolicyFact, Get-PolicyValue
+Export-ModuleMember -Function Compare-Policy, ConvertTo-PolicyFact, Get-PolicyConflictSpec, Get-PolicyValue

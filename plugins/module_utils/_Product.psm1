@@ -327,7 +327,7 @@ function Get-ProductNote {
 function ConvertTo-StepResult {
     <#
     .SYNOPSIS
-    What has to be done, as modules return it: a list of action, product, before and after, with attended where somebody has to do it at the host.
+    What has to be done, as modules return it: a list of action, product, before and after, with attended where the operator has to do it at the host.
 
     .PARAMETER Step
     Objects with Action (install, repair, remove, stage or unstage), Product, Before and After (texts, $null for none), maybe Attended.

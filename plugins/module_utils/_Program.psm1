@@ -13,8 +13,6 @@ using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Proces
 
 # Seconds for a tool of Windows, which ends at once
 $toolTimeout = 60
-# Of a program that was ended with what it had started
-$serviceNote = 'a service that works for it, such as Windows Installer, may still be at work'
 
 function Invoke-Program {
     <#
@@ -58,14 +56,24 @@ function Invoke-Program {
 }
 
 function Get-EndedPart {
-    # What was ended with it: the rest of the sentence. What is done for it elsewhere cannot be ended.
-    param ($Tree)
+    <#
+    .SYNOPSIS
+    What was ended with a program: the rest of the sentence. What services do for the program cannot be ended.
+
+    .PARAMETER Tree
+    The program's processes. Without it, all that the program had started was ended.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        $Tree
+    )
 
     if ($Tree.Alone) {
         "; what it has started may still be at work: Windows did not take it into a job object ($($Tree.Alone))"
     }
     else {
-        " with what it had started; $serviceNote"
+        ' with what it had started; a service that works for it, such as Windows Installer, may still be at work'
     }
 }
 
@@ -118,4 +126,4 @@ function Invoke-SystemTool {
     }
 }
 
-Export-ModuleMember -Function Invoke-Program, Invoke-SystemTool -Variable serviceNote
+Export-ModuleMember -Function Get-EndedPart, Invoke-Program, Invoke-SystemTool

@@ -18,8 +18,8 @@ function Invoke-Setup {
 
     .DESCRIPTION
     Without an installer at hand (option src, before the action plugin has brought it over) it only plans. Throws when it cannot be done or
-    failed; the result then has what was done until then and what the host has now. Steps with Attended are for somebody at the host: they are
-    named among the actions and neither carried out nor expected to be done in the end.
+    failed; the result then has what was done until then and what the host has now. Steps with Attended are for the operator: they are among the
+    actions, and are neither carried out nor expected to be done in the end.
 
     .PARAMETER Setup
     Name: of the reason for a restart. Script blocks: Plan (option -> object with Steps and Refused), Look (-> what is installed, as facts),
@@ -75,12 +75,12 @@ function Invoke-Setup {
     $lock = Lock-Installation -Timeout $option.busy_timeout
     $package = $null
     try {
-        Clear-Package
+        Clear-InstallerPackage
         # Another run may have done it meanwhile.
         $plan = & $Setup.Plan $option
         $result.actions = ConvertTo-StepResult -Step $plan.Steps
         if (Test-InstallerNeeded -Plan $plan) {
-            $package = Get-Package -Option $option -Module $Module
+            $package = Get-InstallerPackage -Option $option -Module $Module
             & $Setup.Check $package $option $plan
         }
         & $Setup.Carry $Module $plan $package
@@ -101,7 +101,7 @@ function Invoke-Setup {
         throw [InvalidOperationException]::new("$($_.Exception.Message)`nOn the host is now: $text. Running this again goes on from there.", $_.Exception)
     }
     finally {
-        Remove-Package -Package $package
+        Remove-InstallerPackage -Package $package
         Unlock-Installation -Lock $lock
         $result.after = ConvertTo-List -Item (& $Setup.Look)
         $result.reboot_required = @(Get-RestartDue) -contains $Setup.Name
@@ -148,7 +148,7 @@ function Invoke-SetupStep {
 }
 
 function Get-OwnStep {
-    # The steps that need nobody at the host.
+    # The steps that are not manual.
     param ($Plan)
 
     $Plan.Steps | Where-Object -FilterScript { -not $_.Attended }

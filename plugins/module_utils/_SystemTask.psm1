@@ -154,7 +154,7 @@ function Wait-SystemTask {
                 try { Stop-ProcessTree -Path $Path } catch { $_.Exception.Message }
                 try { $null = Invoke-TaskScheduler -Argument "/end /tn $Name" } catch { $_.Exception.Message }
             )
-            $ended = if ($left.Count) { "could not be ended: $($left -join '; ')" } else { "was ended with what it had started; $serviceNote" }
+            $ended = if ($left.Count) { "could not be ended: $($left -join '; ')" } else { "was ended$(Get-EndedPart)" }
             throw [TimeoutException]::new("it did not end within $Timeout seconds and $ended")
         }
         Start-Sleep -Milliseconds 500

@@ -9,6 +9,7 @@
 using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 
 #AnsibleRequires -CSharpUtil ..module_utils._Native
+#AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
 
@@ -131,6 +132,27 @@ function Get-TlsValue {
                     $value
                 }
             }
+        }
+    }
+}
+
+function Get-TlsSpec {
+    <#
+    .SYNOPSIS
+    The options of the domain tls: a fragment of an argument spec.
+    #>
+    [CmdletBinding()]
+    [OutputType([hashtable])]
+    param ()
+
+    @{
+        options = @{
+            state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
+            minimum = @{ type = 'str'; choices = @('1.2'); default = '1.2' }
+            parts = @{ type = 'list'; elements = 'str'; choices = 'schannel_client', 'schannel_server', 'dotnet', 'winhttp' }
+            disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'never' }
+            explicit = @{ type = 'bool'; default = $false }
+            policy_conflict = Get-PolicyConflictSpec
         }
     }
 }
@@ -336,4 +358,4 @@ function Get-TlsState {
     }
 }
 
-Export-ModuleMember -Function Get-TlsDesiredState, Get-TlsRestartReason, Get-TlsState, Get-TlsWatchedKey, Test-SqlServerTls
+Export-ModuleMember -Function Get-TlsDesiredState, Get-TlsRestartReason, Get-TlsSpec, Get-TlsState, Get-TlsWatchedKey, Test-SqlServerTls

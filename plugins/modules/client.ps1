@@ -6,23 +6,19 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Client
 #AnsibleRequires -PowerShell ..module_utils._ClientSetup
 #AnsibleRequires -PowerShell ..module_utils._Installer
 #AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
     options = @{
-        product = @{ type = 'str'; choices = 'unified_labeling', 'purview', 'classic'; required = $true }
-        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        version = @{ type = 'str' }
-        exact = @{ type = 'bool'; default = $false }
-        allow_downgrade = @{ type = 'bool'; default = $false }
         powershell_only = @{ type = 'bool' }
         telemetry = @{ type = 'bool' }
     }
     supports_check_mode = $true
 }
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpec))
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @((Get-ClientSpec), (Get-InstallerSpec -Given $complex_args)))
 
 $failure = $null
 try {

@@ -11,19 +11,9 @@
 #AnsibleRequires -PowerShell ..module_utils._Registry
 
 $spec = @{
-    options = @{
-        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        use_default_credentials_in_proxy = @{ type = 'bool' }
-        cloud_environment = @{
-            type = 'str'
-            choices = 'commercial', 'gcc', 'gcc_high', 'china'
-        }
-        names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
-        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-    }
     supports_check_mode = $true
 }
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-ClientSettingSpec))
 
 $failure = $null
 try {

@@ -6,24 +6,15 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._Connector
 #AnsibleRequires -PowerShell ..module_utils._ConnectorSetup
 #AnsibleRequires -PowerShell ..module_utils._Installer
 #AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
-    options = @{
-        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        version = @{ type = 'str' }
-        cloud = @{
-            type = 'str'
-            choices = 'AzureCloud', 'AzureChinaCloud', 'AzureUSGovernment', 'AzureUSGovernment2', 'AzureUSGovernment3'
-            default = 'AzureCloud'
-        }
-        administration_tool = @{ type = 'bool'; default = $false }
-    }
     supports_check_mode = $true
 }
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpec))
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @((Get-ConnectorSpec), (Get-InstallerSpec -Given $complex_args)))
 
 $failure = $null
 try {

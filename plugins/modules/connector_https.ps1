@@ -7,27 +7,21 @@
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Address
+#AnsibleRequires -PowerShell ..module_utils._ConnectorHttps
 #AnsibleRequires -PowerShell ..module_utils._ConnectorHttpsSetup
 #AnsibleRequires -PowerShell ..module_utils._Option
 
 $spec = @{
     options = @{
-        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        thumbprint = @{ type = 'str' }
-        url = @{ type = 'str' }
         pfx = @{ type = 'str' }
-        src = @{ type = 'str' }
         pfx_content = @{ type = 'str'; no_log = $true }
         pfx_password = @{ type = 'str'; no_log = $true }
-        port = @{ type = 'int' }
-        expiry_warning_days = @{ type = 'int'; default = 30 }
     }
-    required_if = @(, @('state', 'present', @('thumbprint')))
     mutually_exclusive = @(, @('pfx', 'pfx_content', 'src'))
     supports_check_mode = $true
 }
-Hide-AddressAccount -Given $complex_args
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+$complex_args = Hide-AddressAccount -Given $complex_args
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-ConnectorHttpsSpec))
 
 $failure = $null
 try {

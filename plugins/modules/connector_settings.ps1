@@ -14,15 +14,10 @@
 #AnsibleRequires -PowerShell ..module_utils._Restart
 
 $spec = @{
-    options = @{
-        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        proxy_address = @{ type = 'str' }
-        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-    }
     supports_check_mode = $true
 }
-Hide-AddressAccount -Given $complex_args
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+$complex_args = Hide-AddressAccount -Given $complex_args
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-ConnectorSettingSpec))
 
 $failure = $null
 try {

@@ -17,90 +17,17 @@
 
 $spec = @{
     options = @{
-        client = @{
-            type = 'dict'
-            options = @{
-                product = @{ type = 'str'; choices = 'unified_labeling', 'purview', 'classic'; required = $true }
-                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-                version = @{ type = 'str' }
-                exact = @{ type = 'bool'; default = $false }
-                allow_downgrade = @{ type = 'bool'; default = $false }
-            }
-        }
-        client_settings = @{
-            type = 'dict'
-            options = @{
-                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-                use_default_credentials_in_proxy = @{ type = 'bool' }
-                cloud_environment = @{
-                    type = 'str'
-                    choices = 'commercial', 'gcc', 'gcc_high', 'china'
-                }
-                names = @{ type = 'list'; elements = 'str'; choices = 'use_default_credentials_in_proxy', 'cloud_environment' }
-                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-            }
-        }
-        connector = @{
-            type = 'dict'
-            options = @{
-                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-                version = @{ type = 'str' }
-                cloud = @{
-                    type = 'str'
-                    choices = 'AzureCloud', 'AzureChinaCloud', 'AzureUSGovernment', 'AzureUSGovernment2', 'AzureUSGovernment3'
-                    default = 'AzureCloud'
-                }
-                administration_tool = @{ type = 'bool'; default = $false }
-                arguments = @{ type = 'list'; elements = 'str'; default = @() }
-            }
-        }
-        connector_https = @{
-            type = 'dict'
-            options = @{
-                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-                thumbprint = @{ type = 'str' }
-                url = @{ type = 'str' }
-                src = @{ type = 'str' }
-                port = @{ type = 'int' }
-                expiry_warning_days = @{ type = 'int'; default = 30 }
-            }
-            required_if = @(, @('state', 'present', @('thumbprint')))
-        }
-        connector_settings = @{
-            type = 'dict'
-            options = @{
-                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-                proxy_address = @{ type = 'str' }
-                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-            }
-        }
-        irm_server = @{
-            type = 'dict'
-            options = @{
-                product = @{ type = 'str'; choices = 'exchange', 'sharepoint', 'fci'; required = $true }
-                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-                connector_url = @{ type = 'str' }
-                tenant_url = @{ type = 'str' }
-                force = @{ type = 'bool'; default = $false }
-                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-            }
-            required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
-        }
-        tls = @{
-            type = 'dict'
-            options = @{
-                state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-                minimum = @{ type = 'str'; choices = @('1.2'); default = '1.2' }
-                parts = @{ type = 'list'; elements = 'str'; choices = 'schannel_client', 'schannel_server', 'dotnet', 'winhttp' }
-                disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'never' }
-                explicit = @{ type = 'bool'; default = $false }
-                policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-            }
-        }
+        client = @{ type = 'dict' } + (Get-ClientSpec)
+        client_settings = @{ type = 'dict' } + (Get-ClientSettingSpec)
+        connector = @{ type = 'dict' } + (Get-ConnectorSpec)
+        connector_https = @{ type = 'dict' } + (Get-ConnectorHttpsSpec)
+        connector_settings = @{ type = 'dict' } + (Get-ConnectorSettingSpec)
+        irm_server = @{ type = 'dict' } + (Get-IrmServerSpec)
+        tls = @{ type = 'dict' } + (Get-TlsSpec)
     }
     supports_check_mode = $true
 }
-Hide-AddressAccount -Given $complex_args
+$complex_args = Hide-AddressAccount -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 # In the order in which they are written. What needs an installer or a handshake is left to the modules of these domains.

@@ -16,7 +16,7 @@ $spec = @{
     }
     supports_check_mode = $true
 }
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpec))
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-InstallerSpec -Given $complex_args))
 
 $failure = $null
 try {

@@ -22,7 +22,7 @@ $spec = @{
     required_if = @(, @('proxy_source', 'explicit', @('proxy')))
     supports_check_mode = $true
 }
-Hide-AddressAccount -Given $complex_args
+$complex_args = Hide-AddressAccount -Given $complex_args
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 
 $failure = $null

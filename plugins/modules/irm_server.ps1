@@ -15,19 +15,10 @@
 #AnsibleRequires -PowerShell ..module_utils._Restart
 
 $spec = @{
-    options = @{
-        product = @{ type = 'str'; choices = 'exchange', 'sharepoint', 'fci'; required = $true }
-        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        connector_url = @{ type = 'str' }
-        tenant_url = @{ type = 'str' }
-        force = @{ type = 'bool'; default = $false }
-        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-    }
-    required_if = @(, @('state', 'present', @('connector_url', 'tenant_url')))
     supports_check_mode = $true
 }
-Hide-AddressAccount -Given $complex_args
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+$complex_args = Hide-AddressAccount -Given $complex_args
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-IrmServerSpec))
 
 $failure = $null
 try {

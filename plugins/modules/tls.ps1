@@ -13,17 +13,9 @@
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
 $spec = @{
-    options = @{
-        state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        minimum = @{ type = 'str'; choices = @('1.2'); default = '1.2' }
-        parts = @{ type = 'list'; elements = 'str'; choices = 'schannel_client', 'schannel_server', 'dotnet', 'winhttp' }
-        disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'never' }
-        explicit = @{ type = 'bool'; default = $false }
-        policy_conflict = @{ type = 'str'; choices = 'report', 'fail'; default = 'report' }
-    }
     supports_check_mode = $true
 }
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-TlsSpec))
 
 $failure = $null
 try {

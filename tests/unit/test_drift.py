@@ -92,8 +92,8 @@ def test_what_somebody_has_to_do_and_how_the_connector_is() -> None:
     step = {"action": "install", "product": "connector", "before": None, "after": "3.1.0 or later"}
     stage = step | {"action": "stage", "product": "connector setup"}
     result = look(connector={"changes": [stage, step | {"attended": True}]})
-    assert drift(result)[1] == "connector: install connector: (absent) -> 3.1.0 or later, by somebody at the host"
-    waits = "waits for somebody at the host (connector)"
+    assert drift(result)[1] == "connector: install connector: (absent) -> 3.1.0 or later, by the operator at the host"
+    waits = "waits for the operator at the host (connector)"
     assert drift_summary(result, verb="set") == f"set 1 installation (connector 1), {waits}"
     assert drift_summary(look(connector={"changes": [step | {"attended": True}]})) == waits
     runs = look(connector={"changes": []}) | {"host": {"connector": {"installed": True, "status": "stopped"}}}

@@ -212,6 +212,9 @@ def test_with_arguments(playbook_on_a_new_host: AnsiblePlaybook) -> None:
         connector("install", "3.0.0", **unattended),
         *look("after install"),
         connector("install again", "3.0.0", **unattended),
+        # for a manual step that the next task makes needless
+        connector("stage upgrade", "3.1.0", version="3.1.0"),
+        *look("after stage upgrade"),
         exit_code("3010", "exit_code"),
         connector("upgrade", "3.1.0", version="3.1.0", **unattended),
         no_fault("upgraded"),
@@ -244,10 +247,11 @@ def test_with_arguments(playbook_on_a_new_host: AnsiblePlaybook) -> None:
     assert seen(done, "after install") == ("3.0.0.0", None), "nothing is staged that nobody has to run"
     assert not result["install again"]["changed"] and result["install again"]["installers"] == []
 
+    assert seen(done, "after stage upgrade") == ("3.0.0.0", checksum("3.1.0"))
     upgrade = result["upgrade"]
     assert [one["exit_code"] for one in upgrade["installers"]] == [3010]
     assert upgrade["changed"] and upgrade["reboot_required"]
-    assert seen(done, "after upgrade") == ("3.1.0.0", None)
+    assert seen(done, "after upgrade") == ("3.1.0.0", None), "the staged setup is needed no more"
     again = result["upgrade again"]
     assert not again["changed"] and again["reboot_required"], "the restart is due until there was one"
 

@@ -200,7 +200,7 @@ def test_somebody_has_to_act_first(connectors: AnsiblePlaybook, proxy: str) -> N
     """With `fail` the host ends with the step, and with it the rollout; the setup is there by then."""
     ended = run(connectors, expect=2, rms_connector_sign_in="fail")
     said = ended.task(STEP, FIRST)["msg"]
-    assert said.startswith("Somebody has to act at connector-1")
+    assert said.startswith("Manual step on connector-1")
     assert "Run as administrator" in said and r"& 'C:\ProgramData\infoprotect\connector\RMSConnectorSetup.exe'" in said
     assert not [host for task, host, _result in ended.results if task == STEP and host != FIRST]
     late = run(connectors, f"--limit={FIRST}", expect=2, rms_connector_sign_in="wait", rms_connector_sign_in_timeout=1)

@@ -176,6 +176,7 @@ def test_servers_without_modules_that_are_refused(playbook: AnsiblePlaybook) -> 
     assert "msdrm.dll: 3.0.0.0" in refused()
     library.write_bytes(kept)
     reg("add", uninstall, "/v", "DisplayName", "/d", "Microsoft Rights Management connector")
+    reg("add", uninstall, "/v", "UninstallString", "/d", r"C:\windows\system32\msiexec.exe")
     assert "connector: True" in refused()
     reg("delete", uninstall)
     reg("add", setup, "/v", "MsiBuildMajor", "/t", "REG_DWORD", "/d", "774")

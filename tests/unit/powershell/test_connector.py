@@ -75,7 +75,11 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     (case("3.0.0.0"), []),
     (case("3.1.0.0", version="3.1.0"), []),
     (case("3.1.0.0", version="3.0"), []),
-    (case("3.0.0.0", staged="3.1.0.0", version="3.0.0"), []),
+    # A staged setup of another version, which no manual step needs any more
+    (case("3.0.0.0", staged="3.1.0.0", version="3.0.0"), ["unstage connector setup [3.1.0.0] []"]),
+    (case("3.1.0.0", staged="3.0.0.0"), ["unstage connector setup [3.0.0.0] []"]),
+    (case("3.1.0.0", staged="3.0.0.0", roles=["exchange"]), ["unstage connector setup [3.0.0.0] []"]),
+    (case("3.1.0.0", staged="3.1", version="3.0.0"), []),
     # An entry that nothing stands behind
     (case("3.0.0.0", found="orphaned"), [f"{STAGE} [] [any version]", f"{BY_HAND} [] [any version] attended"]),
     (case("3.0.0.0", found="orphaned", state="absent", arguments=["/uninstall"]), []),
@@ -87,6 +91,10 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     (case("3.0.0.0", "3.1.0.0", version="3.1.0"), [f"{BY_HAND} [3.0.0.0] [3.1.0 or later] attended"]),
     # With the operator's arguments
     (case(arguments=UNATTENDED), [f"{BY_HAND} [] [any version]"]),
+    (
+        case(staged="3.0.0.0", arguments=UNATTENDED),
+        [f"{BY_HAND} [] [any version]", "unstage connector setup [3.0.0.0] []"],
+    ),
     (case("3.0.0.0", version="3.1.0", arguments=UNATTENDED), [f"{BY_HAND} [3.0.0.0] [3.1.0 or later]"]),
     (case("3.1.0.0", version="3.1.0", arguments=UNATTENDED), []),
     # Away with it
@@ -375,7 +383,7 @@ def test_mark_of_a_run_where_there_is_no_connector(powershell: PowerShellHost) -
     assert found["unreadable"] == []
 
 
-def test_setup_that_waits_for_somebody(powershell: PowerShellHost) -> None:
+def test_staged_setup(powershell: PowerShellHost) -> None:
     staged: Path = powershell.disk / "ProgramData/infoprotect/connector/RMSConnectorSetup.exe"
     staged.parent.mkdir(parents=True, exist_ok=True)
     powershell.run(f"Copy-Item -LiteralPath $PSHOME\\System.Management.Automation.dll -Destination '{SETUP}'")

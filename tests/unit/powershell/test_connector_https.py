@@ -33,7 +33,7 @@ CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
 </sites></system.applicationHost></configuration>
 """
 BINDINGS = """& (Get-Module _ConnectorHttps) {
-    , [string[]]@(Get-WebBinding -Path $args[0] | ForEach-Object { "$($_.Url) $($_.EndPoint) $($_.Secure)" })
+    , [string[]]@(Get-SiteBinding -Path $args[0] | ForEach-Object { "$($_.Url) $($_.EndPoint) $($_.Secure)" })
 } $case"""
 
 

@@ -732,7 +732,7 @@ $plan = Get-RegistryPlan -Value @(
             & $args[0] @{
                 key = Get-MachineValue -SubKey SOFTWARE\Unit\No -Name x
                 value = Get-MachineValue -SubKey SOFTWARE\Unit -Name x
-                winhttp = Get-WinHttpProxy
+                winhttp = Get-WinHttpSetting
                 connector = Get-ConnectorState -Product @() -Unreadable ([Collections.Generic.List[object]]::new())
             } 'host'
         } $find)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from powershell_host import PowerShellHost, placed
+from powershell_host import ROOT, PowerShellHost, placed
 from winfleet.vendor import registration
 
 PROGRAMS = "Program Files (x86)"
@@ -138,6 +139,45 @@ def test_an_entry_by_name_only_is_no_evidence(powershell: PowerShellHost) -> Non
     folder = powershell.disk / "Program Files" / CONNECTOR / "Web Service"
     with placed(folder / "web.config"):
         assert states(on_a_host(powershell, *by_name)) == [("rms_connector", "exe", "installed")]
+
+
+# By the script for hosts on which no module runs, of which the function is the first part, and by the utility
+CONNECTORS = (
+    (ROOT / "roles/irm_server/files/look.ps1").read_text(encoding="utf-8").partition("\n}\n")[0]
+    + """
+}
+$entries = 'SOFTWARE', 'SOFTWARE\\WOW6432Node' | ForEach-Object {
+    Get-ChildItem -LiteralPath "HKLM:\\$_\\Microsoft\\Windows\\CurrentVersion\\Uninstall" -ErrorAction SilentlyContinue
+}
+$products = Get-InstalledProduct | Where-Object { $_.Kind -eq 'rms_connector' -and $_.State -eq 'installed' }
+, @([bool]@($entries | Where-Object { Test-Connector $_ }).Count, [bool]@($products).Count)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "program", "found"),
+    [
+        (CONNECTOR, {}, False, False),
+        (CONNECTOR, {}, True, True),
+        (CONNECTOR.upper(), {}, True, True),
+        (f"{CONNECTOR} 3.2", {}, True, True),
+        (f"{CONNECTOR} administration tool", {}, True, False),
+        (CONNECTOR, {"UninstallString": r"C:\unit\driver.ps1 /uninstall"}, False, True),
+        (CONNECTOR, {"UninstallString": r'"C:\unit\driver.ps1" /uninstall'}, False, True),
+        (CONNECTOR, {"UninstallString": r'"C:\unit\none.exe" /uninstall'}, False, False),
+        (CONNECTOR, {"BundleCachePath": r"C:\unit\driver.ps1", "UninstallString": r"C:\unit\none.exe"}, False, True),
+        (CONNECTOR, {"BundleCachePath": r"C:\unit\none.exe", "UninstallString": r"C:\unit\driver.ps1"}, False, False),
+    ],
+)
+def test_a_connector_is_found_alike_without_modules(
+    powershell: PowerShellHost, name: str, values: dict[str, str], program: bool, found: bool
+) -> None:
+    entry = registration.entry("x", name, "3.2.0.0", msi=False)
+    entry += [(entry[0][0], *value) for value in values.items()]
+    file = powershell.disk / "Program Files" / CONNECTOR / "Web Service" / "web.config"
+    with placed(file) if program else nullcontext():
+        assert on_a_host(powershell, *[(64, *value) for value in entry], script=CONNECTORS) == [found, found]
 
 
 def test_files_without_an_entry_are_incomplete(powershell: PowerShellHost) -> None:

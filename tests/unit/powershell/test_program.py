@@ -120,11 +120,40 @@ Unlock-Installation -Lock $null"""
     assert name == r"C:\ProgramData\infoprotect\packages\installation.lock"
 
 
+NEWEST = 20
+
+
+def test_the_newest_logs_are_kept(powershell: PowerShellHost) -> None:
+    """Each with those that its installer wrote beside it. Other files, and other folders, are not touched."""
+    own = "Get-LogPath -Wanted $case -Name client-install"
+    first = powershell.run(own, "")
+    assert first.startswith("C:\\ProgramData\\infoprotect\\logs\\") and first.endswith("-client-install.log")
+    logs = powershell.disk / "ProgramData/infoprotect/logs"
+    times = [f"20260101T1015{number:05d}Z" for number in range(25)]
+    names = [f"{time}-{name}" for time in times for name in ("client.log", "client_000_x.log", "dotnet-MSI.txt")]
+    others = {"notes.txt", "setup.log", "2026-receipt.json"}
+    receipt = powershell.disk / "ProgramData/infoprotect/receipts" / names[0]
+    receipt.parent.mkdir(exist_ok=True)
+    try:
+        for file in [*(logs / name for name in {*names, *others}), receipt]:
+            file.write_text("x")
+        powershell.run(own, r"C:\unit\own.log")
+        assert {file.name for file in logs.iterdir()} == {*names, *others}
+        powershell.run(own, "")
+        kept = {name for name in names if name.split("-")[0] in times[-NEWEST + 1 :]}
+        assert {file.name for file in logs.iterdir()} == kept | others
+        assert receipt.exists()
+    finally:
+        receipt.unlink()
+        for file in logs.iterdir():
+            file.unlink()
+
+
 @pytest.mark.parametrize(("scheme", "refused"), [("http", True), ("https", False)])
 def test_what_comes_by_plain_http_is_checked_somehow(powershell: PowerShellHost, scheme: str, refused: bool) -> None:
     case = {"path": f"{scheme}://127.0.0.1:1/setup.msi", "validate_signature": False, "checksum": None}
     with pytest.raises(PowerShellError) as error:
-        powershell.run("Get-Package -Option $case -Module @{}", case)
+        powershell.run("Get-InstallerPackage -Option $case -Module @{}", case)
     assert ("expected a checksum, validate_signature, or a URL" in str(error.value)) is refused
 
 
