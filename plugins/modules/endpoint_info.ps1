@@ -19,7 +19,6 @@ $spec = @{
         issuers = @{ type = 'list'; elements = 'str' }
         timeout = @{ type = 'int'; default = 60 }
     }
-    required_if = @(, @('proxy_source', 'explicit', @('proxy')))
     supports_check_mode = $true
 }
 $complex_args = Hide-AddressAccount -Given $complex_args

@@ -108,7 +108,7 @@ def shell(script: str) -> list[str]:
 
 def test_other_options_are_refused(playbook: AnsiblePlaybook) -> None:
     refused = {
-        "proxy_source is explicit but all of the following are missing: proxy": {"proxy_source": "explicit"},
+        "proxy: expected with proxy_source explicit": {"proxy_source": "explicit"},
         "endpoints: expected a host, host:port or a URL that starts with": {"endpoints": ["http://api.aadrm.com"]},
         "issuers: expected regular expressions, found '('": {"issuers": ["("]},
     }

@@ -86,6 +86,14 @@ def test_secrets_are_hidden(specs: dict[str, Any], module: str) -> None:
     assert hidden == {name for one in declared for name in one if SECRET.search(name)}
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_what_others_depend_on_has_a_value(specs: dict[str, Any], module: str) -> None:
+    """ansible-core 2.16 fails with a null reference where the option that required_if names has none."""
+    for spec in (specs[module], *specs[module]["options"].values()):
+        for name, *_rest in spec.get("required_if") or []:
+            assert "default" in spec["options"][name] or spec["options"][name].get("required"), name
+
+
 def test_secrets_of_roles_are_hidden() -> None:
     shown = [
         f"{file.parents[1].name}: {name}"
