@@ -189,7 +189,7 @@ def test_every_empty_text_is_named_with_its_place(powershell: PowerShellHost) ->
 def test_installer_of_any_name_is_refused_by_its_option(powershell: PowerShellHost, text: str) -> None:
     """Beyond check mode: where it comes from, and where its log goes."""
     scripts = {
-        "path": "Get-Package -Option @{ path = $case; validate_signature = $true } -Module @{}",
+        "path": "Get-InstallerPackage -Option @{ path = $case; validate_signature = $true } -Module @{}",
         "log_path": "Get-LogPath -Wanted $case -Name client",
     }
     for option, script in scripts.items():
