@@ -608,8 +608,10 @@ function ConvertTo-CertificateResult {
 }
 
 function Get-SslEntry {
-    # What http.sys has for a port. netsh shows it in the language of Windows, so the values are read.
+    # What http.sys has for a port, or for all of them. netsh shows it in the language of Windows, so the values are read.
     param ([int]$Port)
+
+    $wanted = if ($Port) { $Port } else { '[0-9]+' }
 
     foreach ($kind in $sslTables.Keys) {
         $table = Open-RegistryKey -Key @{ Hive = 'LocalMachine'; SubKey = "$httpParameters\$($sslTables[$kind])"; View = 64 }
@@ -629,7 +631,7 @@ function Get-SslEntry {
                     $key.Dispose()
                 }
                 $entry = ConvertTo-SslEntry -Kind $kind -Name $name -Value $value
-                if ($entry.EndPoint -match "(?:^|:)$Port$" -and ($entry.Thumbprint -or $kind -eq 'store')) {
+                if ($entry.EndPoint -match "(?:^|:)$wanted$" -and ($entry.Thumbprint -or $kind -eq 'store')) {
                     $entry
                 }
             }
@@ -839,6 +841,7 @@ $export = @{
         'Get-HttpsState'
         'Get-OwnBinding'
         'Get-SiteBinding'
+        'Get-SslEntry'
         'New-OwnEntry'
         'Test-OwnEntry'
     )

@@ -456,4 +456,4 @@ function Set-SiteBinding {
     $null = Invoke-SystemTool -Name inetsrv\appcmd.exe -Argument "set site `"/site.name:$Site`" `"/$($Sign)bindings.[protocol='https',bindingInformation='$Information']`""
 }
 
-Export-ModuleMember -Function Invoke-ConnectorHttps
+Export-ModuleMember -Function Import-Pfx, Invoke-ConnectorHttps, Read-Pfx, Remove-StoredCertificate, Test-PfxContentError

@@ -29,7 +29,7 @@ function Get-OwnFolder {
     [OutputType([string])]
     param (
         [Parameter(Mandatory = $true)]
-        [ValidateSet('receipts', 'packages', 'logs', 'connector', 'pfx')]
+        [ValidateSet('receipts', 'packages', 'logs', 'connector', 'pfx', 'selftest')]
         [string]
         $Name
     )

@@ -376,4 +376,4 @@ function Select-PolicyValue {
     $last.Values
 }
 
-Export-ModuleMember -Function Compare-Policy, ConvertTo-PolicyFact, Get-PolicyConflictSpec, Get-PolicyValue
+Export-ModuleMember -Function Compare-Policy, ConvertTo-PolicyFact, Get-PolicyConflictSpec, Get-PolicyFile, Get-PolicyValue

@@ -442,6 +442,7 @@ $export = @{
         'Get-InstalledProduct'
         'Get-ProductKind'
         'Get-ProductNote'
+        'Get-ProgramFile'
         'Get-RestartDue'
         'Set-RestartDue'
         'Split-CommandLine'

@@ -21,7 +21,9 @@ $schema = 1
 $folderName = 'receipts'
 $newestKept = 50
 $timeFormat = 'yyyy-MM-ddTHH:mm:ssZ'
-$fileName = '^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-[a-z_]+\.json$'
+# The module selftest removes its own receipts. They are not part of the history, and no receipt is removed for them.
+$testSource = 'selftest'
+$fileName = "^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-(?!$testSource\.)[a-z_]+\.json`$"
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
 # .NET Framework and .NET offer access control lists in different places.
 $netCore = [Environment]::Version.Major -gt 4
@@ -241,7 +243,7 @@ function New-Receipt {
     }
 
     # The first one stays; with the new one there are one more than listed.
-    for ($i = 1; $i -le $files.Count - $newestKept; $i++) {
+    for ($i = 1; $Source -ne $testSource -and $i -le $files.Count - $newestKept; $i++) {
         Remove-Item -LiteralPath $files[$i] -Force -ErrorAction SilentlyContinue
     }
     $path

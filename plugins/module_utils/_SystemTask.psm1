@@ -42,6 +42,9 @@ function Invoke-SystemTask {
 
     .PARAMETER Timeout
     Seconds. When they are over, the program is ended with what it has started, and this throws TimeoutException.
+
+    .PARAMETER Id
+    Names the task, for Remove-SystemTask.
     #>
     [CmdletBinding()]
     [OutputType([int])]
@@ -55,12 +58,14 @@ function Invoke-SystemTask {
 
         [Parameter(Mandatory = $true)]
         [int]
-        $Timeout
+        $Timeout,
+
+        [guid]
+        $Id = [guid]::NewGuid()
     )
 
-    $id = [guid]::NewGuid()
-    $name = "infoprotect-$id"
-    $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), "task-$id")
+    $name = "infoprotect-$Id"
+    $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), "task-$Id")
     $null = [Directory]::CreateDirectory($folder)
     $gone = $true
     try {
@@ -225,15 +230,35 @@ function Clear-SystemTask {
         if (-not [guid]::TryParseExact([Path]::GetFileName($old).Substring('task-'.Length), 'D', [ref]$id)) {
             continue
         }
-        try {
-            $null = Invoke-TaskScheduler -Argument "/delete /tn infoprotect-$id /f"
-        }
-        catch {
-            # Its run came as far as this.
-            Write-Debug -Message $_.Exception.Message
-        }
-        Remove-Item -LiteralPath $old -Recurse -Force -ErrorAction SilentlyContinue
+        Remove-SystemTask -Id $id
     }
 }
 
-Export-ModuleMember -Function Clear-SystemTask, Invoke-SystemTask
+function Remove-SystemTask {
+    <#
+    .SYNOPSIS
+    Removes what the task of one run left, if it left anything.
+    #>
+    [CmdletBinding()]
+    [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
+    param (
+        [Parameter(Mandatory = $true)]
+        [guid]
+        $Id
+    )
+
+    $folder = [Path]::Combine((Get-OwnFolder -Name packages), "task-$Id")
+    if (-not [Directory]::Exists($folder)) {
+        return
+    }
+    try {
+        $null = Invoke-TaskScheduler -Argument "/delete /tn infoprotect-$Id /f"
+    }
+    catch {
+        # Its run was cut off before it made the task.
+        Write-Debug -Message $_.Exception.Message
+    }
+    Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+}
+
+Export-ModuleMember -Function Clear-SystemTask, Invoke-SystemTask, Remove-SystemTask

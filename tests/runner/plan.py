@@ -73,7 +73,7 @@ TOGETHER = {
         "examples",
         "tenant_administrator",
     ),
-    "playbooks/site": ("preflight", "site", "waves"),
+    "playbooks/site": ("preflight", "selftest", "site", "waves"),
     "playbooks/connectors": ("authorization", "connector_https", "connectors", "irm_servers"),
 }
 

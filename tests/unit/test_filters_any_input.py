@@ -58,6 +58,12 @@ FACT = {
     "authorized": [r"CONTOSO\EX01$ (Exchange)"],
     "events": [{"id": 2001, "time": "2026-11-26T10:15:00Z", "text": r"CONTOSO\SP01$ asked", "account": None}],
 }
+SELFTEST = {
+    "checks": [{"id": "one", "verdict": "holds", "expected": "It is.", "found": "it is", "reason": None}],
+    "host": {"os": {"name": "Windows"}, "names": ["HOST"], "administrator": True},
+    "shapes": {"nothing": None, "no_step": []},
+    "left": ["a key"],
+}
 #: Filter -> its operands, as they should be.
 OPERANDS: dict[str, list[Any]] = {
     "assess": [{"name": "h", "os": {"build": 1}}, ["aip_clients"], ["tls"], {"product": "purview"}],
@@ -82,6 +88,7 @@ OPERANDS: dict[str, list[Any]] = {
         [{"members": ["c-1", "c-2"], "minimum_in_service": 1}, {"members": ["c-3"]}],
         ["c-1", "c-2", "c-3"],
     ],
+    "selftest_report": [SELFTEST, {"ansible-core": "2.21.5"}, ["h"], False],
 }
 ODD = st.recursive(
     st.none()
