@@ -368,9 +368,20 @@ function Remove-TestCertificate {
     param ([guid]$Id)
 
     $store = [X509Store]::new('My', 'LocalMachine')
-    $store.Open('ReadOnly')
-    $thumbprints = @($store.Certificates | Where-Object -FilterScript { $_.Subject -eq (Get-TestSubject -Id $Id) } | ForEach-Object -Process { $_.Thumbprint })
-    $store.Close()
+    try {
+        $store.Open('ReadOnly, OpenExistingOnly')
+        $thumbprints = @($store.Certificates | Where-Object -FilterScript { $_.Subject -eq (Get-TestSubject -Id $Id) } | ForEach-Object -Process { $_.Thumbprint })
+    }
+    catch [CryptographicException] {
+        # There is no such store.
+        if ($_.Exception.GetBaseException().HResult -ne 0x80070002) {
+            throw
+        }
+        return
+    }
+    finally {
+        $store.Close()
+    }
     $left = @(if ($thumbprints.Count) { Remove-StoredCertificate -Thumbprint $thumbprints })
     if ($left.Count) {
         throw ($left -join '; ')
@@ -912,7 +923,7 @@ function Get-JsonShape {
         truth = $true
         dword = ConvertFrom-RegistryData -Value (ConvertTo-RegistryData -Type dword -Data -1)
         qword = ConvertFrom-RegistryData -Value (ConvertTo-RegistryData -Type qword -Data -1)
-        date = Format-UniversalTime -Time ([datetime]::new(2026, 1, 2, 3, 4, 5, 'Utc'))
+        date = Format-UniversalTime -Time ([datetime]::new(2026, 1, 2, 3, 4, 5, [DateTimeKind]::Utc))
         characters = "`"'\/<>&`t`r`n$([char]0xE9)$([char]0x2028)$([char]::ConvertFromUtf32(0x1F600))"
         long = 'x' * 70000
         unpaired = "a$([char]0xD800)b"

@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ VERDICTS = {FAILS: "fail", HOLDS: "hold", SKIPPED: "skipped"}
 LONGEST = 300
 #: An account of a domain or of the host; the well-known ones have other numbers.
 ACCOUNT = re.compile(r"S-1-5-21-[0-9-]+")
-CHARACTERS = "\"'\\/<>&`\t\r\n\u00e9\u2028\U0001f600"
+CHARACTERS = "\"'\\/<>&\t\r\n\u00e9\u2028\U0001f600"
 STEP = {"action": "install", "product": "client", "before": None, "after": "3.1"}
 #: What _SelfTest.psm1 returns in `shapes`, by the id of the check. An unpaired surrogate may arrive as anything.
 SHAPES: dict[str, dict[str, Any]] = {
@@ -60,13 +60,12 @@ class Check:
         Raises:
             MalformedError: it is none.
         """
-        if not isinstance(item, Mapping) or item.get("verdict") not in VERDICTS:
-            raise MalformedError("a check has no verdict")
-        texts = {name: item.get(name) for name in ("id", "expected", "found", "reason")}
-        if not all(text is None or isinstance(text, str) for text in texts.values()):
+        texts = [item.get(field.name) for field in fields(cls)] if isinstance(item, Mapping) else [None]
+        if not all(isinstance(text, str) for text in texts[:3]) or texts[1] not in VERDICTS:
+            raise MalformedError("a check has no id, verdict or expectation")
+        if not all(text is None or isinstance(text, str) for text in texts[3:]):
             raise MalformedError("a check has something else than text")
-        found, reason = texts["found"], texts["reason"]
-        return cls(str(texts["id"]), str(item["verdict"]), str(texts["expected"]), found, reason)
+        return cls(*texts)
 
     @property
     def shown(self) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ..ansible_runner import ROOT, AnsiblePlaybook, Run
-from ..registry_export import export_task, exported
+from ..registry_export import Registry, export_task, exported
 
 HOST = "client-2019"
 SELFTEST = ROOT / "playbooks/selftest.yml"
@@ -25,24 +24,20 @@ SKIPPED = {
     *("domain_account", "policy_owner", "ssl_entries", "pfx_error", "private_key", "update_packages", "open_link"),
 }
 LOOK = r"""
-[ordered]@{
-    tasks = @(schtasks.exe /query /fo csv /nh)
-    files = @(Get-ChildItem -Recurse -Force -LiteralPath C:\ProgramData | ForEach-Object { $_.FullName })
-    certificates = @(reg.exe query HKLM\SOFTWARE\Microsoft\SystemCertificates\MY /s)
-} | ConvertTo-Json
+schtasks.exe /query /fo csv /nh
+(Get-ChildItem -Recurse -Force -LiteralPath C:\ProgramData).FullName
+reg.exe query HKLM\SOFTWARE
+reg.exe query HKLM\SOFTWARE\WOW6432Node
 """
+CERTIFICATES = r"HKLM\SOFTWARE\Microsoft\SystemCertificates"
 pytestmark = pytest.mark.hosts(HOST, "client-2016")
 
 
-def look(playbook: AnsiblePlaybook) -> tuple[dict[str, Any], Any]:
-    """Tasks, files, certificates and the registry, by programs of Windows."""
-    tasks = [
-        {"name": "look", "ansible.windows.win_powershell": {"script": LOOK}},
-        export_task("keys", r"HKLM\SOFTWARE"),
-    ]
+def look(playbook: AnsiblePlaybook) -> tuple[list[str], Registry]:
+    """Tasks, files, keys and certificates, by programs of Windows."""
+    tasks = [{"name": "look", "ansible.windows.win_powershell": {"script": LOOK}}, export_task("keys", CERTIFICATES)]
     run = playbook.run([{"name": "look", "hosts": HOST, "gather_facts": False, "tasks": tasks}])
-    found: dict[str, Any] = json.loads("\n".join(run.task("look", HOST)["output"]))
-    return found, exported(run.task("keys", HOST))
+    return sorted(run.task("look", HOST)["output"]), exported(run.task("keys", HOST))
 
 
 @pytest.mark.parametrize("arguments", [(), ("--limit=client-2019:client-2016",)], ids=["no limit", "two hosts"])

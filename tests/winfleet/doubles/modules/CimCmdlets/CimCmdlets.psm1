@@ -41,7 +41,8 @@ $script:classes = @{
     }
     Win32_ComputerSystem = {
         $tcpip = 'HKLM:\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters'
-        $domain = Get-RegistryValue $tcpip Domain ''
+        # Not the DNS suffix, which is another name.
+        $domain = Get-RegistryValue 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Group Policy\History' MachineDomain ''
         $controller = (Get-RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Control\ProductOptions' ProductType) -eq 'LanmanNT'
         @{
             Name                      = [Environment]::MachineName
