@@ -225,10 +225,13 @@ foreach ($i in 1..55) {
     $plan = Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name a -Type dword -Data $i)
     $null = Write-RegistryPlan -Plan $plan -Source unit
 }
+# The selftest removes its own, and none is removed for them.
+$plan = Get-RegistryPlan -Value (New-RegistryValue -Path $case -Name a -Data 0)
+$null = Write-RegistryPlan -Plan $plan -Source selftest
 foreach ($name in 'first', 'latest') { [IO.Path]::GetFileName((Get-Receipt -Name $name).Path).Substring(0, 6) }"""
     assert powershell.run(script, key) == ["000001", "000055"]
     numbers = sorted(int(file.name.split("-")[0]) for file in folder.iterdir())
-    assert numbers == [1, *range(6, 56)]
+    assert numbers == [1, *range(6, 56), 56]
 
 
 def test_no_receipt_yet(powershell: PowerShellHost, folder: Path) -> None:
