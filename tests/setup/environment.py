@@ -63,6 +63,9 @@ COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "test": {**FLEET_COMMANDS, **BALANCER_COMMANDS, "git": ("git",), "shellcheck": ("shellcheck",)},
 }
 COMMANDS["full"] = COMMANDS["test"]
+# The tests of the report's page use any of these; setup installs the first, a Debian package. On Ubuntu, which has
+# Chromium only as a snap, install Google Chrome.
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 # Those that need the test tools; full needs every supported ansible-core.
 TEST_PURPOSES = ("test", "full")
 
@@ -179,6 +182,8 @@ def installed(command: str) -> bool:
 
 def missing_packages(purpose: str, pythons: dict[tuple[int, int], Python]) -> list[str]:
     missing = [name for command, names in COMMANDS[purpose].items() if not installed(command) for name in names]
+    if purpose in TEST_PURPOSES and not any(map(installed, BROWSERS)):
+        missing.append(BROWSERS[0])
     if not pythons:
         # Ubuntu 22.04 has 3.10 by default and 3.11 beside it
         missing += ["python3.11", "python3.11-venv"]
