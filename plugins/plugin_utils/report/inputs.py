@@ -1,0 +1,436 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""The report out of what modules and actions returned. The only place that knows their results."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .. import authorization, statements
+from ..inspection import DomainResult, Inspection, MalformedError, Step, Value, ValueChange
+from . import difference, model
+from .text import clean
+
+Result = Mapping[str, Any]
+_BLOCKS, _NOT_STATED = "blocks", "not_stated"
+#: Facts of the host in the order in which the report shows them, each with the path to it.
+_FACTS = {
+    "full_name": ("fqdn",),
+    "windows": ("os", "name"),
+    "build": ("os", "build"),
+    "domain": ("domain",),
+    "powershell": ("powershell", "version"),
+    "dotnet": ("dotnet", "version"),
+    "started": ("boot_time",),
+}
+
+
+def from_inspections(
+    inspections: Mapping[str, Any],
+    *,
+    now: datetime.datetime,
+    plan: Result | None = None,
+    applied: Mapping[str, Any] | None = None,
+    unreachable: Mapping[str, Any] | None = None,
+    requirements: Mapping[str, Result] | None = None,
+    previous: Result | None = None,
+    run: model.Run | None = None,
+) -> model.Report:
+    """Make the report.
+
+    Args:
+        inspections: host -> result of infoprotect.aip.inspect: that of desired_state (`domains`, `host`,
+            `reboot_required`, `reboot_reasons`) with `findings` and `statements`, or a failure with `msg`.
+        now: when the report is made, with a time zone.
+        plan: `pools`, each with `members` and perhaps `name`, `minimum_in_service` and `authorized` (the wanted
+            accounts), and `manual_steps`, each with `host`, `title` and `steps`.
+        applied: host -> results of the modules that changed it, with `receipt` where registry values were written.
+            An item may have `domain`, if the module works on one domain.
+        unreachable: host -> the connection error.
+        requirements: requirement -> `text` and `statement`, for statements that no host lacks.
+        previous: the content of the previous report.json.
+        run: which run this is.
+    """
+    results = {name: _plain_results(items) for name, items in (applied or {}).items()}
+    names = sorted({*inspections, *(unreachable or {}), *results}, key=str)
+    hosts, inspected = [], {}
+    for name in names:
+        lost = (unreachable or {}).get(name)
+        result = inspections.get(name)
+        if lost is None and isinstance(result, Mapping) and result.get("skipped"):
+            continue
+        host, inspection = _host(str(name), result, lost, results.get(name, []))
+        hosts.append(host)
+        if inspection:
+            inspected[str(name)] = inspection
+    used = {str(name): value for name, value in inspections.items() if isinstance(value, Mapping)}
+    report = model.Report(
+        generated=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        run=run or model.Run(),
+        domains=tuple(sorted({domain for host in hosts for domain in host.domains})),
+        hosts=tuple(hosts),
+        prerequisites=_prerequisites(used.values()),
+        statements=_statements(used.values(), hosts, requirements or {}, now.date()),
+        pools=_pools(plan or {}, used),
+        manual_steps=_manual_steps(plan or {}, used),
+        changes=tuple(_change(str(name), item) for name, items in results.items() for item in items if _did(item)),
+    )
+    return difference.since(report, previous) if previous else report
+
+
+# -- hosts ------------------------------------------------------------------------------------------------------------
+
+
+def _host(name: str, result: Any, lost: Any, applied: Sequence[Result]) -> tuple[model.Host, Inspection | None]:
+    if lost is not None or (isinstance(result, Mapping) and result.get("unreachable")):
+        message = lost if lost is not None else result.get("msg")
+        return model.Host(clean(name), model.UNREACHABLE, clean(_message(message))), None
+    if not isinstance(result, Mapping):
+        return model.Host(clean(name), model.FAILED, "The host was not inspected."), None
+    findings = tuple(map(_finding, _dicts(result.get("findings"))))
+    if "finding" in result:
+        return model.Host(clean(name), model.BLOCKED, clean(result["finding"]), findings=findings), None
+    if "domains" not in result:
+        message = clean(result.get("msg") or "The host was not inspected.")
+        return model.Host(clean(name), model.FAILED, message, findings=findings), None
+    try:
+        inspection = Inspection.of(result)
+    except MalformedError as error:
+        message = f"The host returned a result that is not one of infoprotect.aip.desired_state: {error}"
+        return model.Host(clean(name), model.FAILED, clean(message), findings=findings), None
+    domains = {
+        clean(domain.name): _domain(domain, result["domains"][domain.name], applied) for domain in inspection.domains
+    }
+    failure = next((item for item in applied if item.get("failed") or item.get("unreachable")), None)
+    if any(finding.severity == _BLOCKS for finding in findings):
+        status = model.BLOCKED
+    elif failure is not None:
+        status = model.FAILED
+    elif all(domain.state in (model.COMPLIANT, model.CHANGED) for domain in domains.values()):
+        status = model.COMPLIANT
+    else:
+        status = model.DRIFTED
+    facts = result.get("host") if isinstance(result.get("host"), Mapping) else {}
+    host = model.Host(
+        clean(name),
+        status,
+        clean(failure.get("msg")) if failure is not None else "",
+        _facts(facts or {}),
+        _restart(inspection, facts or {}, applied),
+        domains,
+        findings,
+    )
+    return host, inspection
+
+
+def _domain(domain: DomainResult, raw: Result, applied: Sequence[Result]) -> model.Domain:
+    if domain.values or domain.own_steps:
+        state = model.DRIFTED
+    elif domain.is_waiting:
+        state = model.MANUAL
+    elif domain.refused:
+        state = model.REFUSED
+    elif domain.unreadable:
+        state = model.UNREADABLE
+    else:
+        state = model.COMPLIANT if raw.get("compliant", True) else model.DRIFTED
+    if state == model.DRIFTED and any(_settled(domain.name, item) for item in applied):
+        state = model.MANUAL if domain.is_waiting else model.CHANGED
+    return model.Domain(
+        state,
+        tuple(map(_value_change, domain.values)),
+        tuple(map(_installation, domain.steps)),
+        tuple(model.Unreadable(clean(item.what), clean(item.reason)) for item in domain.unreadable),
+        tuple(map(clean, domain.refused)),
+        tuple(map(clean, _texts(raw.get("notes")))),
+    )
+
+
+def _settled(domain: str, item: Result) -> bool:
+    """Whether this result brought the domain to its wanted state."""
+    if item.get("failed") or item.get("unreachable"):
+        return False
+    done = item.get("domains")
+    return item.get("domain") == domain or (isinstance(done, Mapping) and domain in done and "changes" in done[domain])
+
+
+def _restart(inspection: Inspection, facts: Result, applied: Sequence[Result]) -> model.Restart:
+    reboot = facts.get("reboot") if isinstance(facts.get("reboot"), Mapping) else {}
+    pending, reasons = bool((reboot or {}).get("required")), _texts((reboot or {}).get("reasons"))
+    for item in applied:
+        if item.get("rebooted"):
+            pending, reasons = False, []
+        elif item.get("reboot_required"):
+            pending = True
+            reasons = list(dict.fromkeys([*reasons, *_texts(item.get("reboot_reasons"))]))
+    after = not applied and not pending and inspection.reboot_required
+    return model.Restart(pending, tuple(map(clean, reasons)) if pending else (), after)
+
+
+def _facts(facts: Result) -> dict[str, str]:
+    found = {}
+    for name, path in _FACTS.items():
+        value: Any = facts
+        for part in path:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value not in (None, ""):
+            found[name] = clean(value)
+    return found
+
+
+def _value_change(change: ValueChange) -> model.Difference:
+    return model.Difference(
+        clean(change.path), clean(change.name), change.view, _value(change.before), _value(change.after)
+    )
+
+
+def _value(value: Value | None) -> model.Value | None:
+    return None if value is None else model.Value(clean(value.type), clean(value.data))
+
+
+def _installation(step: Step) -> model.Installation:
+    return model.Installation(
+        clean(step.action), clean(step.product), clean(step.before), clean(step.after), step.attended
+    )
+
+
+def _finding(item: Result) -> model.Finding:
+    severity = _BLOCKS if item.get("severity") == _BLOCKS else "advises"
+    status = item.get("status") if item.get("status") in ("unknown", _NOT_STATED) else "fails"
+    return model.Finding(clean(item.get("id")), severity, str(status), clean(item.get("found")))
+
+
+# -- prerequisites and statements -------------------------------------------------------------------------------------
+
+
+def _prerequisites(results: Iterable[Result]) -> dict[str, model.Prerequisite]:
+    keys = ("text", "document", "section", "expected", "remedy")
+    found: dict[str, model.Prerequisite] = {}
+    for result in results:
+        for item in _dicts(result.get("findings")):
+            found.setdefault(clean(item.get("id")), model.Prerequisite(*(clean(item.get(key)) for key in keys)))
+    return dict(sorted(found.items()))
+
+
+def _statements(
+    results: Iterable[Result],
+    hosts: Iterable[model.Host],
+    requirements: Mapping[str, Result],
+    today: datetime.date,
+) -> tuple[model.StatementLine, ...]:
+    results = list(results)
+    made: dict[tuple[str, ...], Any] = {}
+    for result in results:
+        given = result.get("statements")
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            key = (
+                str(name),
+                *(str(value.get(part)) if isinstance(value, Mapping) else "" for part in ("name", "date")),
+            )
+            made.setdefault(key, value)
+    texts = {
+        str(item.get("id")): clean(item.get("text")) for result in results for item in _dicts(result.get("findings"))
+    }
+    lacking: dict[str, int] = {}
+    for host in hosts:
+        for finding in host.findings:
+            if finding.status == _NOT_STATED:
+                lacking[finding.id] = lacking.get(finding.id, 0) + 1
+
+    def text_of(name: str) -> str:
+        entry = requirements.get(name) or {}
+        return clean(entry.get("statement") or entry.get("text") or texts.get(name))
+
+    lines = []
+    for (name, *_who), value in made.items():
+        try:
+            statement = statements.Statement.of(name, value, today)
+        except statements.StatementError as error:
+            lines.append(model.StatementLine(clean(name), clean(f"{text_of(name)} ({error})"), "missing"))
+            continue
+        lines.append(
+            model.StatementLine(
+                clean(name),
+                text_of(name),
+                statement.state(today),
+                clean(statement.name),
+                clean(statement.tool),
+                statement.date.isoformat(),
+                statement.expires.isoformat(),
+                statement.age(today),
+                statement.days_left(today),
+                lacking.get(name, 0),
+            )
+        )
+    stated = {line.id for line in lines}
+    lines += [
+        model.StatementLine(name, text_of(name), "missing", hosts=count)
+        for name, count in lacking.items()
+        if name not in stated
+    ]
+    order = ("missing", statements.EXPIRED, statements.EXPIRES_SOON, statements.VALID)
+    return tuple(sorted(lines, key=lambda line: (order.index(line.state), line.expires, line.id)))
+
+
+# -- pools and manual steps -------------------------------------------------------------------------------------------
+
+
+def _pools(plan: Result, results: Mapping[str, Result]) -> tuple[model.Pool, ...]:
+    connectors = {name: fact for name, result in results.items() if (fact := _connector(result))}
+    described = _dicts(plan.get("pools"))
+    if not described:
+        described = [{"members": sorted(connectors)}] if connectors else []
+    pools = []
+    for number, pool in enumerate(described, 1):
+        wanted = _texts(pool.get("authorized"))
+        members = _texts(pool.get("members"))
+        urls = [url for name in members if (url := str(connectors.get(name, {}).get("url") or ""))]
+        minimum = pool.get("minimum_in_service")
+        pools.append(
+            model.Pool(
+                clean(pool.get("name") or (urls[0] if urls else f"Pool {number}")),
+                minimum if isinstance(minimum, int) and not isinstance(minimum, bool) else None,
+                tuple(map(clean, wanted)),
+                tuple(_member(name, connectors.get(name, {}), wanted) for name in members),
+            )
+        )
+    return tuple(pools)
+
+
+def _connector(result: Result) -> Result:
+    facts = result.get("host")
+    connector = facts.get("connector") if isinstance(facts, Mapping) else None
+    return connector if isinstance(connector, Mapping) else {}
+
+
+def _member(name: str, connector: Result, wanted: Sequence[str]) -> model.Member:
+    https = connector.get("https")
+    return model.Member(
+        clean(name),
+        clean(connector.get("version") or ""),
+        clean(connector.get("status") or ""),
+        clean(_lease(connector.get("lease") or connector.get("taken_out"))),
+        bool(connector.get("restart_due")),
+        clean(connector.get("last_list_update")),
+        _certificate(https) if isinstance(https, Mapping) else None,
+        tuple(map(clean, _texts(connector.get("authorized")))),
+        _authorization(connector, wanted) if wanted and connector else None,
+        tuple(
+            model.Event(
+                _number(event.get("id")) or 0,
+                clean(event.get("time")),
+                clean(event.get("text")),
+                _number(event.get("count")) or 1,
+            )
+            for event in _dicts(connector.get("events"))
+        ),
+    )
+
+
+def _authorization(connector: Result, wanted: Sequence[str]) -> model.Authorization:
+    verdict = authorization.verify(connector, wanted)
+    return model.Authorization(
+        verdict["status"], *(tuple(map(clean, verdict[key])) for key in ("missing", "extra", "refused"))
+    )
+
+
+def _certificate(https: Result) -> model.Certificate:
+    subject, thumbprint, expires = (clean(https.get(key)) for key in ("subject", "thumbprint", "expires"))
+    return model.Certificate(subject, thumbprint, expires, _number(https.get("days_left")))
+
+
+def _lease(value: Any) -> str:
+    """A lease as text: the mark as it is, or its parts."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, ""))
+    return str(value or "")
+
+
+def _manual_steps(plan: Result, results: Mapping[str, Result]) -> tuple[model.ManualStep, ...]:
+    steps = [
+        _manual_step(str(item.get("host") or ""), item, "Manual step") for item in _dicts(plan.get("manual_steps"))
+    ]
+    for name, result in results.items():
+        domains = result.get("domains")
+        for domain, state in domains.items() if isinstance(domains, Mapping) else ():
+            step = state.get("attended_step") if isinstance(state, Mapping) else None
+            if isinstance(step, Mapping):
+                steps.append(_manual_step(name, step, f"Complete the setup of the {domain}"))
+    return tuple({(step.host, step.steps): step for step in reversed(steps)}.values())[::-1]
+
+
+def _manual_step(host: str, step: Result, title: str) -> model.ManualStep:
+    return model.ManualStep(
+        clean(host),
+        clean(step.get("title") or title),
+        clean(step.get("account_role")),
+        clean(step.get("file")),
+        clean(step.get("cloud")),
+        tuple(map(clean, _texts(step.get("steps")))),
+    )
+
+
+# -- what this run changed --------------------------------------------------------------------------------------------
+
+
+def _plain_results(items: Any) -> list[Result]:
+    return _dicts([items] if isinstance(items, Mapping) else items)
+
+
+def _did(item: Result) -> bool:
+    return bool(item.get("changed") or item.get("receipt") or item.get("failed") or item.get("rebooted"))
+
+
+def _change(host: str, item: Result) -> model.Change:
+    states = item.get("domains")
+    states = states if isinstance(states, Mapping) else {}
+    names = [str(name) for name, state in states.items() if isinstance(state, Mapping) and state.get("changes")]
+    own = {"changes": [*_dicts(item.get("changes")), *_dicts(item.get("actions"))]}
+    try:
+        read = Inspection.of({"domains": {**states, "": own}, "reboot_required": False}).domains
+    except MalformedError:
+        read = ()
+    receipt = clean(item.get("receipt"))
+    return model.Change(
+        clean(host),
+        tuple(map(clean, names or ([item["domain"]] if item.get("domain") else []))),
+        tuple(_value_change(change) for domain in read for change in domain.values),
+        tuple(_installation(step) for domain in read for step in domain.own_steps),
+        receipt,
+        undo(clean(host), receipt) if receipt else "",
+        bool(item.get("rebooted")),
+        clean(item.get("msg")) if item.get("failed") else "",
+    )
+
+
+def undo(host: str, receipt: str) -> str:
+    """The command that restores the values of a receipt."""
+    variable = shlex.quote(f"aip_restore_receipt={receipt}")
+    return f"ansible-playbook -i INVENTORY infoprotect.aip.restore --limit {shlex.quote(host)} -e {variable}"
+
+
+# -- plain data -------------------------------------------------------------------------------------------------------
+
+
+def _dicts(value: Any) -> list[Result]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        return []
+    return [item for item in value if isinstance(item, Mapping)]
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        return []
+    return [text for item in value if (text := str(item)).strip()]
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _message(value: Any) -> Any:
+    return value.get("msg") if isinstance(value, Mapping) else value

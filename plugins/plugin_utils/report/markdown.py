@@ -1,0 +1,160 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""The report as Markdown, for tickets and pull requests.
+
+Data stands in code spans: a ticket system makes no link, mention or markup of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from . import model, words
+from .terminal import total
+from .text import counted, visible
+
+Content = Mapping[str, Any]
+#: GitHub takes 65,536 characters in one comment.
+_MOST_HOSTS, _MOST_LINES, _MOST_CHARACTERS = 25, 20, 60_000
+
+
+def as_markdown(content: Content) -> str:
+    """report.md."""
+    lines: list[str] = []
+    left = _MOST_CHARACTERS
+    for line in _lines(content):
+        left -= len(line) + 1
+        if left < 0:
+            lines += ["", "The rest is in report.html."]
+            break
+        lines.append(line)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _lines(content: Content) -> Iterator[str]:
+    yield "# Azure Information Protection: fleet report"
+    yield ""
+    yield f"{total(content)}. Made at {content['generated']}."
+    yield from _hosts(content)
+    yield from _prerequisites(content)
+    yield from _statements(content)
+    yield from _manual_steps(content)
+    yield from _changes(content)
+    yield from _previous(content)
+
+
+def _hosts(content: Content) -> Iterator[str]:
+    differing = [host for host in content["hosts"] if host["status"] != model.COMPLIANT or host["restart"]["pending"]]
+    hosts = words.by_urgency(differing)
+    if not hosts:
+        return
+    yield from ("", "## Hosts that differ", "", "| Host | Status | Differs | Restart |", "|---|---|---|---|")
+    for host in hosts[:_MOST_HOSTS]:
+        restart = "pending" if host["restart"]["pending"] else ""
+        yield f"| {_cell(host['name'])} | {host['status']} | {_cell(words.drift(host))} | {restart} |"
+    yield from _more(hosts, "host")
+    for host in hosts[:_MOST_HOSTS]:
+        if lines := words.differences(host):
+            yield from ("", f"### {code(host['name'])}", "")
+            yield from (f"- {code(line)}" for line in lines[:_MOST_LINES])
+            if len(lines) > _MOST_LINES:
+                yield f"- and {len(lines) - _MOST_LINES:,} more"
+
+
+def _prerequisites(content: Content) -> Iterator[str]:
+    hosts: dict[str, list[str]] = {}
+    severities: dict[str, set[str]] = {}
+    for host in content["hosts"]:
+        for finding in host["findings"]:
+            if finding["status"] != "not_stated":
+                hosts.setdefault(finding["id"], []).append(host["name"])
+                severities.setdefault(finding["id"], set()).add(finding["severity"])
+    if not hosts:
+        return
+    yield from ("", "## Prerequisites that are not met", "")
+    for name in sorted(hosts, key=lambda name: ("blocks" not in severities[name], name)):
+        entry = content["prerequisites"][name]
+        severity = "blocks" if "blocks" in severities[name] else "advises"
+        yield f"- {code(name)} ({severity}): {plain(entry['text'])} {plain(entry['remedy'])}"
+        yield f"  ({plain(words.source(entry))}) Hosts: {_names(hosts[name])}"
+
+
+def _statements(content: Content) -> Iterator[str]:
+    ending = [line for line in content["statements"] if line["state"] != "valid"]
+    if ending:
+        yield from ("", "## Operator statements to make or renew", "")
+    for line in ending:
+        yield f"- {code(line['id'])}: {plain(line['text'])} ({code(words.statement(line))})"
+
+
+def _manual_steps(content: Content) -> Iterator[str]:
+    if content["manual_steps"]:
+        yield from ("", "## Manual steps")
+    for step in content["manual_steps"]:
+        yield from ("", f"### {code(step['host'])}: {plain(step['title'])}", "")
+        if step["account"]:
+            yield from (f"Account: {code(step['account'])}", "")
+        yield from (f"{number}. {code(text)}" for number, text in enumerate(step["steps"], 1))
+
+
+def _changes(content: Content) -> Iterator[str]:
+    if content["changes"]:
+        yield from ("", "## What this run changed", "")
+    for change in content["changes"][:_MOST_HOSTS]:
+        count = counted(len(change["values"]), "value")
+        what = [count] if change["values"] else []
+        what += [code(words.installation(step)) for step in change["installations"]]
+        what += ["restarted"] if change["restarted"] else []
+        what += [f"failed: {code(change['message'])}"] if change["message"] else []
+        yield f"- {code(change['host'])}: {', '.join(what) or 'changed'}"
+        if change["undo"]:
+            yield f"  Undo: {code(change['undo'])}"
+    yield from _more(content["changes"], "change")
+
+
+def _previous(content: Content) -> Iterator[str]:
+    previous = content["previous"]
+    if previous is None:
+        return
+    yield from ("", f"## Since the previous report ({visible(previous['generated'])})", "")
+    for title, names in (("Added", previous["added"]), ("Removed", previous["removed"])):
+        if names:
+            yield f"- {title}: {_names(names)}"
+    for change in previous["hosts"][:_MOST_HOSTS]:
+        status = change["after"] if change["before"] == change["after"] else f"{change['before']} -> {change['after']}"
+        yield f"- {code(change['name'])}: {status}; {len(change['new'])} new, {len(change['resolved'])} resolved"
+    yield from _more(previous["hosts"], "host")
+    if not (previous["added"] or previous["removed"] or previous["hosts"]):
+        yield "Nothing changed."
+
+
+def _more(items: Sequence[Any], noun: str) -> Iterator[str]:
+    if len(items) > _MOST_HOSTS:
+        yield from ("", f"And {counted(len(items) - _MOST_HOSTS, f'more {noun}')}, see report.html.")
+
+
+def _names(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _MOST_HOSTS:,} more" if len(names) > _MOST_HOSTS else ""
+    return ", ".join(map(code, names[:_MOST_HOSTS])) + more
+
+
+def code(text: str) -> str:
+    """The text as a code span, with a fence longer than any run of backticks in it."""
+    shown = visible(text) or "(empty)"
+    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
+    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def plain(text: str) -> str:
+    """Text of the collection as prose: its punctuation is no markup."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~@!&])", r"\\\1", visible(text))
+
+
+def _cell(text: str) -> str:
+    # a code span in a table ends at the first bar, escaped or not, in some readers
+    return code(text.replace("|", "<U+007C>")) if text else ""

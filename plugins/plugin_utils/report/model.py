@@ -1,0 +1,324 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""The report as data. `Report.as_dict` is report.json, whose schema is docs/report.schema.json.
+
+`inputs.from_inspections` is the only place that knows what modules and actions return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+#: What report.json says that it is. A change that an older reader cannot take has a new version.
+KIND, VERSION = "infoprotect.aip.report", 1
+
+COMPLIANT, DRIFTED, BLOCKED, UNREACHABLE, FAILED = "compliant", "drifted", "blocked", "unreachable", "failed"
+#: The statuses of a host, first those that need most work. A host has one; a pending restart comes on top.
+STATUSES = (FAILED, BLOCKED, DRIFTED, UNREACHABLE, COMPLIANT)
+#: The order in which they are counted.
+COUNTED = (COMPLIANT, DRIFTED, BLOCKED, UNREACHABLE, FAILED)
+#: The states of a domain on a host.
+CHANGED, MANUAL, REFUSED, UNREADABLE = "changed", "manual", "refused", "unreadable"
+
+
+class ReportError(ValueError):
+    """A saved report cannot be used. The message says why."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """Type and data of a registry value."""
+
+    type: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A registry value that differs. None: the value does not exist, or must not exist."""
+
+    path: str
+    name: str
+    view: int
+    before: Value | None
+    wanted: Value | None
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Software that is installed or removed. Attended: by an operator at the host."""
+
+    action: str
+    product: str
+    before: str
+    wanted: str
+    attended: bool
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Something that the host could not read."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain of a host.
+
+    Attributes:
+        state: compliant; changed (this run made it so); drifted; manual (only a manual step is left); refused;
+            unreadable.
+    """
+
+    state: str
+    values: tuple[Difference, ...] = ()
+    installations: tuple[Installation, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A prerequisite that a host does not meet. Its text is in `Report.prerequisites`."""
+
+    id: str
+    severity: str
+    status: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """What one of Microsoft's documents asks for, and what mends it."""
+
+    text: str
+    document: str
+    section: str
+    expected: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A restart of the host.
+
+    Attributes:
+        pending: an earlier change needs it, and it has not happened yet.
+        reasons: why it is pending.
+        after_changes: what differs needs one when it is set.
+    """
+
+    pending: bool = False
+    reasons: tuple[str, ...] = ()
+    after_changes: bool = False
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host. `message` says why nothing is known about an unreachable or failed one."""
+
+    name: str
+    status: str
+    message: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    restart: Restart = Restart()
+    domains: Mapping[str, Domain] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class StatementLine:
+    """What an operator has stated, or has to state.
+
+    Attributes:
+        state: valid, expires_soon, expired, or missing.
+        days_left: until it expires, negative when it has expired; None when it is missing.
+        hosts: how many hosts have the finding because the statement does not count.
+    """
+
+    id: str
+    text: str
+    state: str
+    name: str = ""
+    tool: str = ""
+    date: str = ""
+    expires: str = ""
+    age_days: int | None = None
+    days_left: int | None = None
+    hosts: int = 0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The certificate of the connector's https binding."""
+
+    subject: str
+    thumbprint: str
+    expires: str
+    days_left: int | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something wrong that the connector logged within the last day."""
+
+    id: int
+    time: str
+    text: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """The connector's authorization list against the wanted one: verified, differs, empty, or unknown."""
+
+    status: str
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Member:
+    """One connector of a pool.
+
+    Attributes:
+        health: running, starting, stopped, awaiting_sign_in; empty when it is not known.
+        lease: the run that works on it, or worked on it and did not finish; empty for none.
+    """
+
+    host: str
+    version: str
+    health: str
+    lease: str
+    restart_due: bool
+    list_updated: str
+    certificate: Certificate | None
+    authorized: tuple[str, ...]
+    authorization: Authorization | None
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Connectors behind one load balancer."""
+
+    name: str
+    minimum_in_service: int | None
+    wanted: tuple[str, ...]
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class ManualStep:
+    """Something that Microsoft provides no interface for, with exact instructions."""
+
+    host: str
+    title: str
+    account: str
+    file: str
+    cloud: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What this run changed on a host with one module run, and the command that restores the previous values."""
+
+    host: str
+    domains: tuple[str, ...]
+    values: tuple[Difference, ...]
+    installations: tuple[Installation, ...]
+    receipt: str
+    undo: str
+    restarted: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class HostChange:
+    """A host whose status or differences are not those of the previous report."""
+
+    name: str
+    before: str
+    after: str
+    new: tuple[str, ...]
+    resolved: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Previous:
+    """What is different from the previous report."""
+
+    generated: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    hosts: tuple[HostChange, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run made the report."""
+
+    playbook: str = ""
+    check_mode: bool = False
+    collection: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report."""
+
+    generated: str
+    run: Run
+    domains: tuple[str, ...]
+    hosts: tuple[Host, ...]
+    prerequisites: Mapping[str, Prerequisite]
+    statements: tuple[StatementLine, ...]
+    pools: tuple[Pool, ...]
+    manual_steps: tuple[ManualStep, ...]
+    changes: tuple[Change, ...]
+    previous: Previous | None = None
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many hosts have each status, and how many have a pending restart."""
+        counts = {status: sum(host.status == status for host in self.hosts) for status in COUNTED}
+        pending = sum(host.restart.pending for host in self.hosts)
+        return {"hosts": len(self.hosts), **counts, "restart_pending": pending}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of report.json."""
+        content = asdict(self)
+        return {"kind": KIND, "version": VERSION, **_lists({**content, "summary": self.summary})}
+
+
+def check(content: Any) -> dict[str, Any]:
+    """The content of a report.json that this version can show.
+
+    Raises:
+        ReportError: it is none.
+    """
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise ReportError(f"expected a report of this collection, with kind: {KIND}")
+    if content.get("version") != VERSION:
+        raise ReportError(f"its version is {content.get('version')!r}: expected {VERSION}. Make the report again")
+    hosts = content.get("hosts")
+    if not isinstance(hosts, list) or not all(isinstance(host, dict) and "name" in host for host in hosts):
+        raise ReportError("its hosts are damaged: expected a list of hosts with names")
+    return content
+
+
+def _lists(value: Any) -> Any:
+    """The tuples of dataclasses as lists, which is what JSON reads back."""
+    if isinstance(value, dict):
+        return {name: _lists(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_lists(item) for item in value]
+    return value

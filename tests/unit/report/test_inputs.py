@@ -1,0 +1,346 @@
+"""What the report makes of inspections, and of what a run applied."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import report_fleet
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, terminal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_fleet import NOW, client, connector, connector_fact, content, domain, finding, tls_changes
+
+SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs/report.schema.json").read_text(encoding="utf-8"))
+Data = dict[str, Any]
+
+
+def report(inspections: Data, **more: Any) -> Data:
+    return content({"inspections": inspections, **more})
+
+
+def host(inspection: Any, applied: Any = None) -> Data:
+    given = {"srv": applied} if applied is not None else {}
+    return report({"srv": inspection}, applied=given)["hosts"][0]  # type: ignore[no-any-return]
+
+
+# -- the schema -------------------------------------------------------------------------------------------------------
+
+
+def test_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["sample", "hostile"])
+def test_reports_match_the_schema(name: str, request: pytest.FixtureRequest) -> None:
+    jsonschema.validate(request.getfixturevalue(name), SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_a_report_without_hosts_matches_the_schema() -> None:
+    empty = report({})
+    jsonschema.validate(empty, SCHEMA, cls=jsonschema.Draft202012Validator)
+    assert empty["summary"]["hosts"] == 0 and empty["previous"] is None
+
+
+def test_the_schema_has_every_key_that_a_report_has() -> None:
+    """additionalProperties is false everywhere, so a new key has to be described."""
+    changed = copy.deepcopy(report({"srv": client("srv")}))
+    changed["hosts"][0]["colour"] = "red"
+    with pytest.raises(jsonschema.ValidationError, match="colour"):
+        jsonschema.validate(changed, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+# -- hosts ------------------------------------------------------------------------------------------------------------
+
+
+def test_status_of_each_host(sample: Data) -> None:
+    status = {one["name"]: one["status"] for one in sample["hosts"]}
+    assert {name for name, value in status.items() if value == "blocked"} == {"core01", "ex01"}
+    assert {name for name, value in status.items() if value == "unreachable"} == {"app09"}
+    assert {name for name, value in status.items() if value == "drifted"} == {
+        "app03", "fs01", "rmsc02", "rmsc03", "sp01",
+    }  # fmt: skip
+    assert status["fs02"] == "compliant", "this run set what differed"
+    counts = sample["summary"]
+    assert counts["hosts"] == len(status) == sum(counts[name] for name in model.STATUSES)
+    assert counts["restart_pending"] == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (domain(), "compliant"),
+        (domain(tls_changes()), "drifted"),
+        (domain(refused=["no"]), "refused"),
+        (domain(unreadable=[{"what": "x", "reason": "y"}]), "unreadable"),
+        (domain(report_fleet.showcase()["inspections"]["rmsc03"]["domains"]["connector"]["changes"]), "manual"),
+        ({**domain(), "compliant": False}, "drifted"),
+    ],
+)
+def test_state_of_a_domain(state: Data, expected: str) -> None:
+    inspection = {**client("srv"), "domains": {"tls": state}}
+    assert host(inspection)["domains"]["tls"]["state"] == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "message"),
+    [
+        ({"failed": True, "msg": "no such key"}, "failed", "no such key"),
+        ({"unreachable": True, "msg": "timed out"}, "unreachable", "timed out"),
+        ({"finding": "PowerShell 5.1 is needed", "domains": {}}, "blocked", "PowerShell 5.1 is needed"),
+        ({"domains": {"tls": 5}, "reboot_required": False}, "failed", "domains.tls is a int"),
+        ({}, "failed", "The host was not inspected."),
+        (None, "failed", "The host was not inspected."),
+    ],
+)
+def test_a_host_of_which_nothing_is_known(result: Any, status: str, message: str) -> None:
+    found = host(result)
+    assert found["status"] == status and message in found["message"] and found["domains"] == {}
+
+
+def test_a_skipped_inspection_is_no_host() -> None:
+    assert report({"srv": {"skipped": True}})["hosts"] == []
+
+
+def test_unreachable_counts_more_than_an_earlier_inspection() -> None:
+    (found,) = report({"srv": client("srv")}, unreachable={"srv": {"msg": "timed out"}})["hosts"]
+    assert (found["status"], found["message"]) == ("unreachable", "timed out")
+
+
+def test_advice_does_not_block() -> None:
+    assert host(client("srv", findings=[finding("session_host", "x")]))["status"] == "compliant"
+    assert host(client("srv", findings=[finding("server_installation", "x")]))["status"] == "blocked"
+
+
+# -- restarts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pending_restart_is_told_from_one_that_changes_need() -> None:
+    assert host(client("srv", differs=True))["restart"] == {"pending": False, "reasons": [], "after_changes": True}
+    pending = {"reboot": {"required": True, "reasons": ["tls"]}}
+    assert host(client("srv", facts=pending))["restart"] == {
+        "pending": True, "reasons": ["tls"], "after_changes": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("applied", "pending", "reasons"),
+    [
+        ([{"changed": True, "reboot_required": True, "reboot_reasons": ["tls"]}], True, ["windows_update", "tls"]),
+        ([{"changed": True, "rebooted": True}], False, []),
+        ([{"changed": True, "reboot_required": True, "rebooted": True}], False, []),
+        ([{"rebooted": True}, {"changed": True, "reboot_required": True, "reboot_reasons": ["tls"]}], True, ["tls"]),
+    ],
+)
+def test_restarts_of_this_run(applied: Any, pending: bool, reasons: list[str]) -> None:
+    inspection = client("srv", differs=True, facts={"reboot": {"required": True, "reasons": ["windows_update"]}})
+    restart = host(inspection, applied)["restart"]
+    assert (restart["pending"], restart["reasons"], restart["after_changes"]) == (pending, reasons, False)
+
+
+# -- what this run changed --------------------------------------------------------------------------------------------
+
+
+def test_a_change_has_its_receipt_and_the_command_that_undoes_it(sample: Data) -> None:
+    installed, written = sample["changes"]
+    assert installed["domains"] == ["client"] and installed["receipt"] == installed["undo"] == ""
+    assert installed["installations"][0]["product"] == "unified_labeling"
+    assert written["domains"] == ["client_settings", "tls"] and len(written["values"]) == len(tls_changes()) + 1
+    assert written["undo"] == (
+        "ansible-playbook -i INVENTORY infoprotect.aip.restore --limit fs02"
+        f" -e 'aip_restore_receipt={report_fleet.RECEIPT}'"
+    )
+
+
+def test_a_shell_takes_the_command_as_it_is() -> None:
+    result = {"changed": True, "receipt": "C:\\a'b; reboot", "changes": []}
+    (change,) = report({"h": client("h")}, applied={"h; reboot": [result]})["changes"]
+    assert "--limit 'h; reboot' -e 'aip_restore_receipt=C:\\a'\"'\"'b; reboot'" in change["undo"]
+
+
+def test_a_change_that_failed_leaves_the_host_failed() -> None:
+    found = host(client("srv", differs=True), {"failed": True, "changed": False, "msg": "access denied"})
+    assert (found["status"], found["message"]) == ("failed", "access denied")
+    assert found["domains"]["tls"]["state"] == "drifted"
+
+
+def test_a_domain_that_was_not_applied_still_differs() -> None:
+    found = host(client("srv", differs=True), [{"changed": True, "domains": {"tls": domain(tls_changes())}}])
+    states = {name: state["state"] for name, state in found["domains"].items()}
+    assert states == {"client": "drifted", "client_settings": "drifted", "tls": "changed"}
+    assert found["status"] == "drifted"
+
+
+# -- prerequisites, statements, pools, manual steps -------------------------------------------------------------------
+
+
+def test_a_finding_refers_to_its_prerequisite(sample: Data) -> None:
+    for one in sample["hosts"]:
+        for item in one["findings"]:
+            entry = sample["prerequisites"][item["id"]]
+            assert entry["document"] and entry["section"] and entry["remedy"]
+
+
+def test_statements_that_need_action_come_first(sample: Data) -> None:
+    lines = [(line["id"], line["state"]) for line in sample["statements"]]
+    assert lines == [
+        ("subscription", "missing"),
+        ("tls_inspection", "expired"),
+        ("directory_synchronization", "expires_soon"),
+        ("directory_integration", "valid"),
+    ]
+    missing, expired, soon, valid = sample["statements"]
+    assert missing["hosts"] == 15 and missing["text"] == report_fleet.STATED["subscription"]
+    assert (expired["days_left"], soon["days_left"], soon["tool"]) == (-29, 15, "Entra Connect")
+    assert (valid["age_days"], valid["expires"]) == (88, "2027-09-02")
+
+
+def test_members_of_a_pool(sample: Data) -> None:
+    (pool,) = sample["pools"]
+    assert (pool["minimum_in_service"], pool["wanted"]) == (2, report_fleet.WANTED)
+    first, second, third = pool["members"]
+    assert first["authorization"]["status"] == "verified" and first["events"][0]["count"] == 14
+    assert first["authorization"]["refused"] == ["CONTOSO\\SP02$"]
+    assert second["authorization"] == {
+        "status": "differs", "missing": ["CONTOSO\\RMS-SharePoint"], "extra": [], "refused": [],
+    }  # fmt: skip
+    assert second["lease"].startswith("run 4f1c") and second["restart_due"]
+    assert second["certificate"]["days_left"] == 18
+    assert (third["health"], third["version"], third["certificate"]) == ("awaiting_sign_in", "", None)
+
+
+def test_connectors_without_a_plan_are_one_pool() -> None:
+    pools = report({"b": connector("b", connector_fact("3.1")), "a": connector("a", connector_fact("3.1"))})["pools"]
+    assert [(pool["name"], [member["host"] for member in pool["members"]]) for pool in pools] == [
+        ("https://rms.contoso.com", ["a", "b"])
+    ]
+    assert pools[0]["members"][0]["authorization"] is None, "without wanted accounts nothing is compared"
+    assert report({"srv": client("srv")})["pools"] == []
+
+
+def test_a_member_that_was_not_inspected_is_still_one() -> None:
+    plan = {"pools": [{"members": ["gone"], "authorized": ["A"]}]}
+    (member,) = report({"srv": client("srv")}, plan=plan)["pools"][0]["members"]
+    assert (member["host"], member["health"], member["authorization"]) == ("gone", "", None)
+
+
+def test_a_lease_as_parts() -> None:
+    fact = connector_fact("3.1", lease={"run": "4f1c", "controller": "awx-1", "expires": "09:42", "user": None})
+    (pool,) = report({"a": connector("a", fact)})["pools"]
+    assert pool["members"][0]["lease"] == "run 4f1c, controller awx-1, expires 09:42"
+
+
+def test_manual_steps_of_hosts_and_of_the_plan() -> None:
+    step = {"host": "rmsc03", "title": "Authorize the servers", "steps": ["Open the administration tool"]}
+    plan = {"manual_steps": [step, {**step, "host": "rmsc03", "title": "again"}]}
+    inspections = {"rmsc03": report_fleet.showcase()["inspections"]["rmsc03"]}
+    steps = report(inspections, plan=plan)["manual_steps"]
+    assert [(one["host"], one["title"]) for one in steps] == [
+        ("rmsc03", "Authorize the servers"),
+        ("rmsc03", "Complete the setup of the connector"),
+    ]
+    assert steps[1]["steps"] == report_fleet.SETUP["steps"] and steps[1]["account"].startswith("Global")
+
+
+# -- since the previous report ----------------------------------------------------------------------------------------
+
+
+def test_what_changed_since_the_previous_report(sample: Data) -> None:
+    previous = sample["previous"]
+    assert (previous["added"], previous["removed"]) == (["app02"], ["old01"])
+    changed = {change["name"]: change for change in previous["hosts"]}
+    assert set(changed) == {"fs02", "fs03", "ts02"}
+    assert (changed["fs03"]["before"], changed["fs03"]["after"]) == ("drifted", "compliant")
+    assert len(changed["fs03"]["resolved"]) == len(tls_changes()) + 2 and not changed["fs03"]["new"]
+    assert changed["ts02"]["new"] == ["pending restart"]
+
+
+def test_nothing_changed() -> None:
+    first = content(report_fleet.showcase())
+    again = content(report_fleet.showcase(), first)["previous"]
+    assert again == {"generated": first["generated"], "added": [], "removed": [], "hosts": []}
+
+
+def test_an_unreachable_host_has_resolved_nothing() -> None:
+    first = report({"srv": client("srv", differs=True)})
+    second = content({"inspections": {}, "unreachable": {"srv": "timed out"}}, first)
+    assert second["previous"]["hosts"] == [
+        {"name": "srv", "before": "drifted", "after": "unreachable", "new": [], "resolved": []}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "x"}, "expected a report of this collection"),
+        ({"version": 2}, "its version is 2: expected 1"),
+        ({"hosts": [5]}, "its hosts are damaged"),
+        ({"hosts": [{"name": "srv"}]}, "it is damaged"),
+    ],
+)
+def test_a_previous_report_that_cannot_be_compared(change: Data, message: str) -> None:
+    now = datetime.datetime(2026, 11, 30, tzinfo=datetime.UTC)
+    first = report({"srv": client("srv")})
+    made = report_fleet.from_inspections({"srv": client("srv")}, now=now)
+    with pytest.raises(model.ReportError, match=message):
+        difference.since(made, {**first, **change})
+
+
+# -- any input --------------------------------------------------------------------------------------------------------
+
+
+def test_time_is_utc() -> None:
+    east = datetime.timezone(datetime.timedelta(hours=9))
+    assert report_fleet.from_inspections({}, now=NOW.astimezone(east)).generated == "2026-11-29T09:30:00Z"
+
+
+def test_texts_are_cut_and_can_be_encoded(hostile: Data) -> None:
+    text = json.dumps(hostile, ensure_ascii=False)
+    text.encode()
+    assert "n" * 4000 + "… (5000 characters)" in text and "n" * 4001 not in text
+
+
+@pytest.mark.parametrize("odd", [None, 5, "text", [], {}, [None], {"x": None}, {"x": 5}, {"x": []}])
+def test_odd_shapes_do_not_take_the_report_of_others_with_them(odd: Any) -> None:
+    bad = {**client("bad"), "findings": odd, "statements": odd, "host": odd}
+    given = {"inspections": {"bad": bad, "worse": odd, "good": client("good")}, "applied": {"bad": odd, "good": odd}}
+    found = content({**given, "plan": {"pools": odd, "manual_steps": odd}})
+    jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+    assert [one["status"] for one in found["hosts"] if one["name"] == "good"] == ["compliant"]
+
+
+#: Keys that the report reads, so that chance reaches the code behind them.
+KEYS = [
+    "domains", "host", "findings", "statements", "msg", "failed", "unreachable", "finding", "reboot_required",
+    "reboot_reasons", "tls", "connector", "changes", "path", "name", "view", "before", "after", "type", "data",
+    "action", "product", "attended", "unreadable", "what", "reason", "refused", "notes", "attended_step", "steps",
+    "compliant", "id", "severity", "status", "text", "document", "section", "expected", "remedy", "found", "date",
+    "expires", "tool", "https", "days_left", "taken_out", "lease", "events", "authorized", "members", "pools",
+    "manual_steps", "title", "minimum_in_service", "os", "reboot", "required", "reasons", "receipt", "changed",
+    "rebooted", "actions", "domain", "url", "version", "count", "time",
+]  # fmt: skip
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=8) | st.sampled_from(KEYS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=8),
+    max_leaves=60,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.dictionaries(st.text(max_size=4), ANYTHING, max_size=3),
+    st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=3),
+    st.dictionaries(st.text(max_size=4), ANYTHING, max_size=2),
+)
+def test_any_input_gives_a_report(inspections: Data, plan: Data, applied: Data) -> None:
+    real = copy.deepcopy(report_fleet.showcase()["inspections"]["rmsc03"])
+    mixed = {name: {**real, **value} if isinstance(value, dict) else value for name, value in inspections.items()}
+    made = report(mixed, plan=plan, applied=applied, unreachable=applied)
+    jsonschema.validate(made, SCHEMA, cls=jsonschema.Draft202012Validator)
+    assert all(text for _file, text in files.render(made, files.FORMATS).values())
+    assert terminal.table(made) and terminal.artifact(made) and content({"inspections": mixed}, made)["previous"]
