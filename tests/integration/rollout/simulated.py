@@ -18,15 +18,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ..simulated.results import UnreachableError, comparison, connector, connector_product, domain, facts, step
+
 Json = dict[str, Any]
-#: Facts of a member of the emulated fleet, without its connector
-HOST = json.loads(Path(__file__).with_name("simulated_host.json").read_text(encoding="utf-8"))
 BALANCER = "balancer"
 ACCOUNT = r"CONTOSO\EX-01$"
-
-
-class UnreachableError(Exception):
-    """The host is not reachable."""
 
 
 @contextmanager
@@ -110,27 +106,8 @@ def _begin_setup(state: Json, host: str) -> None:
 
 def _facts(member: Json) -> Json:
     version = member["version"]
-    product = {"installer": "exe", "kind": "rms_connector", "name": "Microsoft Rights Management connector", "view": 64}
-    product |= {"state": "installed", "problem": None}
-    connector = {
-        "authorized": [ACCOUNT],
-        "events": [],
-        "https": None,
-        "installed": bool(version),
-        "last_list_update": "2026-11-29T16:27:18Z",
-        "proxy_address": None,
-        "restart_due": False,
-        "staged_version": None,
-        "status": "running" if member["started"] else "stopped",
-        "taken_out": member["mark"] or None,
-        "url": None,
-        "url_bindings": ["http://*:80"],
-        "version": version or None,
-    }
-    products = (
-        [product | {"product_code": "{41E5EF5C-3B2A-4B9B-AE22-6C4C4A1A3A5B}", "version": version}] if version else []
-    )
-    return deepcopy(HOST) | {"connector": connector, "products": products}
+    fact = connector(version, running=member["started"], authorized=[ACCOUNT], mark=member["mark"])
+    return facts(connector=fact, products=[connector_product(version)] if version else [])
 
 
 def _desired_state(member: Json, arguments: Mapping[str, Any]) -> Json:
@@ -138,16 +115,8 @@ def _desired_state(member: Json, arguments: Mapping[str, Any]) -> Json:
     absent = wanted.get("state") == "absent"
     action = "remove" if absent else "install"
     complies = not member["version"] if absent else member["version"] == wanted.get("version", member["version"])
-    change = {"action": action, "before": member["version"], "after": wanted.get("version"), "product": "connector"}
-    domain = {"changes": [] if complies else [change], "compliant": complies, "notes": [], "reboot_required": False}
-    domains = {"connector": domain | {"unreadable": []}}
-    return {
-        "changed": False,
-        "compliant": complies,
-        "domains": domains,
-        "host": _facts(member),
-        "reboot_required": False,
-    }
+    change = step(action, "connector", member["version"], wanted.get("version"))
+    return comparison({"connector": domain([] if complies else [change])}, _facts(member))
 
 
 def _connector(member: Json, arguments: Mapping[str, Any]) -> Json:

@@ -86,9 +86,10 @@ class Rollout:
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Rollout]:
     """Three members, in service. The parameter is the ansible-core."""
     core = getattr(request, "param", "current")
+    monkeypatch.setenv("SIMULATED_BY", "integration.rollout.simulated")
     monkeypatch.setenv("SIMULATED_WORLD", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
-    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(Path(__file__).with_name("connection_plugins")))
+    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(ROOT / "tests/integration/simulated/connection_plugins"))
     hooks = {}
     for name, action, task in (("drain", "drain", DRAIN), ("restore", "ready", RESTORE)):
         command = {"argv": [action, "{{ inventory_hostname }}"]}

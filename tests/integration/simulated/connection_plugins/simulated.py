@@ -1,7 +1,12 @@
-"""Plays the hosts of a simulated pool for an unchanged ansible-playbook; the world is in rollout/simulated.py."""
+"""Plays hosts for an unchanged ansible-playbook. No PowerShell runs.
+
+SIMULATED_BY names the Python module that answers for the hosts (`answer`, `count_shell`), such as
+integration.rollout.simulated. SIMULATED_WORLD is the folder with what it knows of them.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -9,14 +14,15 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
-from integration.rollout.simulated import UnreachableError, answer, count_shell
+from integration.simulated.results import UnreachableError
 
-WORLD = Path(os.environ["SIMULATED_WORLD"])
+WORLD = importlib.import_module(os.environ["SIMULATED_BY"])
+FOLDER = Path(os.environ["SIMULATED_WORLD"])
 
 DOCUMENTATION = """
 name: simulated
-short_description: Plays the hosts of a simulated pool
-description: Answers each module by the state of the world in SIMULATED_WORLD. No PowerShell runs.
+short_description: Plays simulated hosts
+description: Answers each module with what the Python module SIMULATED_BY returns. No PowerShell runs.
 options:
   remote_addr:
     description: The name of the host.
@@ -49,12 +55,12 @@ class Connection(ConnectionBase):
         arguments = _arguments(json.loads((in_data or b"").rpartition(b"\0\0\0\0")[2]))
         assert arguments, f"no module in {cmd}"
         try:
-            result = answer(WORLD, str(self.get_option("remote_addr")), arguments)
+            result = WORLD.answer(FOLDER, str(self.get_option("remote_addr")), arguments)
         except UnreachableError as error:
             raise AnsibleConnectionFailure(f"{error} is unreachable") from error
         if not self._has_shell:
             self._has_shell = True
-            count_shell(WORLD, str(self.get_option("remote_addr")), 1)
+            WORLD.count_shell(FOLDER, str(self.get_option("remote_addr")), 1)
         return 0, json.dumps(result).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -69,7 +75,7 @@ class Connection(ConnectionBase):
         """See ConnectionBase."""
         if self._has_shell:
             self._has_shell = False
-            count_shell(WORLD, str(self.get_option("remote_addr")), -1)
+            WORLD.count_shell(FOLDER, str(self.get_option("remote_addr")), -1)
 
 
 def _arguments(manifest: Any) -> dict[str, Any] | None:
