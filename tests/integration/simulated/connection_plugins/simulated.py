@@ -27,6 +27,7 @@ options:
   remote_addr:
     description: The name of the host.
     vars:
+      - name: inventory_hostname
       - name: simulated_name
 """
 
