@@ -121,11 +121,18 @@ def measure(case: Case, count: int, commands: Path) -> Cost:
         if not playbook:
             playbook = str(folder / "ping.yml")
             Path(playbook).write_text(json.dumps([PING_PLAY]), encoding="utf-8")
-        command = [commands / "ansible-playbook", playbook, f"--inventory={inventory}", f"--forks={FORKS}"]
+        command = [str(commands / "ansible-playbook"), playbook, f"--inventory={inventory}", f"--forks={FORKS}"]
         output = folder / "output"
         start = time.monotonic()
         with output.open("wb") as stream:
-            process = subprocess.Popen(command, cwd=folder, env=_environment(folder), stdout=stream, stderr=stream)
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=_environment(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
             with _peak_memory(process.pid) as memory:
                 _pid, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start

@@ -55,7 +55,7 @@ CLIENT_VERSION, CONNECTOR_VERSION = "2.18.26.0", "3.0.0.0"
 CONNECTOR_URL = "http://rms.corp.example.com"
 TENANT_URL = "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com"
 IRM_SERVER = {"irm_server_connector_url": CONNECTOR_URL, "irm_server_tenant_url": TENANT_URL}
-#: What is wanted of the groups, as in inventories/example
+#: The desired state of the groups, as in inventories/example
 VARIABLES: dict[str, Json] = {
     "aip_clients": {
         "aip_client_product": "unified_labeling",
@@ -139,7 +139,7 @@ def write_world(folder: Path, hosts: list[Host]) -> Path:
     }
     inventory: Json = {"all": {"vars": everywhere}}
     for group in SHARES:
-        members = {host.name: {} for host in hosts if host.group == group}
+        members: Json = {host.name: {} for host in hosts if host.group == group}
         inventory[group] = {"hosts": members, "vars": VARIABLES.get(group, {})}
     file = folder / "hosts.json"
     file.write_text(json.dumps(inventory), encoding="utf-8")
