@@ -1,32 +1,37 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps of a member's turn that decide, and that write its mark."""
+"""The steps of a member's turn that decide, and that read or write its lease."""
 
 from __future__ import annotations
 
-import time
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import rollout_turn
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Facts, Pool, next_step
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_health import address_of, ask_all, check_for
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark import KEY, NAME, is_live, mark_of_run
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_turn import Facts, RolloutStopError, Turn
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import (
+    SCRIPT,
+    Hold,
+    Lease,
+    RolloutStopError,
+    controller_of,
+    lease_of,
+)
 
 Result = dict[str, Any]
 #: Seconds in which a member has to become healthy, beside the time for an attempt
 PATIENCE = 2
-REPLACE_MARK = Path(__file__).parents[2] / "roles/rms_pool/files/replace_mark.ps1"
+#: Seconds of a lease: a check and the step after it must come to their end within it.
+SHORTEST = 60
 
 
 class ActionModule(ActionBase):
-    """Does one step of the turn of the task's host; plugin_utils/rollout_turn.py decides."""
+    """Does one step of the turn of the task's host; plugin_utils/rollout.py decides."""
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         """See ActionBase."""
@@ -37,101 +42,115 @@ class ActionModule(ActionBase):
         arguments = {
             "step": {"type": "str", "required": True, "choices": list(STEPS)},
             "pool": {"type": "dict"},
+            "lease": {"type": "int", "default": 5400},
+            "take_over": {"type": "bool", "default": False},
+            "leasable": {"type": "bool", "default": True},
             "url": {"type": "str", "default": ""},
             "port": {"type": "int"},
             "timeout": {"type": "float", "default": 10},
-            "marks": {"type": "list", "elements": "dict", "default": []},
+            "leases": {"type": "list", "elements": "dict", "default": []},
             "in_service": {"type": "list", "elements": "str"},
-            "known": {"type": "str"},
-            "markable": {"type": "bool", "default": True},
-            "turn": {"type": "dict"},
-            "drained": {"type": "bool", "default": False},
+            "stage": {"type": "str", "default": ""},
         }
-        required = [("step", "begin", ["pool"]), ("step", "confirm", ["pool", "turn"])]
-        required += [("step", step, ["turn"]) for step in ("drained", "returning", "end")]
+        required = [("step", step, ["pool"]) for step in ("take", "begin")]
         _validation, given = self.validate_argument_spec(argument_spec=arguments, required_if=required)
         try:
             return {**result, **STEPS[given["step"]](self, plain(given)), "asked_host": self._asked_host}
         except (RolloutStopError, ValueError) as error:
             return {**result, "failed": True, "msg": str(error), "asked_host": self._asked_host}
 
+    def _take(self, given: Result) -> Result:
+        if given["lease"] < SHORTEST:
+            raise ValueError(f"rms_pool_lease is {given['lease']}: expected at least {SHORTEST} seconds")
+        taken = {"run": secrets.token_hex(4), "seconds": given["lease"], "leasable": given["leasable"]}
+        before = self._hold(taken).take(controller_of(self._variables), given["take_over"])
+        # one without a lease may have been left, too
+        return {**taken, "left": before is not None or not given["leasable"]}
+
+    def _read(self, _given: Result) -> Result:
+        try:
+            lease = lease_of(self._ask())
+            return {"lease": asdict(lease) if lease else {}}
+        except AnsibleError as error:
+            return {"lease": None, "msg": str(error)}
+        finally:
+            # Ansible closes only the last connection of a loop; Windows keeps the shells of the others for two hours.
+            self._connection.close()
+
+    def _begin(self, given: Result) -> Result:
+        taken, pool = self._registered("rms_pool_taken"), _pool(given)
+        hold = self._hold(taken)
+        try:
+            step = next_step(pool, hold.member, self._facts(given), taken["left"], given["take_over"])
+            if step.drain:
+                hold.renew()
+        except Exception:
+            hold.give_up(taken["left"])
+            raise
+        return {**asdict(step), "run": taken["run"], "left": taken["left"]}
+
+    def _check(self, given: Result) -> Result:
+        if taken := self._unfinished(self._member, "rms_pool_taken"):
+            self._hold(taken).renew(given["stage"])
+        return {}
+
+    def _end(self, _given: Result) -> Result:
+        taken = self._registered("rms_pool_taken")
+        self._hold(taken).end()
+        return {"run": taken["run"]}
+
+    def _leave(self, _given: Result) -> Result:
+        if taken := self._unfinished(self._member, "rms_pool_taken"):
+            self._hold(taken).give_up(left=True)
+        return {}
+
     @property
     def _member(self) -> str:
         return str(plain(self._variables["inventory_hostname"]))
 
-    def _begin(self, given: Result) -> Result:
-        run = mark_of_run(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-        # what came since this run began with the member is its own
-        known = None if self._run_at(self._member, "rms_pool_began") else given["known"]
-        replace = self._replace if given["markable"] else None
-        facts = self._facts(given, self._healthy(given))
-        turn = rollout_turn.begin(_pool(given), self._member, facts, run, replace, is_live, known)
-        return {**asdict(turn), "healthy": facts.alive}
+    def _hold(self, taken: Result) -> Hold:
+        ask = self._ask if taken["leasable"] else lambda **_: {"held": True, "found": {}}
+        return Hold(self._member, ask, taken["run"], int(taken["seconds"]))
 
-    def _confirm(self, given: Result) -> Result:
-        turn = _turn(given)
-        facts = self._facts(given, given["turn"]["healthy"])
-        rollout_turn.confirm(turn, _pool(given), self._member, facts, self._replace)
-        return {"run": turn.run}
-
-    def _drained(self, given: Result) -> Result:
-        rollout_turn.drained(_turn(given), self._member, self._replace)
-        return {}
-
-    def _returning(self, given: Result) -> Result:
-        rollout_turn.returning(_turn(given), self._member, self._replace, given["drained"])
-        return {}
-
-    def _end(self, given: Result) -> Result:
-        turn = _turn(given)
-        rollout_turn.end(turn, self._member, self._replace)
-        return {"run": turn.run}
-
-    def _replace(self, expected: str, mark: str) -> str:
-        """See rollout_turn.Replace."""
-        parameters = {"key": KEY, "name": NAME, "expected": expected, "mark": mark}
-        script = {"script": REPLACE_MARK.read_text(encoding="utf-8"), "parameters": parameters}
+    def _ask(self, **parameters: Any) -> Result:
+        """See rollout_lease.Ask."""
         self._asked_host = True
+        script = {"script": SCRIPT.read_text(encoding="utf-8"), "parameters": parameters}
         done = self._execute_module("ansible.windows.win_powershell", module_args=script, task_vars=self._variables)
         if done.get("failed") or not isinstance(done.get("result"), Mapping):
-            raise AnsibleActionFail(f"The mark cannot be written: {done.get('msg')}", result=done)
-        return str(plain(done["result"]["found"]))
+            raise AnsibleActionFail(f"The lease cannot be read or written: {done.get('msg')}", result=done)
+        return dict(plain(done["result"]))
 
-    def _healthy(self, given: Result) -> list[str]:
+    def _facts(self, given: Result) -> Facts:
         check = check_for(given["url"], given["port"], given["timeout"])
-        hostvars = self._variables["hostvars"]
-        addresses = {member: plain(address_of(member, hostvars)) for member in given["pool"]["members"]}
+        hostvars, members = self._variables["hostvars"], given["pool"]["members"]
+        addresses = {member: plain(address_of(member, hostvars)) for member in members}
         answers = ask_all(check.ask, addresses, PATIENCE, check.timeout)
-        return [member for member, answer in answers.items() if answer.healthy]
+        healthy = [member for member, answer in answers.items() if answer.healthy]
+        found = {entry["item"]: entry.get("lease") for entry in given["leases"]}
+        leases = {name: Lease(**lease) if lease else None for name, lease in found.items() if lease is not None}
+        unfinished = [member for member in members if self._unfinished(member, "rms_pool_turn")]
+        return Facts(healthy, leases, unfinished, given["in_service"])
 
-    def _facts(self, given: Result, healthy: list[str]) -> Facts:
-        marks = {entry["item"]: entry.get("mark") for entry in given["marks"]}
-        failed = [member for member in given["pool"]["members"] if self._has_failed(member)]
-        return Facts(healthy, marks, failed, given["in_service"])
+    def _unfinished(self, member: str, step: str) -> Result:
+        """What the step returned in a turn that this run has not finished at the member; empty for none."""
+        done = self._registered(step, member)
+        return done if done.get("run") and done["run"] != self._registered("rms_pool_ended", member).get("run") else {}
 
-    def _has_failed(self, member: str) -> bool:
-        began = self._run_at(member, "rms_pool_began")
-        return bool(began) and began != self._run_at(member, "rms_pool_ended")
-
-    def _run_at(self, member: str, step: str) -> str:
-        """The mark of the turn whose step was registered there last, "" where none was."""
-        registered = self._variables["hostvars"][member].get(step)
-        return str(plain(registered.get("run", ""))) if isinstance(registered, Mapping) else ""
+    def _registered(self, name: str, member: str = "") -> Result:
+        value = self._variables["hostvars"][member or self._member].get(name)
+        return dict(plain(value)) if isinstance(value, Mapping) else {}
 
 
 STEPS = {
+    "take": ActionModule._take,
+    "read": ActionModule._read,
     "begin": ActionModule._begin,
-    "confirm": ActionModule._confirm,
-    "drained": ActionModule._drained,
-    "returning": ActionModule._returning,
+    "check": ActionModule._check,
     "end": ActionModule._end,
+    "leave": ActionModule._leave,
 }
 
 
 def _pool(given: Result) -> Pool:
     return Pool(tuple(given["pool"]["members"]), int(given["pool"]["minimum"]))
-
-
-def _turn(given: Result) -> Turn:
-    """What begin returned."""
-    return Turn(**{name: given["turn"][name] for name in Turn.__dataclass_fields__})

@@ -24,8 +24,9 @@ $setupName = 'RMSConnectorSetup.exe'
 $firstBuild = 9200
 # .NET Framework 4.7.2
 $dotnetNeeded = 461808
-# Where role rms_pool keeps the mark of the run that works on the host, and role rms_connector the URL by which it serves.
+# Where role rms_connector keeps the URL by which the connector serves, and role rms_pool the lease of the run that works on the host.
 $poolKey = 'SOFTWARE\infoprotect.aip'
+$leaseKey = 'SOFTWARE\infoprotect.aip\Lease'
 # Gone after the next start of Windows, which starts IIS, too.
 $writtenKey = 'SOFTWARE\infoprotect.aip.connector'
 
@@ -381,7 +382,7 @@ function Set-ConnectorWritten {
 function Get-ConnectorState {
     <#
     .SYNOPSIS
-    The fact 'connector', or $null when there is neither a connector, nor a staged setup, nor the mark of a run that works on one.
+    The fact 'connector', or $null when there is neither a connector, nor a staged setup, nor the lease of a run that works on one.
 
     .PARAMETER Product
     The fact 'products'.
@@ -399,16 +400,26 @@ function Get-ConnectorState {
 
     $found = Get-InstalledConnector -Product $Product
     $staged = Get-StagedVersion
-    $mark = Get-MachineValue -SubKey $poolKey -Name TakenOutOfService
-    if (-not $found -and -not $staged -and $null -eq $mark) {
+    $run = Get-MachineValue -SubKey $leaseKey -Name Run
+    if (-not $found -and -not $staged -and -not $run) {
         return $null
     }
-    Read-ConnectorState -Found $found -Staged $staged -Mark $mark -Unreadable $Unreadable
+    Read-ConnectorState -Found $found -Staged $staged -Run $run -Unreadable $Unreadable
+}
+
+function Get-Lease {
+    $lease = [ordered]@{}
+    foreach ($name in 'Run', 'Controller', 'Started', 'Expires', 'Stage') {
+        $lease[$name.ToLowerInvariant()] = "$(Get-MachineValue -SubKey $leaseKey -Name $name)"
+    }
+    $now = [datetime]::UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", [Globalization.CultureInfo]::InvariantCulture)
+    $lease.expired = [string]::CompareOrdinal($lease.expires, $now) -le 0
+    $lease
 }
 
 function Read-ConnectorState {
     # Apart from Get-ConnectorState: most hosts have none, and PowerShell compiles a function whole before it runs any of it.
-    param ($Found, $Staged, $Mark, $Unreadable)
+    param ($Found, $Staged, $Run, $Unreadable)
 
     $proxy = Get-MachineValue -SubKey ($connectorKey -replace '^HKLM:\\') -Name ProxyAddress
     $url = Get-MachineValue -SubKey $poolKey -Name ConnectorUrl
@@ -417,7 +428,7 @@ function Read-ConnectorState {
         version = if ($Found) { $Found.version } else { $null }
         status = if ($Staged) { 'awaiting_sign_in' } else { $null }
         staged_version = $Staged
-        taken_out = if ($null -ne $Mark) { "$Mark" } else { $null }
+        lease = if ($Run) { Get-Lease } else { $null }
         url = if ($url) { "$url" } else { $null }
         url_bindings = [string[]]@()
         https = $null

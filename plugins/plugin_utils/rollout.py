@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .rollout_lease import Lease, RolloutStopError, busy
+
 
 class PoolError(ValueError):
     """The pools make no sense; the message says what was expected."""
@@ -28,66 +30,89 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a run knows of a pool.
+
+    Attributes:
+        healthy: members that answer the health check.
+        leases: of each member whose lease can be read; None for none.
+        unfinished: members whose turn this run began and did not finish.
+        in_service: members to which the load balancer sends requests, by the operator's hook; None without the hook.
+    """
+
+    healthy: Collection[str]
+    leases: Mapping[str, Lease | None]
+    unfinished: Collection[str] = ()
+    in_service: Collection[str] | None = None
+
+
+@dataclass(frozen=True)
 class Step:
     """What comes next for one member.
 
     Attributes:
-        go: whether it may be worked on; otherwise the rollout stops.
-        drain: whether it has to be taken out of the load balancer before.
-        reason: why the rollout stops, or what was counted.
-        finish: whether it is only to be put back as it is, since it cannot be spared: it is left from an earlier run.
+        drain: whether it must be drained before.
+        finish: whether it is only returned to service as it is: an interrupted run has left it, and it cannot be
+            spared.
+        reason: what was counted.
     """
 
-    go: bool
     drain: bool
+    finish: bool
     reason: str
-    finish: bool = False
 
 
-def next_step(
-    pool: Pool,
-    member: str,
-    alive: Collection[str],
-    out: Collection[str],
-    failed: Collection[str],
-    idle: Collection[str] = (),
-    in_service: Collection[str] | None = None,
-) -> Step:
-    """Whether this member may be worked on now.
+def next_step(pool: Pool, member: str, facts: Facts, left: bool = False, take_over: bool = False) -> Step:
+    """Decides whether this run, which has the member's lease, may work on the member now.
 
-    alive: members that answer; a member that is not among them is not in service.
-    out: members that a run has begun to take out of the load balancer and not put back: not to be counted on, and
-        not to be taken for out of service.
-    failed: members at which this run began and did not come to its end.
-    idle: those of out that are known not to be in service: they were drained.
-    in_service: members to which the load balancer sends requests; None without the operator's hook.
+    A member that answers may be in service whatever its lease says: load balancers forget a drain. Only the operator's
+    hook knows better. Another member that has a lease, or whose lease cannot be read, does not count as in service.
+
+    left: whether an interrupted run has left the member.
+    take_over: whether unexpired leases of other runs count as expired.
+
+    Raises:
+        RolloutStopError: the member cannot be spared, this run did not finish another one, or another run is at work.
     """
     if member not in pool.members:
         raise PoolError(f"{member} is no member of the pool {', '.join(pool.members)}")
-    others_failed = sorted(set(failed) - {member})
-    if others_failed:
-        return Step(False, False, f"{_names(others_failed)} could not be brought to the end")
-    balanced = pool.members if in_service is None else in_service
-    serving = [name for name in pool.members if name in alive and name in balanced and name not in out]
+    others = [name for name in pool.members if name != member]
+    if unfinished := [name for name in others if name in facts.unfinished]:
+        raise RolloutStopError(f"The rollout stops before {member}: this run did not finish {', '.join(unfinished)}.")
+    for name, lease in facts.leases.items():
+        if name in others and lease and lease.seconds_left and not take_over:
+            raise busy(member, f"{name} of its pool", lease)
+    leased = {name for name in others if facts.leases.get(name, Lease())}
+    balanced = pool.members if facts.in_service is None else facts.in_service
+    serving = [name for name in pool.members if name in facts.healthy and name in balanced and name not in leased]
     rest = [name for name in serving if name != member]
-    counted = f"{len(serving)} of {len(pool.members)} members are in service"
-    if member in alive and member not in idle and len(rest) < pool.minimum:
-        short = f"{_shortage(pool, member, rest, alive, out, balanced)}; at least {pool.minimum} have to be"
-        return Step(member in out, False, short, finish=member in out)
-    return Step(True, member in alive and bool(rest), counted)
+    if member in serving and len(rest) < pool.minimum:
+        reason = f"{_shortage(pool, member, rest, facts, leased)}; at least {pool.minimum} must be"
+        if not left:
+            raise RolloutStopError(f"The rollout stops before {member}: {reason}.")
+        return Step(drain=False, finish=True, reason=reason)
+    # A healthy member that the load balancer does not use now is drained so that it does not return during the work.
+    drain = member in facts.healthy and (bool(rest) or member not in balanced)
+    return Step(drain, finish=False, reason=f"{len(serving)} of {len(pool.members)} members are in service")
 
 
 def pool_of(member: str, pools: Sequence[Mapping[str, Any]], inventory: Iterable[str]) -> Pool:
     """The pool that this member is in, by what the operator wrote down.
 
     pools: each with members, and maybe minimum_in_service (default: all but one).
-    inventory: the hosts of the group rms_connectors. It has to have the same hosts as the pools: a job that sees only
-        a part of them would take out more than it knows of.
+    inventory: the hosts of the group rms_connectors. It must have the same hosts as the pools: a job that sees only a
+        part of them would drain more than it knows of. A lone connector must be in a pool for that reason.
 
     Raises:
         PoolError: the pools, or pools and inventory, do not fit together.
     """
     known = list(inventory)
+    if not pools and len(known) < 2:
+        raise PoolError(
+            f"rms_connector_pool is not set, and {member} is the only host of the group rms_connectors in the"
+            " inventory: expected all connectors behind its load balancer. A slice of an inventory hides the others."
+            f" Set rms_connector_pool to all members, or to [{{members: [{member}]}}] if there are no others"
+        )
     if not pools:
         return _pool(known, None)
     if not isinstance(pools, list):
@@ -134,21 +159,15 @@ def _pool(members: Sequence[str], minimum: Any) -> Pool:
     return Pool(tuple(members), number)
 
 
-def _shortage(
-    pool: Pool,
-    member: str,
-    rest: Sequence[str],
-    alive: Collection[str],
-    out: Collection[str],
-    balanced: Collection[str],
-) -> str:
-    silent = [name for name in pool.members if name not in alive]
-    taken = [name for name in pool.members if name in alive and name in out and name != member]
-    missing = [name for name in pool.members if name in alive and not (name in balanced or name in out)]
-    why = [f"{_names(silent)} not answering"] if silent else []
-    why += [f"{_names(taken)} taken out of the load balancer"] if taken else []
-    why += [f"{_names(missing)} without requests from the load balancer"] if missing else []
-    because = f" ({', '.join(why)})" if why else ""
+def _shortage(pool: Pool, member: str, rest: Sequence[str], facts: Facts, leased: Collection[str]) -> str:
+    healthy = [name for name in pool.members if name in facts.healthy and name != member]
+    causes = {
+        "not answering": [name for name in pool.members if name not in facts.healthy],
+        "left by an interrupted run": [name for name in healthy if name in leased],
+        "without requests from the load balancer": [name for name in healthy if name not in (*rest, *leased)],
+    }
+    why = "; ".join(f"{_names(names)} {cause}" for cause, names in causes.items() if names)
+    because = f" ({why})" if why else ""
     return f"without {member}, {len(rest)} of {len(pool.members)} members would be in service{because}"
 
 

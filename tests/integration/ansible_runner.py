@@ -97,12 +97,13 @@ class AnsiblePlaybook:
         extra_vars: Mapping[str, Any] | None = None,
         expect: int | None = 0,
         cut_off_before: str = "",
+        suspended: Path | None = None,
         timeout: float = 540,
     ) -> Run:
         """Run a playbook (a file, or plays as data). `expect`: the exit code that is wanted, None for any.
 
         `cut_off_before`: a task, without its role, before which the run is killed; it must come so far, unless any end
-        is wanted.
+        is wanted. With `suspended` it is only stopped there (SIGSTOP), the first time; that file has its process then.
         """
         with tempfile.TemporaryDirectory() as folder:
             if not isinstance(playbook, Path):
@@ -127,7 +128,10 @@ class AnsiblePlaybook:
                 variables["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/integration/callbacks")
                 variables["ANSIBLE_CALLBACKS_ENABLED"] = "cut_off"
                 variables["CUT_OFF_BEFORE"] = cut_off_before
-                expect = None if expect is None else -signal.SIGKILL
+                if suspended:
+                    variables["SUSPENDED"] = str(suspended)
+                else:
+                    expect = None if expect is None else -signal.SIGKILL
             done: Completed | subprocess.CompletedProcess[str]
             if self.bin_folder == OWN_COMMANDS and not cut_off_before:
                 done = FORKED.run(words, ROOT, variables, Path(folder), timeout)

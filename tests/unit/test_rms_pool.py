@@ -1,12 +1,14 @@
-"""rms_pool_turn and rms_pool_mark: what they read of the variables, and what they ask of the host."""
+"""rms_pool_turn: what it reads of the variables, and what it asks of the host."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import simulated_lease
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
@@ -15,23 +17,25 @@ from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import rollout_health
 
 POOL = {"members": ["a", "b", "c"], "minimum": 2}
-READ = [{"item": name, "mark": ""} for name in "abc"]
+READ = [{"item": name, "lease": {}} for name in "bc"]
+OTHERS: dict[str, Any] = {"run": "theirs", "take": "any", "controller": "elsewhere"}
 
 
 @dataclass
 class Host:
-    """Answers the modules; `asked` is what it was asked for."""
+    """Answers the script; `asked` is what it was asked for."""
 
-    mark: str = ""
+    lease: dict[str, str] = field(default_factory=dict)
     fault: Exception | None = None
     hostvars: dict[str, dict[str, Any]] = field(default_factory=lambda: {name: {} for name in "abc"})
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
     closed: int = 0
 
-    def run(self, action: str, **options: Any) -> dict[str, Any]:
-        name = f"infoprotect.aip.{action}"
-        task = Task.load({name: options}, loader=DataLoader())
-        task.args = options
+    def run(self, step: str, **options: Any) -> dict[str, Any]:
+        """A step, whose result is registered as the role does it."""
+        name = "infoprotect.aip.rms_pool_turn"
+        task = Task.load({name: {"step": step, **options}}, loader=DataLoader())
+        task.args = {"step": step, **options}
         variables = {"inventory_hostname": "a", "hostvars": self.hostvars}
         plugin = action_loader.get(
             name,
@@ -43,28 +47,29 @@ class Host:
             shared_loader_obj=None,
         )
         plugin._execute_module = self._execute_module
-        return dict(plugin.run(task_vars=variables))
+        result = dict(plugin.run(task_vars=variables))
+        if register := {"take": "rms_pool_taken", "begin": "rms_pool_turn", "end": "rms_pool_ended"}.get(step):
+            self.hostvars["a"][register] = result
+        return result
 
     def _execute_module(self, module_name: str, module_args: dict[str, Any], task_vars: object) -> dict[str, Any]:
-        self.asked.append((module_name, module_args))
+        assert module_name == "ansible.windows.win_powershell" and "infoprotect.aip\\Lease" in module_args["script"]
+        self.asked.append(module_args["parameters"])
         if self.fault:
             raise self.fault
-        if module_name == "ansible.windows.win_reg_stat":
-            return {"exists": bool(self.mark), "value": self.mark}
-        given = module_args["parameters"]
-        found = self.mark
-        if found == given["expected"]:
-            self.mark = given["mark"]
-        return {"result": {"found": found, "replaced": found == given["expected"]}}
+        return {"result": simulated_lease.ask(self.lease, module_args["parameters"], time.time())}
 
     def _close(self) -> None:
         self.closed += 1
 
-    def begin(self, **options: Any) -> dict[str, Any]:
-        return self.run("rms_pool_turn", **{"step": "begin", "pool": POOL, "marks": READ, **options})
+    def take(self, **options: Any) -> dict[str, Any]:
+        return self.run("take", pool=POOL, **options)
 
-    def do(self, step: str, turn: dict[str, Any], **options: Any) -> dict[str, Any]:
-        return self.run("rms_pool_turn", step=step, turn=turn, **options)
+    def begin(self, **options: Any) -> dict[str, Any]:
+        return self.run("begin", **{"pool": POOL, "leases": READ, **options})
+
+    def others(self, seconds: int) -> None:
+        simulated_lease.ask(self.lease, {**OTHERS, "seconds": seconds}, time.time())
 
 
 @pytest.fixture(autouse=True)
@@ -75,21 +80,96 @@ def all_members_are_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_whole_turn() -> None:
     host = Host()
-    turn = host.begin(known="")
-    assert (turn["drain"], turn["marked"], turn["asked_host"], host.mark) == (True, True, True, turn["run"])
-    confirmed = host.do("confirm", turn, pool=POOL, marks=READ[1:])
-    assert (confirmed["run"], confirmed["asked_host"]) == (turn["run"], False)
-    host.do("drained", turn)
-    assert host.mark == f"{turn['run']}, out of service"
-    host.do("returning", turn, drained=True)
-    assert host.mark == f"{turn['run']}, being put back"
-    assert host.do("end", turn)["run"] == turn["run"]
-    assert host.mark == ""
-    assert {name for name, _arguments in host.asked} == {"ansible.windows.win_powershell"}
+    taken = host.take(lease=600)
+    assert (taken["left"], taken["seconds"], taken["asked_host"]) == (False, 600, True)
+    assert (host.lease["run"], host.lease["stage"]) == (taken["run"], "working")
+    turn = host.begin()
+    assert (turn["drain"], turn["finish"], turn["left"], turn["run"]) == (True, False, False, taken["run"])
+    assert host.run("check", stage="out_of_service")["asked_host"]
+    assert host.lease["stage"] == "out_of_service"
+    host.run("check")
+    assert host.lease["stage"] == "out_of_service"
+    assert [asked.get("seconds") for asked in host.asked] == [600] * 4, "renewed at each step"
+    assert host.run("end")["run"] == taken["run"]
+    assert host.lease == {}
+
+
+def test_a_check_costs_nothing_where_no_turn_is_under_way() -> None:
+    host = Host()
+    for step in ("check", "leave"):
+        assert host.run(step)["asked_host"] is False
+    host.take()
+    host.begin()
+    host.run("end")
+    count = len(host.asked)
+    for step in ("check", "leave"):
+        assert host.run(step) == {"asked_host": False}
+    assert len(host.asked) == count
+
+
+def test_a_run_that_has_lost_its_lease_does_nothing_more() -> None:
+    host = Host()
+    host.take()
+    host.begin()
+    host.others(100)
+    for step in ("check", "end"):
+        lost = host.run(step)
+        assert lost["failed"] and "this run has lost its lease there" in lost["msg"]
+        assert "The lease now: run theirs on elsewhere" in lost["msg"]
+    before = dict(host.lease)
+    host.run("leave")
+    assert host.lease == before
+    host.lease.clear()
+    assert "none, another run has ended its turn" in host.run("check")["msg"]
+
+
+def test_the_lease_of_another_run() -> None:
+    host = Host()
+    host.others(600)
+    before = dict(host.lease)
+    stopped = host.take()
+    assert "another run works on it: run theirs on elsewhere" in stopped["msg"] and "in 10 minutes" in stopped["msg"]
+    assert host.lease == before
+    assert host.take(take_over=True)["left"]
+    host = Host()
+    host.others(0)
+    assert host.take()["left"]
+
+
+def test_a_lease_that_protects_nothing_is_refused() -> None:
+    host = Host()
+    assert host.take(lease=0)["msg"] == "rms_pool_lease is 0: expected at least 60 seconds"
+    assert host.asked == []
+
+
+def test_a_turn_that_failed_is_taken_over_at_once() -> None:
+    host = Host()
+    host.take()
+    host.begin()
+    host.run("check", stage="out_of_service")
+    host.run("leave")
+    next_run = Host(host.lease)
+    assert next_run.take()["left"] and host.lease["stage"] == "out_of_service"
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_turn_that_does_not_begin_gives_the_lease_back(left: bool) -> None:
+    """Whatever prevents it. A member that a run has left stays so."""
+    for problem in ({"leases": []}, {"url": "http://pool:none"}):
+        host = Host()
+        if left:
+            host.others(0)
+        host.take()
+        if left and "url" not in problem:
+            assert host.begin(**problem)["finish"]
+            continue
+        assert host.begin(**problem)["failed"]
+        assert bool(host.lease) == left
+        assert Host(host.lease).take()["left"] == left, "another run can begin at once"
 
 
 @pytest.mark.parametrize(
-    ("began", "ended", "stops"),
+    ("turn", "ended", "stops"),
     [
         ({"run": "1"}, {}, True),
         ({"run": "1"}, {"run": "1"}, False),
@@ -98,50 +178,44 @@ def test_a_whole_turn() -> None:
         ({"failed": True}, {}, False),  # it stopped before anything was changed
     ],
 )
-def test_a_member_that_this_run_did_not_bring_to_its_end(began: object, ended: object, stops: bool) -> None:
+def test_a_member_that_this_run_did_not_finish(turn: object, ended: object, stops: bool) -> None:
     host = Host()
-    host.hostvars["b"] |= {"rms_pool_began": began, "rms_pool_ended": ended}
-    turn = host.begin(known="")
-    assert turn.get("failed", False) == stops
-    assert not stops or "b could not be brought to the end" in turn["msg"]
-    assert bool(host.mark) == (not stops)
+    host.hostvars["b"] |= {"rms_pool_turn": turn, "rms_pool_ended": ended}
+    host.take()
+    begun = host.begin()
+    assert begun.get("failed", False) == stops
+    assert not stops or "this run did not finish b" in begun["msg"]
+    assert bool(host.lease) == (not stops)
 
 
-def test_a_mark_that_came_since_the_inspection_is_another_runs() -> None:
-    host = Host(mark="theirs")
-    theirs = [READ[0] | {"mark": "theirs"}, *READ[1:]]
-    assert "Its mark is theirs; expected none" in host.begin(marks=theirs, known="")["msg"]
-    assert host.begin(marks=theirs, known="theirs")["before"] == "theirs"
-
-
-def test_a_mark_that_came_since_this_run_began_with_the_member_is_its_own() -> None:
-    host = Host(mark="mine")
-    host.hostvars["a"] |= {"rms_pool_began": {"run": "mine"}, "rms_pool_ended": {"run": "mine"}}
-    assert host.begin(marks=[READ[0] | {"mark": "mine"}, *READ[1:]], known="")["before"] == "mine"
-
-
-def test_a_host_that_can_have_no_mark() -> None:
+def test_a_host_that_can_have_no_lease() -> None:
     host = Host()
-    turn = host.begin(markable=False)
-    for step in ("drained", "returning", "end"):
-        host.do(step, turn)
-    assert (turn["marked"], host.asked) == (False, [])
+    assert host.take(leasable=False)["left"], "it may be out of service"
+    host.begin()
+    for step in ("check", "end", "leave"):
+        host.run(step)
+    assert host.asked == []
 
 
-def test_a_member_that_is_missing_in_the_marks_counts_as_out_of_service() -> None:
-    assert "b, c taken out of the load balancer" in Host().begin(marks=READ[:1])["msg"]
+def test_a_member_whose_lease_is_not_known_does_not_count_as_in_service() -> None:
+    host = Host()
+    host.take()
+    assert "(b, c left by an interrupted run)" in host.begin(leases=[{"item": "b", "lease": None}])["msg"]
 
 
-def test_a_module_that_fails_is_no_mark() -> None:
+def test_a_module_that_fails_is_no_lease() -> None:
     host = Host()
     host._execute_module = lambda *_, **__: {"failed": True, "msg": "no right to write"}  # type: ignore[method-assign]
-    with pytest.raises(AnsibleActionFail, match="The mark cannot be written: no right to write"):
-        host.begin()
+    with pytest.raises(AnsibleActionFail, match="The lease cannot be read or written: no right to write"):
+        host.take()
 
 
-def test_a_mark_is_read_over_a_connection_of_its_own() -> None:
-    host = Host(mark="theirs")
-    assert (host.run("rms_pool_mark")["mark"], host.closed) == ("theirs", 1)
-    lost = Host(fault=AnsibleConnectionFailure("no route"))
-    read = lost.run("rms_pool_mark")
-    assert (read["mark"], read["msg"], read.get("failed"), lost.closed) == (None, "no route", None, 1)
+def test_a_lease_is_read_over_a_connection_of_its_own() -> None:
+    host = Host()
+    assert (host.run("read")["lease"], host.closed) == ({}, 1)
+    host.others(60)
+    lease = host.run("read")["lease"]
+    assert (lease["run"], lease["controller"], lease["seconds_left"], host.closed) == ("theirs", "elsewhere", 60, 2)
+    host.fault = AnsibleConnectionFailure("no route")
+    read = host.run("read")
+    assert (read["lease"], read["msg"], read.get("failed"), host.closed) == (None, "no route", None, 3)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import subprocess
-import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_hosts, rollout_pool
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool, PoolError, next_step
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_mark import is_live, mark_of_run
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Facts, Pool, PoolError, Step, next_step
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import (
+    Lease,
+    RolloutStopError,
+    controller_of,
+    lease_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 THREE = ["a", "b", "c"]
+EXPIRED = Lease("5f3a9c01", "ctl", "2026-11-26T10:15:00Z", "2026-11-26T11:45:00Z", "out_of_service")
+LIVE = Lease(**{**vars(EXPIRED), "seconds_left": 61})
+
+
+def step_of(
+    pool: Pool,
+    member: str,
+    alive: Collection[str],
+    left: Collection[str] = (),
+    unfinished: Collection[str] = (),
+    in_service: Collection[str] | None = None,
+) -> Step:
+    """By the expired leases that interrupted runs have left."""
+    leases = {name: EXPIRED if name in left else None for name in pool.members if name != member}
+    return next_step(pool, member, Facts(alive, leases, unfinished, in_service), member in left)
 
 
 @dataclass
@@ -28,16 +45,14 @@ class World:
     Attributes:
         alive: members that answer.
         balanced: members that get requests.
-        out: members that the rollout took out, or a run before it that was cut off somewhere in their turn.
-        idle: those of them that are known not to be in service.
+        left: members that the rollout drained, or a run before it that was cut off somewhere in their turn.
     """
 
     pool: Pool
     alive: set[str]
     balanced: set[str]
-    out: set[str] = field(default_factory=set)
-    idle: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
+    unfinished: set[str] = field(default_factory=set)
 
     @property
     def serving(self) -> set[str]:
@@ -47,47 +62,46 @@ class World:
 ENDS = st.sampled_from(["good", "silent", "stays dead", "lost half-way"])
 
 
-@given(data=st.data(), size=st.integers(1, 6))
-def test_never_fewer_in_service_than_the_minimum_by_our_doing(data: st.DataObject, size: int) -> None:
-    """Whatever members do: when one is taken out, the minimum is left; after a failure, none is taken out."""
+@given(data=st.data(), size=st.integers(1, 6), asks_balancer=st.booleans())
+def test_never_fewer_in_service_than_the_minimum_by_our_doing(
+    data: st.DataObject, size: int, asks_balancer: bool
+) -> None:
+    """Whatever members do: when one is drained, the minimum is left; after a failure, none is drained."""
     names = [f"m{number}" for number in range(size)]
     pool = Pool(tuple(names), data.draw(st.integers(0, size - 1), "minimum"))
     world = World(pool, data.draw(st.sets(st.sampled_from(names)), "alive"), set(names))
-    world.out = data.draw(st.sets(st.sampled_from(names)), "begun by earlier runs")
-    world.balanced -= data.draw(st.sets(st.sampled_from(names)), "drained") & world.out
-    world.idle = data.draw(st.sets(st.sampled_from(names)), "noted as such") & world.out - world.balanced
+    world.left = data.draw(st.sets(st.sampled_from(names)), "begun by earlier runs")
+    world.balanced -= data.draw(st.sets(st.sampled_from(names)), "drained, and not forgotten") & world.left
     for member in data.draw(st.permutations(names), "order"):
         world.alive -= data.draw(st.sets(st.sampled_from(names), max_size=1), "dies meanwhile")
         before = world.serving
-        known = world.alive & (world.balanced - world.out)
-        step = next_step(pool, member, world.alive, world.out, world.failed, world.idle)
-        if world.failed:
-            assert not step.go, "a failed member ends the rollout"
-        if not step.go:
-            assert world.failed or len(known - {member}) < pool.minimum
-            assert world.failed or member not in world.out
+        known = before - world.left - {member}
+        in_service = world.balanced if asks_balancer else None
+        try:
+            step = step_of(pool, member, world.alive, world.left, world.unfinished, in_service)
+        except RolloutStopError:
+            assert world.unfinished or (len(known) < pool.minimum and member not in world.left)
             break
+        assert not world.unfinished, "a failed member ends the rollout"
         if step.finish:
-            assert member in world.alive & world.out - world.idle and len(known - {member}) < pool.minimum
+            assert member in world.alive & world.left and len(known) < pool.minimum
             assert not step.drain, "it is left as it is"
-            world.out.discard(member)
+            world.left.discard(member)
             world.balanced.add(member)
             continue
         if member in before:
             assert len(before - {member}) >= pool.minimum
-        assert step.drain == (member in world.alive and bool(known - {member})), "the last one has nowhere to go"
-        world.out.add(member)
+            assert step.drain == bool(known), "the last one has nowhere to go"
+        world.left.add(member)
         if step.drain:
             world.balanced.discard(member)
-            world.idle.add(member)
         end = data.draw(ENDS, "how it ended")
         if end == "good":
             world.alive.add(member)
-            world.out.discard(member)
-            world.idle.discard(member)
+            world.left.discard(member)
             world.balanced.add(member)
         else:
-            world.failed.add(member)
+            world.unfinished.add(member)
             if end == "stays dead":
                 world.alive.discard(member)
 
@@ -97,68 +111,99 @@ def test_runs_come_to_an_end_wherever_others_were_cut_off(data: st.DataObject, s
     """Of members that all answer, each has its turn within as many runs as there are members, and one."""
     names = [f"m{number}" for number in range(size)]
     pool = Pool(tuple(names), size - 1)
-    out = data.draw(st.sets(st.sampled_from(names)), "begun by earlier runs")
-    idle = data.draw(st.sets(st.sampled_from(names)), "drained") & out
-    left = set(names)
+    left = data.draw(st.sets(st.sampled_from(names)), "left by earlier runs")
+    todo = set(names)
     for _run in range(size + 1):
         # as the site has them: those that a run has left come first
-        for member in sorted(left, key=lambda name: (name not in out, name)):
-            step = next_step(pool, member, names, out, (), idle)
-            if step.go:
-                out.discard(member)
-                idle.discard(member)
-            if not step.go or step.finish:
+        for member in sorted(todo, key=lambda name: (name not in left, name)):
+            try:
+                step = step_of(pool, member, names, left)
+            except RolloutStopError:
                 break
             left.discard(member)
-    assert left == set()
+            if step.finish:
+                break
+            todo.discard(member)
+    assert todo == set()
 
 
 @pytest.mark.parametrize(
-    ("alive", "out", "idle", "failed", "go", "drain", "said"),
+    ("alive", "left", "drain", "finish", "reason"),
     [
-        ("abc", "", "", "", True, True, "3 of 3 members are in service"),
-        ("", "", "", "", True, False, "0 of 3"),  # nothing is installed yet
-        ("bc", "", "", "", True, False, "2 of 3"),
-        ("ab", "", "", "", False, False, "without a, 1 of 3 members would be in service (c not answering); at least 2"),
-        ("abc", "b", "b", "", False, False, "b taken out of the load balancer"),
-        (
-            "abc",
-            "a",
-            "a",
-            "",
-            True,
-            True,
-            "2 of 3",
-        ),  # an earlier run did not come to its end, which it is to be brought to
-        ("ab", "a", "a", "", True, True, "1 of 3"),  # which is the way back to more
-        ("abc", "a", "", "", True, True, "2 of 3"),  # an earlier run was cut off before, or after: it may get requests
-        ("ab", "a", "", "", True, False, "without a, 1 of 3 members would be in service (c not answering)"),  # put back
-        ("b", "a", "", "", True, False, "1 of 3"),  # it does not answer them
-        ("abc", "b", "b", "b", False, False, "b could not be brought to the end"),
-        ("a", "a", "a", "", True, False, "0 of 3"),  # nor has it to be drained where nobody else is there
-        ("abc", "a", "a", "a", True, True, "2 of 3"),  # itself, once more
+        ("abc", "", True, False, "3 of 3 members are in service"),
+        ("", "", False, False, "0 of 3"),  # nothing is installed yet
+        ("bc", "", False, False, "2 of 3"),
+        ("abc", "a", True, False, "3 of 3"),  # it answers: the load balancer may have forgotten the drain
+        ("ab", "a", False, True, "without a, 1 of 3 members would be in service (c not answering)"),
+        ("a", "a", False, True, "without a, 0 of 3 members would be in service (b, c not answering)"),
+        ("b", "a", False, False, "1 of 3"),  # it does not answer
     ],
 )
-def test_step(alive: str, out: str, idle: str, failed: str, go: bool, drain: bool, said: str) -> None:
-    step = next_step(Pool(tuple(THREE), 2), "a", alive, out, failed, idle)
-    assert (step.go, step.drain) == (go, drain)
-    assert said in step.reason
-    assert step.finish == (go and "would be in service" in said)
+def test_step(alive: str, left: str, drain: bool, finish: bool, reason: str) -> None:
+    step = step_of(Pool(tuple(THREE), 2), "a", alive, left)
+    assert (step.drain, step.finish) == (drain, finish)
+    assert reason in step.reason
+
+
+@pytest.mark.parametrize(
+    ("alive", "left", "unfinished", "message"),
+    [
+        ("ab", "", "", "without a, 1 of 3 members would be in service (c not answering); at least 2 must be"),
+        ("abc", "b", "", "(b left by an interrupted run)"),
+        ("ab", "b", "", "0 of 3 members would be in service (c not answering; b left by an interrupted run)"),
+        ("abc", "b", "b", "this run did not finish b"),
+    ],
+)
+def test_a_member_that_cannot_be_spared(alive: str, left: str, unfinished: str, message: str) -> None:
+    with pytest.raises(RolloutStopError, match=re.escape(message)) as stopped:
+        step_of(Pool(tuple(THREE), 2), "a", alive, left, unfinished)
+    assert str(stopped.value).startswith("The rollout stops before a: ")
+
+
+def test_a_run_may_come_back_to_a_member_that_it_did_not_finish() -> None:
+    assert step_of(Pool(tuple(THREE), 2), "a", THREE, "a", "a").drain
+
+
+def test_an_unexpired_lease_of_another_run_stops_the_rollout() -> None:
+    pool, facts = Pool(tuple(THREE), 1), Facts(THREE, {"b": LIVE, "c": None})
+    with pytest.raises(RolloutStopError) as stopped:
+        next_step(pool, "a", facts)
+    assert str(stopped.value) == (
+        "The rollout stops before a: another run works on b of its pool: run 5f3a9c01 on ctl, since"
+        " 2026-11-26T10:15:00Z, until 2026-11-26T11:45:00Z by that host's clock, in 2 minutes. Run this again after"
+        " that. If you know that the other run has ended, set rms_pool_take_over=true."
+    )
+    # also taken over, b does not count as in service
+    assert next_step(pool, "a", facts, take_over=True).reason == "2 of 3 members are in service"
+    with pytest.raises(RolloutStopError, match="b left by an interrupted run"):
+        next_step(Pool(tuple(THREE), 2), "a", facts, take_over=True)
+
+
+def test_a_member_whose_lease_cannot_be_read_does_not_count_as_in_service() -> None:
+    assert next_step(Pool(tuple(THREE), 1), "a", Facts(THREE, {"b": None})).reason == "2 of 3 members are in service"
 
 
 def test_a_member_without_requests_from_the_load_balancer_does_not_count_as_in_service() -> None:
     pool = Pool(tuple(THREE), 2)
-    assert next_step(pool, "a", THREE, (), (), in_service=THREE).go
-    step = next_step(pool, "a", THREE, (), (), in_service=["a", "c"])
-    assert not step.go
-    assert "1 of 3 members would be in service (b without requests from the load balancer); at least 2" in step.reason
+    assert step_of(pool, "a", THREE, in_service=THREE).drain
+    with pytest.raises(RolloutStopError) as stopped:
+        step_of(pool, "a", THREE, in_service=["a", "c"])
+    said = "1 of 3 members would be in service (b without requests from the load balancer); at least 2"
+    assert said in str(stopped.value)
     # it is not counted twice
-    assert "(b taken out of the load balancer)" in next_step(pool, "a", THREE, "b", (), in_service=["a", "c"]).reason
+    with pytest.raises(RolloutStopError, match=r"service \(b left by an interrupted run\)"):
+        step_of(pool, "a", THREE, "b", in_service=["a", "c"])
+
+
+def test_the_load_balancer_knows_better_whether_a_member_serves() -> None:
+    """One that it sends no requests to can be worked on, and is drained so that it does not return meanwhile."""
+    step = step_of(Pool(tuple(THREE), 2), "a", "a", "a", in_service=["b", "c"])
+    assert (step.drain, step.finish) == (True, False)
 
 
 def test_pools_as_written_down() -> None:
     assert rollout_pool("a", None, THREE) == {"members": ["a", "b", "c"], "minimum": 2}
-    assert rollout_pool("a", [], ["a"])["minimum"] == 0
+    assert rollout_pool("a", [{"members": ["a"]}], ["a"])["minimum"] == 0
     two = [{"members": ["a"]}, {"members": ["c", "b"], "minimum_in_service": "1"}]
     assert rollout_pool("b", two, THREE) == {"members": ["c", "b"], "minimum": 1}
 
@@ -176,6 +221,8 @@ def test_pools_as_written_down() -> None:
         ([{"members": []}], THREE, "expected a list of members"),
         ([["a"]], THREE, "expected a list of members"),
         ({"members": THREE}, THREE, "expected a list of pools"),
+        (None, ["a"], r"a is the only host of the group rms_connectors .*or to \[{members: \[a\]}\] if there are"),
+        ([], ["a"], "a slice of an inventory hides the others"),
     ],
 )
 def test_pools_that_make_no_sense(pools: object, inventory: list[str], expected: str) -> None:
@@ -187,7 +234,7 @@ def test_a_stranger() -> None:
     with pytest.raises(AnsibleFilterError, match="x is no host of the group rms_connectors: expected one of a, b, c"):
         rollout_pool("x", [{"members": THREE}], THREE)
     with pytest.raises(PoolError, match="x is no member of the pool a, b, c"):
-        next_step(Pool(tuple(THREE), 2), "x", THREE, (), ())
+        step_of(Pool(tuple(THREE), 2), "x", THREE)
 
 
 def test_hosts_are_in_the_order_of_groups_and_then_of_the_inventory() -> None:
@@ -197,49 +244,29 @@ def test_hosts_are_in_the_order_of_groups_and_then_of_the_inventory() -> None:
     assert rollout_hosts(groups, ["no such group"]) == rollout_hosts({}, ["first"]) == []
 
 
-SINCE = "2026-11-26T10:15:00Z"
-
-
-def started(process: int) -> int:
-    """In ticks of the clock, as proc(5) has it: the 22nd field."""
-    return int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()[22 - 3])
-
-
-def test_the_mark_of_a_run_names_it_and_is_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOGNAME", "ada")
-    run = f"process {os.getppid()}, {started(os.getppid())}"
-    expected = rf"{SINCE} by ada at {re.escape(platform.node())} \({run}-[0-9a-f]{{8}}\)"
-    marks = {mark_of_run(SINCE) for _ in range(100)}
-    assert len(marks) == 100
-    assert all(re.fullmatch(expected, mark) for mark in marks)
-
-
-def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a container."""
-    monkeypatch.setattr("getpass.getuser", lambda: {}["nobody"])
-    assert f" by {os.getuid()} at " in mark_of_run(SINCE)
+def test_a_lease_as_the_host_returns_it() -> None:
+    found = {name: value for name, value in vars(EXPIRED).items() if name != "seconds_left"}
+    assert lease_of({"found": found, "seconds_left": 61}) == LIVE
+    assert lease_of({"found": {"run": "a run"}, "seconds_left": 0}) == Lease("a run")
+    assert lease_of({"found": {}, "seconds_left": 0}) is None
+    assert str(EXPIRED).endswith("since 2026-11-26T10:15:00Z, expired at 2026-11-26T11:45:00Z")
 
 
 @pytest.mark.parametrize(
-    ("later", "node", "live"),
+    ("variables", "environment", "job"),
     [
-        (0, platform.node(), True),
-        (0, "elsewhere.example.com", False),
-        (1, platform.node(), False),  # the number is somebody else's by now
+        ({}, {}, ""),
+        ({"awx_job_id": 7, "tower_job_id": 7}, {}, ", AWX job 7"),
+        ({"tower_job_id": "8"}, {"JOB_ID": "9"}, ", AWX job 8"),
+        ({}, {"AWX_JOB_ID": "10"}, ", AWX job 10"),
+        ({}, {"JOB_ID": "9"}, ", AWX job 9"),
     ],
 )
-def test_a_run_is_known_to_be_there_by_its_process(later: int, node: str, live: bool) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        mark = f"{SINCE} by ada at {node} (process {process.pid}, {started(process.pid) - later}-5f3a9c01)"
-        assert is_live(mark) == is_live(f"{mark}, being put back") == live
-    assert not is_live(mark)
-
-
-@pytest.mark.parametrize("mark", ["", "2026-11-26T10:15:00Z", "x at (process y, z)"])
-def test_a_mark_that_is_none_of_ours_is_of_nobody_who_is_there(mark: str) -> None:
-    assert not is_live(mark)
-
-
-def test_a_run_does_not_wait_for_itself() -> None:
-    """Nor for one in another container, where it had the same number."""
-    assert not is_live(mark_of_run(SINCE))
+def test_a_controller_has_the_name_of_its_node_and_its_job(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, object], environment: dict[str, str], job: str
+) -> None:
+    for name in ("AWX_JOB_ID", "JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert controller_of(variables) == platform.node() + job

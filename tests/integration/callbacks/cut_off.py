@@ -1,9 +1,13 @@
-"""Ends ansible-playbook, as a controller that dies would, before the task that CUT_OFF_BEFORE names."""
+"""Ends ansible-playbook, as a controller that dies would, before the task that CUT_OFF_BEFORE names.
+
+With SUSPENDED, it is only stopped there the first time, and writes its process to that file.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -11,8 +15,8 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: cut_off
 type: notification
-short_description: Ends ansible-playbook before a task
-description: Kills its process, so that nothing is cleaned up.
+short_description: Ends or suspends ansible-playbook before a task
+description: Kills or stops its process, so that nothing is cleaned up.
 """
 
 
@@ -27,5 +31,10 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """See CallbackBase."""
         del is_conditional
-        if task.get_name().rpartition(" : ")[2] == os.environ["CUT_OFF_BEFORE"]:
+        if task.get_name().rpartition(" : ")[2] != os.environ["CUT_OFF_BEFORE"]:
+            return
+        if "SUSPENDED" not in os.environ:
             os.kill(os.getpid(), signal.SIGKILL)
+        elif not (file := Path(os.environ["SUSPENDED"])).exists():
+            file.write_text(str(os.getpid()), encoding="utf-8")
+            os.kill(os.getpid(), signal.SIGSTOP)

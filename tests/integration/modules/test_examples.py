@@ -23,7 +23,6 @@ HOSTS = {
     "dotnet_framework": "client-2016",
     "irm_server": "exchange-1",
     "rms_connector_health": "connector-3",
-    "rms_pool_mark": "connector-3",
     "rms_pool_turn": "connector-3",
     "tenant_administrator": "admin-2019",
 }

@@ -29,7 +29,7 @@ WAIT = f"{ROLE} : Wait until it was done"
 RESTART = f"{ROLE} : Restart IIS"
 UNATTENDED = ["/quiet", "SIGNIN=1"]
 ACCOUNT = r"exchange=CONTOSO\EX-01$"
-# ansible.windows only: the version, whether the connector was started after its settings were written, and the mark
+# ansible.windows only: the version, whether the connector has its settings since a start, and its lease
 LOOK = r"""
 $uninstall = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*'
 $read = {
@@ -45,7 +45,7 @@ $Ansible.Result = @{
             ForEach-Object { $_.DisplayVersion })
     has_settings = [bool]($written -and $start -and $start.TimeCreated.ToFileTimeUtc() -gt $written)
     proxy = & $read Microsoft\AADRM\Connector ProxyAddress
-    mark = & $read infoprotect.aip TakenOutOfService
+    lease = & $read infoprotect.aip\Lease Run
 }
 $Ansible.Changed = $false
 """
@@ -59,7 +59,7 @@ DEPLOYMENT = (
         "Restart IIS",
         "Restart the host",
         "Wait until the connector serves",
-        "Remove the mark",
+        "End the turn",
         "Fail if it was only returned to service",
     ],
 )
@@ -175,6 +175,8 @@ def test_a_first_deployment_that_is_cut_off_at_each_step(
         "rms_connector_certificate_pfx": str(certificate.file),
         "rms_connector_certificate_password": PASSWORD,
         "rms_connector_proxy_address": proxy,
+        # the runs before are known to have ended
+        "rms_pool_take_over": True,
     }
     staging, serving = DEPLOYMENT
     for step in staging:
@@ -190,7 +192,7 @@ def test_a_first_deployment_that_is_cut_off_at_each_step(
     assert [one.rc for one in ends].count(-signal.SIGKILL) >= len(serving) - 1
     run(connectors, **variables)
     for host in POOL:
-        assert look(connectors, host) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": proxy, "mark": None}
+        assert look(connectors, host) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": proxy, "lease": None}
         assert served(host) == certificate.thumbprint
     again = run(connectors, **variables)
     assert [(again.stats[host]["changed"], len(again.module_runs(host))) for host in POOL] == [(0, 1), (0, 1)]
@@ -219,7 +221,7 @@ def test_somebody_is_waited_for(connectors: AnsiblePlaybook, proxy: str) -> None
         act.result()
     for host in POOL:
         # IIS was started by the setup, before there were settings, and once more
-        assert look(connectors, host) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": proxy, "mark": None}
+        assert look(connectors, host) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": proxy, "lease": None}
     again = run(connectors, **waiting)
     assert all((again.stats[host]["changed"], len(again.module_runs(host))) == (0, 1) for host in POOL)
     assert RESTART not in [task for task, _host, _result in again.results]
@@ -229,26 +231,27 @@ def test_settings_that_were_never_taken(connectors: AnsiblePlaybook, proxy: str)
     """A run is cut off between writing and restarting: the next one restarts, though nothing differs any more."""
     absent: dict[str, Any] = {"rms_connector_settings_state": "absent"}
     run(connectors, f"--limit={FIRST}", cut_off_before="Restart IIS", **absent)
-    assert {**look(connectors, FIRST), "mark": ""} == {
+    assert {**look(connectors, FIRST), "lease": ""} == {
         "versions": ["3.0.0.0"],
         "has_settings": False,
         "proxy": None,
-        "mark": "",
+        "lease": "",
     }
     audit = connectors.run(ROOT / "playbooks/audit.yml", f"--limit={FIRST}", "--tags=connector")
     assert "connector needs IIS to be restarted" in audit.stdout
-    rest = run(connectors, f"--limit={FIRST}", **absent)
+    rest = run(connectors, f"--limit={FIRST}", rms_pool_take_over=True, **absent)
     assert rest.task(RESTART, FIRST)["changed"]
-    assert look(connectors, FIRST) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": None, "mark": None}
+    assert look(connectors, FIRST) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": None, "lease": None}
 
 
 @pytest.mark.full("rollout")
 def test_one_that_was_left_and_cannot_be_spared(connectors: AnsiblePlaybook, proxy: str) -> None:
     """It is put back as it is, and has its turn when the other one serves again: nobody has to touch the registry."""
     run(connectors, **unattended("3.0.0"))
-    mark = {"path": r"HKLM:\SOFTWARE\infoprotect.aip", "name": "TakenOutOfService", "data": "a run", "type": "string"}
-    task = {"name": "mark", "ansible.windows.win_regedit": mark}
-    connectors.run([{"name": "mark", "hosts": FIRST, "gather_facts": False, "tasks": [task]}])
+    # without an end, it has expired
+    lease = {"path": r"HKLM:\SOFTWARE\infoprotect.aip\Lease", "name": "Run", "data": "a run", "type": "string"}
+    task = {"name": "lease", "ansible.windows.win_regedit": lease}
+    connectors.run([{"name": "lease", "hosts": FIRST, "gather_facts": False, "tasks": [task]}])
     fleet("fault", SECOND, "lost_host")
     try:
         left = run(connectors, f"--limit={FIRST}", expect=2, rms_connector_proxy_address=proxy)
@@ -256,7 +259,7 @@ def test_one_that_was_left_and_cannot_be_spared(connectors: AnsiblePlaybook, pro
         fleet("fault", SECOND, "clear")
     said = left.task("Fail if it was only returned to service", FIRST)["msg"]
     assert "differs in 1 value (connector_settings 1)" in said
-    assert (look(connectors, FIRST)["proxy"], look(connectors, FIRST)["mark"]) == (None, None)
+    assert (look(connectors, FIRST)["proxy"], look(connectors, FIRST)["lease"]) == (None, None)
     run(connectors, rms_connector_proxy_address=proxy)
     assert [look(connectors, host)["proxy"] for host in POOL] == [proxy] * 2
     assert [look(connectors, host)["has_settings"] for host in POOL] == [True] * 2
@@ -281,7 +284,7 @@ def test_one_that_only_slept(connectors: AnsiblePlaybook) -> None:
 
 @pytest.mark.full("rollout")
 def test_one_that_does_not_serve_ends_the_rollout(connectors: AnsiblePlaybook) -> None:
-    """Upgraded, and without a list: it stays marked, and the other one is left alone. The next run mends both."""
+    """Upgraded, and without a list: its lease stays, and the other one is left alone. The next run mends both."""
     run(connectors, **unattended("3.0.0"))
     fleet("fault", FIRST, "tls_inspection")
     try:
@@ -290,12 +293,12 @@ def test_one_that_does_not_serve_ends_the_rollout(connectors: AnsiblePlaybook) -
         fleet("fault", FIRST, "clear")
     said = ended.task(f"{ROLE} : Wait until the connector serves", FIRST)["msg"]
     assert said.startswith("The connector is starting; expected running") and "terminates TLS" in said
-    assert look(connectors, FIRST)["versions"] == ["3.1.0.0"] and look(connectors, FIRST)["mark"]
+    assert look(connectors, FIRST)["versions"] == ["3.1.0.0"] and look(connectors, FIRST)["lease"]
     assert look(connectors, SECOND)["versions"] == ["3.0.0.0"]
     run(connectors, **unattended("3.1.0"))
     for host in POOL:
         found = look(connectors, host)
-        assert (found["versions"], found["mark"]) == (["3.1.0.0"], None)
+        assert (found["versions"], found["lease"]) == (["3.1.0.0"], None)
 
 
 def test_one_that_has_lost_its_list_ends_the_rollout(connectors: AnsiblePlaybook) -> None:

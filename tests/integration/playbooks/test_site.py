@@ -29,9 +29,13 @@ CONNECTOR = "infoprotect.aip.rms_connector : Install or remove the connector"
 REMEMBER = "infoprotect.aip.rms_connector : Keep the URL on the host"
 SHOWN = "infoprotect.aip.rms_connector : Say what somebody has to do at the host"
 BACK = "infoprotect.aip.rms_pool : Inspect the host for a connector"
-MARK, RETURNING, UNMARK = (
+TAKE, RETURNING, END = (
     f"infoprotect.aip.rms_pool : {task}"
-    for task in ("Begin the turn", "Mark it as returning to service", "Remove the mark")
+    for task in ("Take the member's lease", "Record that it returns to service", "End the turn")
+)
+CHECK_RESTART, CHECK_SETUP = (
+    f"infoprotect.aip.rms_connector : Verify that this run still has the lease before it {what}"
+    for what in ("restarts the host or installs .NET Framework", "runs the setup")
 )
 
 pytestmark = pytest.mark.hosts(*HOSTS)
@@ -101,7 +105,8 @@ def test_site_audit_restore(playbook: AnsiblePlaybook) -> None:
         assert first.stats[host]["changed"] == check.stats[host]["changed"] == 1 + len(installed), "--check is wrong"
         ran = [*installed, APPLY]
         if host in CONNECTORS:
-            ran = [MARK, *ran, BACK, RETURNING, UNMARK]
+            setup = ran.index(CONNECTOR)
+            ran = [TAKE, CHECK_RESTART, *ran[:setup], CHECK_SETUP, *ran[setup:], BACK, RETURNING, END]
         assert first.module_runs(host) == [LOOK, *ran]
         if host in CONNECTORS:
             assert verified.stats[host]["changed"] == 0, "somebody has signed in, and nothing is left to do"

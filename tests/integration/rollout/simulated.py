@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import simulated_lease
+
 from ..simulated.results import UnreachableError, comparison, connector, connector_product, domain, facts, step
 
 Json = dict[str, Any]
@@ -56,8 +58,8 @@ def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
         if not member["up"]:
             raise UnreachableError(host)
         member["modules"].append(module)
-        if module == "connector":
-            _begin_setup(state, host)
+        if module in ("connector", "win_command"):
+            _stop_connector(state, host)
     if module == "connector":
         time.sleep(state["setup_seconds"])
     with state_of(folder) as state:
@@ -98,15 +100,22 @@ def _balance(state: Json, host: str, action: str) -> Json:
     return {"changed": True, "rc": 0, "stdout": "", "stderr": ""}
 
 
-def _begin_setup(state: Json, host: str) -> None:
+def _stop_connector(state: Json, host: str) -> None:
+    """The setup and iisreset do."""
     if host in _serving(state):
         state["faults"].append(f"{host} was worked on while it got requests")
     state["members"][host]["started"] = False
 
 
+def _ask(member: Json, **parameters: Any) -> Json:
+    return simulated_lease.ask(member["lease"], parameters, time.time() + member["skew"])
+
+
 def _facts(member: Json) -> Json:
     version = member["version"]
-    fact = connector(version, running=member["started"], authorized=[ACCOUNT], mark=member["mark"])
+    lease = member["lease"] and member["lease"] | {"expired": _ask(member)["seconds_left"] == 0}
+    fact = connector(version, running=member["started"], authorized=[ACCOUNT], lease=lease or None)
+    fact["restart_due"] = member["restart_due"]
     return facts(connector=fact, products=[connector_product(version)] if version else [])
 
 
@@ -123,6 +132,7 @@ def _connector(member: Json, arguments: Mapping[str, Any]) -> Json:
     absent = arguments.get("state") == "absent"
     member["version"] = "" if absent else arguments["version"]
     member["started"] = not absent
+    member["restart_due"] = member["needs_restart"]
     done = {"actions": [], "attended_step": None, "installer_needed": not absent, "installers": []}
     return {**done, "changed": True, "reboot_required": False, "status": "absent" if absent else "present"}
 
@@ -131,31 +141,21 @@ def _host_info(member: Json, _arguments: Mapping[str, Any]) -> Json:
     return {"changed": False, "host": _facts(member)}
 
 
-def _read_mark(member: Json, _arguments: Mapping[str, Any]) -> Json:
-    return {"changed": False, "exists": bool(member["mark"]), "value": member["mark"]}
+def _lease(member: Json, arguments: Mapping[str, Any]) -> Json:
+    return {"changed": False, "result": _ask(member, **arguments["parameters"])}
 
 
-def _replace_mark(member: Json, arguments: Mapping[str, Any]) -> Json:
-    """As replace_mark.ps1."""
-    given = arguments["parameters"]
-    found = member["mark"]
-    if found == given["expected"]:
-        member["mark"] = given["mark"]
-    return {"changed": False, "result": {"found": found, "replaced": found == given["expected"]}}
-
-
-def _write_mark(member: Json, arguments: Mapping[str, Any]) -> Json:
-    member["mark"] = arguments["data"]
-    return {"changed": True}
+def _restart_iis(member: Json, _arguments: Mapping[str, Any]) -> Json:
+    member |= {"started": True, "restart_due": False}
+    return {"changed": True, "rc": 0, "stdout": "", "stderr": ""}
 
 
 MODULES = {
     "connector": _connector,
     "desired_state": _desired_state,
     "host_info": _host_info,
-    "win_powershell": _replace_mark,
-    "win_reg_stat": _read_mark,
-    "win_regedit": _write_mark,
+    "win_command": _restart_iis,
+    "win_powershell": _lease,
 }
 
 
@@ -173,7 +173,8 @@ class SimulatedPool:
         self.port = 0
 
     def __enter__(self) -> SimulatedPool:
-        new: Json = {"version": self._version, "mark": "", "up": True, "started": True, "enabled": True}
+        new: Json = {"version": self._version, "lease": {}, "skew": 0, "up": True, "started": True, "enabled": True}
+        new |= {"needs_restart": False, "restart_due": False}
         new |= {"shells": 0, "fails": [], "modules": []}
         state: Json = {name: [] for name in ("faults", "told", "died")}
         state |= {"calls": 0, "dies": {"at": 0, "who": ""}, "minimum": len(self.members) - 1, "setup_seconds": 0.2}
@@ -219,6 +220,12 @@ class SimulatedPool:
     def setup_takes(self, seconds: float) -> None:
         with state_of(self.folder) as state:
             state["setup_seconds"] = seconds
+
+    def expire(self) -> None:
+        """More time passes for all members than a lease lasts."""
+        with state_of(self.folder) as state:
+            for member in state["members"].values():
+                member["skew"] += 6000
 
     def dies(self, host: str, at: int) -> None:
         """The host dies when a module is called for that many times from now on."""

@@ -40,30 +40,30 @@ SHARE, SETUP = r"\\fileserver\packages", "RMSConnectorSetup-3.0.0.exe"
 CONNECTOR = "Microsoft Rights Management connector"
 ACCOUNT = r"CONTOSO\EX-01$"
 BEGIN = "infoprotect.aip.rms_pool : Begin the turn"
-DRAINED = "infoprotect.aip.rms_pool : Mark it as drained"
-OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 4711, 1826340-5f3a9c01)"
+TAKE = "infoprotect.aip.rms_pool : Take the member's lease"
+OUT = "infoprotect.aip.rms_pool : Record that it is out of service"
 DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
-MARK = {"path": r"HKLM:\SOFTWARE\infoprotect.aip", "name": "TakenOutOfService"}
-MARK_AS_OTHERS = {"name": "mark", "ansible.windows.win_regedit": {**MARK, "data": OTHERS_MARK, "type": "string"}}
+LEASE = {"path": r"HKLM:\SOFTWARE\infoprotect.aip\Lease", "name": "Run"}
+LEASE_SCRIPT = (ROOT / "roles/rms_pool/files/lease.ps1").read_text(encoding="utf-8")
+OTHERS = {"run": "theirs", "take": "any", "controller": "elsewhere.example.com", "stage": "out_of_service"}
 DRAIN_IT = {"name": "drain", "ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
 PROXY = {"path": r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector", "name": "ProxyAddress"}
-#: The steps of a connector's turn, by the task before which a run is cut off: whether it
-#: is marked, and out of HAProxy
+#: The steps of a connector's turn, by the task before which a run is cut off: whether it has a lease, and is drained
 STEPS = {
-    "Begin the turn": (False, False),
-    "Confirm the turn": (True, False),
+    "Take the member's lease": (False, False),
+    "Begin the turn": (True, False),
     DRAIN: (True, False),
     "Wait for its connections to end": (True, True),
-    "Mark it as drained": (True, True),
+    "Record that it is out of service": (True, True),
     "Install or remove the connector": (True, True),
     "Apply the settings": (True, True),
     "Restart IIS": (True, True),
     "Wait until the connector serves": (True, True),
-    "Mark it as returning to service": (True, True),
+    "Record that it returns to service": (True, True),
     RESTORE: (True, True),
     "Wait until HAProxy has it in service": (True, False),
-    "Remove the mark": (True, False),
+    "End the turn": (True, False),
     "Fail if it was only returned to service": (False, False),
 }
 #: A load balancer's health checks: seconds between two, and how many must succeed before a member that was down is UP.
@@ -83,12 +83,12 @@ $products = Get-ItemProperty -Path HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersi
 if ($products | Where-Object {{ $_.DisplayName -eq '{CONNECTOR}' }}) {{
     & $start /quiet /uninstall
 }}
-if (Test-Path -LiteralPath {MARK["path"]}) {{ Remove-Item -LiteralPath {MARK["path"]} }}
+if (Test-Path -LiteralPath {LEASE["path"]}) {{ Remove-Item -LiteralPath (Split-Path -Path {LEASE["path"]}) -Recurse }}
 & $start {" ".join(UNATTENDED)}
 """
 WAIT_FOR_ANOTHER = r"""
 [void] [IO.Directory]::CreateDirectory('C:\race')
-[IO.File]::WriteAllText("C:\race\$Mark", '')
+[IO.File]::WriteAllText("C:\race\$Run", '')
 $clock = [Diagnostics.Stopwatch]::StartNew()
 while ([IO.Directory]::GetFiles('C:\race').Count -lt 2) {
     if ($clock.Elapsed.TotalSeconds -gt 60) { throw 'nobody else has come' }
@@ -111,6 +111,12 @@ pytestmark = [pytest.mark.timeout(900)]
 
 def fleet(*arguments: str) -> None:
     subprocess.run([str(ROOT / "bin/fleet"), *(f"--inventory={hosts}" for hosts in HOSTS), *arguments], check=True)
+
+
+def lease_of_another_run(seconds: int, **where: str) -> dict[str, Any]:
+    """The task that takes it, whoever has the lease."""
+    script = {"script": LEASE_SCRIPT, "parameters": {**OTHERS, "seconds": seconds}}
+    return {"name": "lease", "ansible.windows.win_powershell": script, **where}
 
 
 def ask(url: str) -> None:
@@ -189,9 +195,9 @@ class Pool:
         return {host["name"]: host["shells"] for host in json.loads(said)}
 
     def leave(self, host: str) -> None:
-        """Drained and marked, as a run has left it that did not come to its end."""
+        """Drained, with an expired lease, as an interrupted run has left it."""
         socket = {"rms_pool_haproxy_socket": self.balancer.socket}
-        play = {"name": "leave", "hosts": [host], "gather_facts": False, "tasks": [MARK_AS_OTHERS, DRAIN_IT]}
+        play = {"name": "leave", "hosts": [host], "gather_facts": False, "tasks": [lease_of_another_run(0), DRAIN_IT]}
         self.playbook.run([play], extra_vars=socket)
 
 
@@ -328,7 +334,7 @@ def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) 
         other = pool.run("3.1.0", "--limit=pool-2", expect=2)
         rest = pool.run("3.1.0")
     assert taken(failed) == ["pool-1"]
-    assert "pool-1 taken out of the load balancer" in other.task(BEGIN, "pool-2")["msg"]
+    assert "(pool-1 left by an interrupted run)" in other.task(BEGIN, "pool-2")["msg"]
     assert restored(rest) == POOL
     assert pool.versions(*POOL) == {"3.1.0.0"}
     assert clients.lost == []
@@ -337,19 +343,20 @@ def test_an_upgrade_that_fails_ends_the_rollout_and_is_gone_on_with(pool: Pool) 
 @pytest.mark.full("cut-offs")
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_that_is_cut_off_is_gone_on_with(pool: Pool, step: str) -> None:
-    """At each step of the first member's turn; the next run brings all of them to their end, without a lost request."""
+    """At each step of the first member's turn; the next run, of an operator who knows that this one has ended, finishes
+    all of them without a lost request."""
     # the connector wants somebody to listen there
     wanted: dict[str, Any] = {"rms_connector_proxy_address": pool.balancer.url}
     with Clients(partial(ask, pool.balancer.url)) as clients:
         pool.run("3.1.0", cut_off_before=step, **wanted)
-        marked, drained = STEPS[step]
-        assert [host for host, mark in pool.read(MARK).items() if mark] == (["pool-1"] if marked else [])
+        leased, drained = STEPS[step]
+        assert [host for host, run in pool.read(LEASE).items() if run] == (["pool-1"] if leased else [])
         assert pool.balancer.states() == dict.fromkeys(POOL, "UP") | ({"pool-1": "DRAIN"} if drained else {})
-        rest = pool.run("3.1.0", **wanted)
+        rest = pool.run("3.1.0", rms_pool_take_over=True, **wanted)
     assert clients.lost == []
     # it may have been put back already, or never been drained
     assert taken(rest) == (POOL[1:] if step == list(STEPS)[-1] else POOL)
-    assert pool.read(MARK) == dict.fromkeys(POOL)
+    assert pool.read(LEASE) == dict.fromkeys(POOL)
     assert pool.read(PROXY) == dict.fromkeys(POOL, pool.balancer.url)
     assert pool.versions(*POOL) == {"3.1.0.0"}
     assert pool.balancer.states() == dict.fromkeys(POOL, "UP")
@@ -396,8 +403,8 @@ def test_a_member_that_dies_ends_the_rollout(aging_pool: Pool, seed: int) -> Non
     else:
         ended = run.stats[victim]["failures"] + run.stats[victim]["unreachable"]
         assert "The rollout stops before" in run.stdout or ended, f"{when}, and nobody said so"
-    # the next run brings all of them to their end
-    pool.run(version)
+    # the next run brings all of them to their end; the lease of a lost host has not expired
+    pool.run(version, rms_pool_take_over=True)
     assert pool.versions(*POOL) == {f"{version}.0"}, when
 
 
@@ -411,88 +418,71 @@ def test_of_two_runs_at_once_on_a_member_one_goes_on(pool: Pool, left: bool) -> 
         started = [both.submit(pool.run, "3.1.0", "--limit=pool-1", expect=None) for _ in range(2)]
     stopped, ended = sorted((run.result() for run in started), key=lambda run: run.rc, reverse=True)
     assert (stopped.rc, ended.rc) == (2, 0), stopped.stdout + ended.stdout
-    assert "before pool-1: another run is at work on it" in stopped.task(BEGIN, "pool-1")["msg"]
+    assert "before pool-1: another run works on it" in stopped.task(TAKE, "pool-1")["msg"]
     assert not [task for task, _host, result in stopped.results if result.get("changed")], "nothing was changed"
     assert restored(ended) == ["pool-1"]
     assert clients.lost == []
-    assert pool.read(MARK) == dict.fromkeys(POOL)
+    assert pool.read(LEASE) == dict.fromkeys(POOL)
     assert pool.versions("pool-1") == {"3.1.0.0"}
 
 
 @pytest.mark.full
-def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Pool, tmp_path: Path) -> None:
-    """Of another controller: it comes in the middle of the turn, or between the look and the turn."""
+def test_a_member_is_left_to_the_run_whose_lease_it_has(pool: Pool, tmp_path: Path) -> None:
+    """Of another controller, which takes the member over in the middle of the turn, or comes before it."""
     tasks = tmp_path / "tasks.yml"
     hooks = {"rms_pool_drain_tasks": str(tasks), "rms_pool_restore_tasks": str(tasks)}
-    tasks.write_text(json.dumps([DRAIN_IT, MARK_AS_OTHERS]), encoding="utf-8")
+    tasks.write_text(json.dumps([DRAIN_IT, lease_of_another_run(0)]), encoding="utf-8")
     over = pool.run("3.1.0", "--limit=pool-1", expect=2, **hooks | {"rms_pool_restore_tasks": "not reached"})
-    assert f"is {OTHERS_MARK}; expected" in over.task(DRAINED, "pool-1")["msg"]
-    assert pool.read(MARK) == dict.fromkeys(POOL) | {"pool-1": OTHERS_MARK}
+    lost = over.task(OUT, "pool-1")["msg"]
+    assert "this run has lost its lease there" in lost and "run theirs on elsewhere.example.com" in lost
+    assert pool.read(LEASE) == dict.fromkeys(POOL) | {"pool-1": "theirs"}
     assert pool.balancer.states() == dict.fromkeys(POOL, "UP") | {"pool-1": "DRAIN"}
 
-    # that one did not come to its end, and is gone on with: where the mark does not say that it was drained, it may
-    # not have been. Its member's end has pool-2 marked by somebody else
+    # that one was interrupted, and is gone on with. The end of its member's turn has another run come to pool-2
     restore = {"ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/restore.yml")}
-    tasks.write_text(json.dumps([restore, MARK_AS_OTHERS | {"delegate_to": "pool-2"}]), encoding="utf-8")
+    tasks.write_text(json.dumps([restore, lease_of_another_run(3600, delegate_to="pool-2")]), encoding="utf-8")
     run = pool.run("3.1.0", expect=2, **hooks | {"rms_pool_drain_tasks": str(ROOT / "playbooks/haproxy/drain.yml")})
     assert restored(run) == ["pool-1"]
-    assert f"is {OTHERS_MARK}; expected none" in run.task(BEGIN, "pool-2")["msg"]
-    assert pool.read(MARK) == dict.fromkeys(POOL) | {"pool-2": OTHERS_MARK}
+    busy = run.task(TAKE, "pool-2")["msg"]
+    assert "another run works on it: run theirs on elsewhere.example.com" in busy and "minutes. Run this again" in busy
+    assert pool.read(LEASE) == dict.fromkeys(POOL) | {"pool-2": "theirs"}
     assert pool.versions("pool-1") == {"3.1.0.0"}
     assert pool.versions("pool-2") == {"3.0.0.0"}
 
 
 @pytest.mark.full
-def test_a_mark_goes_with_the_connector(pool: Pool) -> None:
+def test_a_lease_goes_with_the_connector(pool: Pool) -> None:
     """A host that has lost its connector, and shall have none, is in nobody's way."""
     pool.leave("pool-3")
     remove = {"name": "remove", "ansible.windows.win_command": rf"C:\{SETUP} /quiet /uninstall"}
     pool.playbook.run([{"name": "remove", "hosts": ["pool-3"], "gather_facts": False, "tasks": [remove]}])
     run = pool.run("3.1.0", "--limit=pool-3", rms_connector_state="absent")
     assert restored(run) == []
-    assert pool.read(MARK) == dict.fromkeys(POOL)
+    assert pool.read(LEASE) == dict.fromkeys(POOL)
     again = pool.run("3.1.0", "--limit=pool-3", rms_connector_state="absent")
     assert (again.stats["pool-3"]["changed"], len(again.module_runs("pool-3"))) == (0, 1)
 
 
-def test_a_mark_is_compared_and_set_in_one_step(members: AnsiblePlaybook) -> None:
+def test_a_lease_is_compared_and_set_in_one_step(members: AnsiblePlaybook) -> None:
     """By two processes that begin at the same moment and take their time in between; the others come later."""
-    script = (ROOT / "roles/rms_pool/files/replace_mark.ps1").read_text(encoding="utf-8")
-    slow = script.replace("$Ansible.Changed = $false\n", f"$Ansible.Changed = $false\n{WAIT_FOR_ANOTHER}")
-    slow = slow.replace("if ($replaced) {\n", "if ($replaced) {\nStart-Sleep -Milliseconds 500\n")
-    assert len(slow.splitlines()) == len(script.splitlines()) + len(WAIT_FOR_ANOTHER.splitlines()) + 1
+    slow = LEASE_SCRIPT.replace("$Ansible.Changed = $false\n", f"$Ansible.Changed = $false\n{WAIT_FOR_ANOTHER}")
+    slow = slow.replace("elseif ($held) {\n", "elseif ($held) {\nStart-Sleep -Milliseconds 500\n")
+    assert len(slow.splitlines()) == len(LEASE_SCRIPT.splitlines()) + len(WAIT_FOR_ANOTHER.splitlines()) + 1
     runs = [f"run-{number}" for number in range(4)]
-    parameters = {
-        "key": r"SOFTWARE\infoprotect.aip",
-        "name": MARK["name"],
-        "expected": "",
-        "mark": "{{ inventory_hostname }}",
-    }
+    parameters = {"run": "{{ inventory_hostname }}", "take": "expired", "seconds": 3600}
     alias = {"name": "{{ item }}", "groups": "runs", "ansible_host": "{{ hostvars['pool-1'].ansible_host }}"}
-    look = {"name": "value", "ansible.windows.win_reg_stat": MARK}
-    run = members.run(
-        [
-            {
-                "name": "aliases",
-                "hosts": "localhost",
-                "gather_facts": False,
-                "tasks": [{"name": "alias", "ansible.builtin.add_host": alias, "loop": runs}],
-            },
-            {
-                "name": "race",
-                "hosts": "runs",
-                "gather_facts": False,
-                "tasks": [
-                    {"name": "mark", "ansible.windows.win_powershell": {"script": slow, "parameters": parameters}}
-                ],
-            },
-            {"name": "value", "hosts": "pool-1", "gather_facts": False, "tasks": [look]},
-        ],
-        "--forks=4",
-    )
-    winners = [name for name in runs if run.task("mark", name)["result"]["replaced"]]
+    look = {"name": "value", "ansible.windows.win_reg_stat": LEASE}
+    remove = {"path": LEASE["path"], "state": "absent", "delete_key": True}
+    take = {"name": "take", "ansible.windows.win_powershell": {"script": slow, "parameters": parameters}}
+    plays = [
+        {"hosts": "localhost", "tasks": [{"name": "alias", "ansible.builtin.add_host": alias, "loop": runs}]},
+        {"hosts": "runs", "tasks": [take]},
+        {"hosts": "pool-1", "tasks": [look, {"name": "remove", "ansible.windows.win_regedit": remove}]},
+    ]
+    run = members.run([{"name": "race", "gather_facts": False, **play} for play in plays], "--forks=4")
+    winners = [name for name in runs if run.task("take", name)["result"]["held"]]
     assert len(winners) == 1
-    assert {run.task("mark", name)["result"]["found"] for name in runs} == {"", *winners}
+    assert {run.task("take", name)["result"]["found"].get("run") for name in runs} == {None, *winners}
     assert run.task("value", "pool-1")["value"] == winners[0]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,26 +23,32 @@ from .simulated import BALANCER, SimulatedPool
 
 POOL = ["pool-1", "pool-2", "pool-3"]
 OLD, NEW = "3.0.0", "3.1.0"
-OTHERS_MARK = "2026-11-26T10:15:00Z by ada at elsewhere.example.com (process 4711, 1826340-5f3a9c01)"
+OTHERS_LEASE = {"run": "5f3a9c01", "controller": "elsewhere.example.com", "started": "2026-11-26T10:15:00Z"}
+OTHERS_LEASE |= {"expires": "2999-11-26T11:45:00Z", "stage": "out_of_service"}
+EXPIRED_LEASE = OTHERS_LEASE | {"expires": "2026-11-26T11:45:00Z"}
+TAKE = "infoprotect.aip.rms_pool : Take the member's lease"
 BEGIN = "infoprotect.aip.rms_pool : Begin the turn"
-RETURNING = "infoprotect.aip.rms_pool : Mark it as returning to service"
+RETURNING = "infoprotect.aip.rms_pool : Record that it returns to service"
+OUT = "infoprotect.aip.rms_pool : Record that it is out of service"
 DRAIN, RESTORE = "Tell the balancer to drain it", "Tell the balancer to send it requests"
-#: The steps of a member's turn, before which a run is cut off: whether it is marked, and drained
+CHECK_SETUP = "Verify that this run still has the lease before it runs the setup"
+CHECK_RESTART = "infoprotect.aip.rms_connector : Verify that this run still has the lease before it restarts IIS"
+#: The steps of a member's turn, before which a run is cut off: whether it has a lease, and is drained
 STEPS = {
-    BEGIN: (False, False),
-    "Confirm the turn": (True, False),
+    TAKE: (False, False),
+    BEGIN: (True, False),
     DRAIN: (True, False),
-    "Mark it as drained": (True, True),
+    OUT: (True, True),
     "Install or remove the connector": (True, True),
     "Wait until the connector serves": (True, True),
     RETURNING: (True, True),
     RESTORE: (True, True),
-    "Remove the mark": (True, False),
+    "End the turn": (True, False),
     "Fail if it was only returned to service": (False, False),
 }
 CURRENT = Path(sys.executable).parent
 #: The others are full: the simulation in tests/unit is cut off at each step of each member's turn.
-BY_DEFAULT = ("Confirm the turn", "Mark it as drained", RETURNING, "Remove the mark")
+BY_DEFAULT = (BEGIN, OUT, RETURNING, "End the turn")
 FULL = pytest.mark.full
 BY_EACH_CORE = pytest.mark.parametrize("pool", ["current", *older_cores("2.16", "2.19")], indirect=True)
 BY_TWO_CORES = pytest.mark.parametrize("pool", ["current", *older_cores("2.16")], indirect=True)
@@ -54,7 +63,14 @@ class Rollout:
     playbook: AnsiblePlaybook
     hooks: dict[str, str]
 
-    def run(self, *arguments: str, expect: int | None = 0, cut_off_before: str = "", **more: object) -> Run:
+    def run(
+        self,
+        *arguments: str,
+        expect: int | None = 0,
+        cut_off_before: str = "",
+        suspended: Path | None = None,
+        **more: object,
+    ) -> Run:
         values: dict[str, Any] = {
             "rms_connector_version": NEW,
             "rms_connector_path": r"C:\setup.exe",
@@ -70,6 +86,7 @@ class Rollout:
         }
         where = ["--tags=connector", f"--extra-vars=@{STATEMENTS}", *arguments]
         ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before.rpartition(" : ")[2]}
+        ends["suspended"] = suspended
         return self.playbook.run(ROOT / "playbooks/connectors.yml", *where, extra_vars=values, **ends)
 
     def told(self, since: int = 0) -> list[tuple[str, str]]:
@@ -78,7 +95,7 @@ class Rollout:
     def assert_finished(self) -> None:
         assert self.world.read()["faults"] == []
         assert self.world.of_members("version") == [NEW] * len(POOL)
-        assert self.world.of_members("mark") == [""] * len(POOL)
+        assert self.world.of_members("lease") == [{}] * len(POOL)
         assert self.world.of_members("enabled") == [True] * len(POOL)
 
 
@@ -105,12 +122,12 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
 
 @BY_EACH_CORE
 def test_a_rolling_upgrade(pool: Rollout) -> None:
-    """One member after the other. A member's turn costs the controller at most 45 tasks."""
+    """One member after the other. A member's turn costs the controller at most 47 tasks."""
     upgrade = pool.run()
     assert pool.told() == [(action, host) for host in POOL for action in ("drain", "ready")]
     pool.assert_finished()
     assert pool.world.of_members("shells") == [0, 0, 0]
-    assert len(upgrade.durations) <= 136
+    assert len(upgrade.durations) <= 142
     again = pool.run()
     assert all(again.stats[host]["changed"] == 0 and len(again.module_runs(host)) == 1 for host in POOL)
 
@@ -125,12 +142,13 @@ def test_a_rolling_upgrade(pool: Rollout) -> None:
     ],
 )
 def test_a_run_that_is_cut_off_is_finished_by_the_next(pool: Rollout, step: str) -> None:
-    """At each step of the first member's turn."""
+    """At each step of the first member's turn; once the lease has expired."""
     pool.run(cut_off_before=step)
-    marked, drained = STEPS[step]
-    assert [bool(mark) for mark in pool.world.of_members("mark")] == [marked, False, False]
+    leased, drained = STEPS[step]
+    assert [bool(lease) for lease in pool.world.of_members("lease")] == [leased, False, False]
     assert pool.world.of_members("enabled") == [not drained, True, True]
     before = len(pool.told())
+    pool.world.expire()
     pool.run()
     rest = POOL[1:] if step == list(STEPS)[-1] else POOL
     assert [host for action, host in pool.told(before) if action == "drain"] == rest
@@ -175,45 +193,106 @@ def test_a_member_that_dies_ends_the_rollout(pool: Rollout, victim: str, at: int
 
 
 def test_an_upgrade_that_fails_ends_the_rollout(pool: Rollout) -> None:
-    """The failed member stays drained until a run has brought it to its end."""
+    """The failed member stays drained until a run has finished it, which can begin at once."""
     pool.world.change("pool-1", fails=["connector"])
     failed = pool.run(expect=2)
     assert failed.stats["pool-1"]["failures"] == 1
+    assert pool.world.of_members("lease")[0]["stage"] == "out_of_service"
     pool.world.change("pool-1", fails=[])
     other = pool.run("--limit=pool-2", expect=2)
-    assert "pool-1 taken out of the load balancer" in other.task(BEGIN, "pool-2")["msg"]
+    assert "(pool-1 left by an interrupted run)" in other.task(BEGIN, "pool-2")["msg"]
     assert pool.told() == [("drain", "pool-1")]
     pool.run()
     pool.assert_finished()
 
 
-def test_a_member_is_left_to_the_run_whose_mark_it_has(pool: Rollout, tmp_path: Path) -> None:
-    """Of another controller: it comes in the middle of the turn, or between the look and the turn."""
-    mark = {"ansible.windows.win_regedit": {"path": "HKLM:", "name": "mark", "data": OTHERS_MARK}}
-    hook = tmp_path / "hook.yml"
-
-    def after(name: str, **where: str) -> dict[str, str]:
-        tasks = json.loads(Path(pool.hooks[f"rms_pool_{name}_tasks"]).read_text(encoding="utf-8"))
-        hook.write_text(json.dumps([*tasks, {"name": "mark", **mark, **where}]), encoding="utf-8")
-        return {f"rms_pool_{name}_tasks": str(hook)}
-
-    over = pool.run(expect=2, **after("drain"))
-    assert (
-        "pool-1: another run has taken it over" in over.stdout and f"Its mark is {OTHERS_MARK}; expected" in over.stdout
-    )
-    assert pool.told() == [("drain", "pool-1")]
-    run = pool.run(expect=2, **after("restore", delegate_to="pool-2"))
-    assert f"Its mark is {OTHERS_MARK}; expected none" in run.task(BEGIN, "pool-2")["msg"]
-    assert pool.world.of_members("mark") == ["", OTHERS_MARK, ""]
-    assert pool.world.of_members("version") == [NEW, OLD, OLD]
+def test_a_member_is_left_to_the_run_whose_lease_it_has(pool: Rollout) -> None:
+    """Nothing is changed before it has expired, unless the operator knows that the other run has ended."""
+    pool.world.change("pool-2", lease=OTHERS_LEASE, enabled=False)
+    for host, task, where in (("pool-2", TAKE, "it"), ("pool-1", BEGIN, "pool-2 of its pool")):
+        stopped = pool.run(f"--limit={host}", expect=2).task(task, host)["msg"]
+        assert f"before {host}: another run works on {where}: run 5f3a9c01 on elsewhere.example.com, since" in stopped
+        assert "until 2999-11-26T11:45:00Z by that host's clock, in" in stopped
+    assert pool.told() == []
+    assert pool.world.of_members("lease") == [{}, OTHERS_LEASE, {}]
+    assert pool.world.of_members("version") == [OLD] * 3
+    pool.run(rms_pool_take_over=True)
+    assert pool.told()[0] == ("drain", "pool-2"), "it comes first"
+    pool.assert_finished()
 
 
-def test_a_mark_goes_with_the_connector(pool: Rollout) -> None:
-    """A host without a connector, where none is wanted, does not keep a mark."""
-    pool.world.change("pool-3", version="", mark=OTHERS_MARK, enabled=False, started=False)
+@contextmanager
+def suspended(pool: Rollout, beside: ThreadPoolExecutor, name: str, before: str) -> Iterator[tuple[Future[Run], int]]:
+    """A run, and its process, which is suspended before a task while the block runs, and goes on after it."""
+    file = pool.world.folder / f"suspended-{name}"
+    run = beside.submit(pool.run, expect=None, cut_off_before=before, suspended=file)
+    while not (file.exists() and (process := file.read_text(encoding="utf-8")) and is_stopped(process)):
+        assert not run.done(), run.result().stdout
+        time.sleep(0.05)
+    try:
+        yield run, int(process)
+    finally:
+        if not run.done():
+            os.kill(int(process), signal.SIGCONT)
+
+
+def is_stopped(process: str) -> bool:
+    """By proc(5): the state follows the name in parentheses."""
+    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2].startswith("T")
+
+
+def test_a_run_that_was_taken_over_does_nothing_more(pool: Rollout) -> None:
+    """Suspended before it restarts member 1. The next run finishes that member, and has drained member 2 by then."""
+    for member in POOL:
+        pool.world.change(member, needs_restart=True)
+    with ThreadPoolExecutor() as beside:
+        with suspended(pool, beside, "first", CHECK_RESTART) as (first, process):
+            pool.world.expire()
+            with suspended(pool, beside, "second", CHECK_SETUP) as (second, _process):
+                assert pool.world.of_members("version") == [NEW, OLD, OLD]
+                assert pool.world.of_members("enabled") == [True, False, True]
+                os.kill(process, signal.SIGCONT)
+                stopped = first.result()
+        assert second.result().rc == 0
+    lost = stopped.task(CHECK_RESTART, "pool-1")["msg"]
+    assert stopped.rc == 2 and "this run has lost its lease there, and does nothing more to the host" in lost
+    pool.assert_finished()
+
+
+def test_a_member_that_serves_is_not_worked_on_whatever_its_lease_says(pool: Rollout) -> None:
+    """An interrupted run has drained it, and the load balancer has forgotten that."""
+    pool.world.change("pool-1", lease=EXPIRED_LEASE)
+    pool.world.change("pool-2", up=False)
+    left = pool.run("--limit=pool-1", expect=2).task("Fail if it was only returned to service", "pool-1")
+    assert "was returned to service as it was left" in left["msg"]
+    assert pool.told() == [("ready", "pool-1")]
+    assert pool.world.of_members("version") == [OLD] * 3
+    pool.world.change("pool-1", lease=EXPIRED_LEASE)
+    pool.world.change("pool-2", up=True)
+    pool.run()
+    assert pool.told(1)[0] == ("drain", "pool-1"), "it is drained again"
+    pool.assert_finished()
+
+
+def test_a_lone_connector_needs_a_pool(pool: Rollout) -> None:
+    """A slice of an inventory may hide the others."""
+    inventory = json.loads(pool.world.inventory.read_text(encoding="utf-8"))
+    hosts = inventory["rms_connectors"]["hosts"]
+    inventory["rms_connectors"]["hosts"] = {"pool-1": hosts["pool-1"]}
+    pool.world.inventory.write_text(json.dumps(inventory), encoding="utf-8")
+    refused = pool.run(expect=2)
+    assert "rms_connector_pool is not set, and pool-1 is the only host of the group rms_connectors" in refused.stdout
+    assert (pool.told(), pool.world.of_members("version")[0]) == ([], OLD)
+    pool.run(rms_connector_pool=[{"members": ["pool-1"]}])
+    assert pool.world.of_members("version")[0] == NEW
+
+
+def test_a_lease_goes_with_the_connector(pool: Rollout) -> None:
+    """A host without a connector, where none is wanted, does not keep a lease."""
+    pool.world.change("pool-3", version="", lease=EXPIRED_LEASE, enabled=False, started=False)
     pool.run("--limit=pool-3", rms_connector_state="absent")
     assert pool.told() == []
-    assert pool.world.of_members("mark") == [""] * 3
+    assert pool.world.of_members("lease") == [{}] * 3
 
 
 @contextmanager
@@ -243,8 +322,8 @@ def test_a_member_that_the_balancer_does_not_take_ends_the_rollout(pool: Rollout
         late = pool.run(expect=2, rms_pool_restore_seconds=2, **values)
         assert "HAProxy has rms_connectors,pool-1 as DOWN" in late.stdout
         assert [host for task, host, _result in late.results if task == BEGIN] == ["pool-1"]
-        # also when its mark is gone
-        pool.world.change("pool-1", mark="")
+        # also when its lease is gone
+        pool.world.change("pool-1", lease={})
         other = pool.run("--limit=pool-2", expect=2, **values)
         assert "(pool-1 without requests from the load balancer)" in other.task(BEGIN, "pool-2")["msg"]
         assert balancer.states()["pool-2"] == "UP"

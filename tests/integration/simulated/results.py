@@ -43,7 +43,7 @@ def connector_product(version: str) -> Json:
     return product("rms_connector", CONNECTOR, version, "{41E5EF5C-3B2A-4B9B-AE22-6C4C4A1A3A5B}", "exe", 64)
 
 
-def connector(version: str, *, running: bool, authorized: Sequence[str], mark: str = "") -> Json:
+def connector(version: str, *, running: bool, authorized: Sequence[str], lease: Json | None = None) -> Json:
     """The fact `connector`; an empty version stands for a host without a connector."""
     return {
         "authorized": list(authorized),
@@ -55,7 +55,7 @@ def connector(version: str, *, running: bool, authorized: Sequence[str], mark: s
         "restart_due": False,
         "staged_version": None,
         "status": "running" if running else "stopped",
-        "taken_out": mark or None,
+        "lease": lease,
         "url": None,
         "url_bindings": ["http://*:80"],
         "version": version or None,

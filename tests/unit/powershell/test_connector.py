@@ -369,17 +369,20 @@ def test_host_without_a_connector(powershell: PowerShellHost) -> None:
     assert powershell.run(STATE, []) == {"state": None, "unreadable": []}
 
 
-def test_mark_of_a_run_where_there_is_no_connector(powershell: PowerShellHost) -> None:
-    """It was removed since, or never came; somebody has to learn of the mark to take it away."""
-    key = r"HKEY_LOCAL_MACHINE\SOFTWARE\infoprotect.aip"
-    powershell.run(f"[Microsoft.Win32.Registry]::SetValue('{key}', 'TakenOutOfService', '2026-11-26T10:15:00Z by ada')")
+@pytest.mark.parametrize(("expires", "expired"), [("2000-01-01T00:00:00Z", True), ("2999-01-01T00:00:00Z", False)])
+def test_lease_of_a_run_where_there_is_no_connector(powershell: PowerShellHost, expires: str, expired: bool) -> None:
+    """It was removed since, or was never installed; the next run must learn of the lease to end it."""
+    lease = {"run": "5f3a9c01", "controller": "ctl", "started": "1999-12-31T22:30:00Z", "expires": expires}
+    lease |= {"stage": "out_of_service"}
+    write = r"foreach ($name in $case.Keys) { [Microsoft.Win32.Registry]::SetValue('%s', $name, $case[$name]) }"
+    powershell.run(write % r"HKEY_LOCAL_MACHINE\SOFTWARE\infoprotect.aip\Lease", lease)
     try:
         found = powershell.run(STATE, [])
     finally:
-        powershell.run(r"Remove-Item -LiteralPath HKLM:\SOFTWARE\infoprotect.aip")
+        powershell.run(r"Remove-Item -LiteralPath HKLM:\SOFTWARE\infoprotect.aip -Recurse")
     state = found["state"]
     assert (state["installed"], state["version"], state["status"]) == (False, None, None)
-    assert state["taken_out"] == "2026-11-26T10:15:00Z by ada"
+    assert state["lease"] == {**lease, "expired": expired}
     assert found["unreadable"] == []
 
 
