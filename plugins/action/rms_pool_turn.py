@@ -50,6 +50,7 @@ class ActionModule(ActionBase):
             "timeout": {"type": "float", "default": 10},
             "leases": {"type": "list", "elements": "dict", "default": []},
             "in_service": {"type": "list", "elements": "str"},
+            "installed": {"type": "bool", "default": False},
             "stage": {"type": "str", "default": ""},
         }
         required = [("step", step, ["pool"]) for step in ("take", "begin")]
@@ -81,7 +82,8 @@ class ActionModule(ActionBase):
         taken, pool = self._registered("rms_pool_taken"), _pool(given)
         hold = self._hold(taken)
         try:
-            step = next_step(pool, hold.member, self._facts(given), taken["left"], given["take_over"])
+            about = {"left": taken["left"], "installed": given["installed"], "take_over": given["take_over"]}
+            step = next_step(pool, hold.member, self._facts(given), **about)
             if step.drain:
                 hold.renew()
         except Exception:

@@ -62,13 +62,16 @@ class Step:
     reason: str
 
 
-def next_step(pool: Pool, member: str, facts: Facts, left: bool = False, take_over: bool = False) -> Step:
+def next_step(
+    pool: Pool, member: str, facts: Facts, *, left: bool = False, installed: bool = False, take_over: bool = False
+) -> Step:
     """Decides whether this run, which has the member's lease, may work on the member now.
 
     A member that answers may be in service whatever its lease says: load balancers forget a drain. Only the operator's
     hook knows better. Another member that has a lease, or whose lease cannot be read, does not count as in service.
 
     left: whether an interrupted run has left the member.
+    installed: whether it has a connector. One that does not answer is drained so that it does not return during the work.
     take_over: whether unexpired leases of other runs count as expired.
 
     Raises:
@@ -91,8 +94,8 @@ def next_step(pool: Pool, member: str, facts: Facts, left: bool = False, take_ov
         if not left:
             raise RolloutStopError(f"The rollout stops before {member}: {reason}.")
         return Step(drain=False, finish=True, reason=reason)
-    # A healthy member that the load balancer does not use now is drained so that it does not return during the work.
-    drain = member in facts.healthy and (bool(rest) or member not in balanced)
+    # the last one that serves has nobody to leave its requests to
+    drain = (bool(rest) or member not in serving) and (member in facts.healthy or left or installed)
     return Step(drain, finish=False, reason=f"{len(serving)} of {len(pool.members)} members are in service")
 
 

@@ -79,6 +79,7 @@ class World:
         now: the time, in seconds.
         faults: what went wrong.
         died: members that chance took.
+        returned: members that are back, which the load balancer does not have in service yet.
         taken: leases that a run took from one that was there, and that had not expired.
     """
 
@@ -88,6 +89,7 @@ class World:
     members: dict[str, Member] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     died: set[str] = field(default_factory=set)
+    returned: set[str] = field(default_factory=set)
     taken: list[str] = field(default_factory=list)
     requests: int = 0
 
@@ -125,6 +127,7 @@ class World:
                 if not member.healthy and name not in self.died:
                     self.faults.append(f"a request to {name}, which a run is working on, was lost")
             member.rises = min(member.rises + 1, self.rise) if member.healthy else 0
+        self.returned = {name for name in self.returned if self.members[name].rises < self.rise}
 
     def pass_time(self, seconds: int) -> None:
         """Nothing happens meanwhile but what goes on by itself."""
@@ -139,6 +142,7 @@ class World:
     def come_back(self) -> None:
         for name in self.died:
             self.members[name].up = True
+        self.returned |= self.died
         self.died.clear()
 
     def reload_balancer(self) -> None:
@@ -154,8 +158,8 @@ class World:
         return member
 
     def drain(self, run: str, name: str, known_healthy: Iterable[str]) -> None:
-        """What died since the run looked is not the run's doing."""
-        rest = (self.serving() | (self.died & set(known_healthy))) - {name}
+        """What died since the run looked, or is not back in service yet, is not the run's doing."""
+        rest = (self.serving() | ((self.died | self.returned) & set(known_healthy))) - {name}
         if name in self.serving() and len(rest) < self.pool.minimum:
             self.faults.append(f"{name} was drained, and {len(rest)} others were in service: {sorted(rest)}")
         self.disrupt(run, name).enabled = False
@@ -230,7 +234,8 @@ class Controller:
         yield "Begin the turn"
         healthy = [member for member in pool.members if world.members[member].healthy]
         try:
-            step = next_step(pool, name, Facts(healthy, leases, self.unfinished, in_service), left, self.take_over)
+            facts = Facts(healthy, leases, self.unfinished, in_service)
+            step = next_step(pool, name, facts, left=left, installed=True, take_over=self.take_over)
             if step.drain:
                 hold.renew()
         except RolloutStopError:

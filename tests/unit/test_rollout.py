@@ -32,10 +32,12 @@ def step_of(
     left: Collection[str] = (),
     unfinished: Collection[str] = (),
     in_service: Collection[str] | None = None,
+    installed: bool = False,
 ) -> Step:
     """By the expired leases that interrupted runs have left."""
     leases = {name: EXPIRED if name in left else None for name in pool.members if name != member}
-    return next_step(pool, member, Facts(alive, leases, unfinished, in_service), member in left)
+    facts = Facts(alive, leases, unfinished, in_service)
+    return next_step(pool, member, facts, left=member in left, installed=installed)
 
 
 @dataclass
@@ -136,7 +138,7 @@ def test_runs_come_to_an_end_wherever_others_were_cut_off(data: st.DataObject, s
         ("abc", "a", True, False, "3 of 3"),  # it answers: the load balancer may have forgotten the drain
         ("ab", "a", False, True, "without a, 1 of 3 members would be in service (c not answering)"),
         ("a", "a", False, True, "without a, 0 of 3 members would be in service (b, c not answering)"),
-        ("b", "a", False, False, "1 of 3"),  # it does not answer
+        ("b", "a", True, False, "1 of 3"),  # it does not answer, but may do so during the work
     ],
 )
 def test_step(alive: str, left: str, drain: bool, finish: bool, reason: str) -> None:
@@ -158,6 +160,12 @@ def test_a_member_that_cannot_be_spared(alive: str, left: str, unfinished: str, 
     with pytest.raises(RolloutStopError, match=re.escape(message)) as stopped:
         step_of(Pool(tuple(THREE), 2), "a", alive, left, unfinished)
     assert str(stopped.value).startswith("The rollout stops before a: ")
+
+
+@pytest.mark.parametrize(("alive", "drain"), [("bc", True), ("", True), ("a", False)])
+def test_a_connector_that_does_not_answer_is_drained(alive: str, drain: bool) -> None:
+    """It may answer during the work. The last one that serves has nobody to leave its requests to."""
+    assert step_of(Pool(tuple(THREE), 0), "a", alive, installed=True).drain == drain
 
 
 def test_a_run_may_come_back_to_a_member_that_it_did_not_finish() -> None:
@@ -222,7 +230,7 @@ def test_pools_as_written_down() -> None:
         ([["a"]], THREE, "expected a list of members"),
         ({"members": THREE}, THREE, "expected a list of pools"),
         (None, ["a"], r"a is the only host of the group rms_connectors .*or to \[{members: \[a\]}\] if there are"),
-        ([], ["a"], "a slice of an inventory hides the others"),
+        ([], ["a"], "A slice of an inventory hides the others"),
     ],
 )
 def test_pools_that_make_no_sense(pools: object, inventory: list[str], expected: str) -> None:
