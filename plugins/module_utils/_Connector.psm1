@@ -412,8 +412,15 @@ function Get-Lease {
     foreach ($name in 'Run', 'Controller', 'Started', 'Expires', 'Stage') {
         $lease[$name.ToLowerInvariant()] = "$(Get-MachineValue -SubKey $leaseKey -Name $name)"
     }
-    $now = [datetime]::UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", [Globalization.CultureInfo]::InvariantCulture)
-    $lease.expired = [string]::CompareOrdinal($lease.expires, $now) -le 0
+    $format = "yyyy-MM-dd'T'HH:mm:ss'Z'"
+    $style = 'AssumeUniversal, AdjustToUniversal'
+    # A lease without a valid end has expired.
+    $lease.expired = try {
+        [datetime]::ParseExact($lease.expires, $format, [Globalization.CultureInfo]::InvariantCulture, $style) -le [datetime]::UtcNow
+    }
+    catch {
+        $true
+    }
     $lease
 }
 

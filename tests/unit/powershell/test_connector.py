@@ -369,13 +369,16 @@ def test_host_without_a_connector(powershell: PowerShellHost) -> None:
     assert powershell.run(STATE, []) == {"state": None, "unreadable": []}
 
 
-@pytest.mark.parametrize(("expires", "expired"), [("2000-01-01T00:00:00Z", True), ("2999-01-01T00:00:00Z", False)])
+@pytest.mark.parametrize(
+    ("expires", "expired"), [("2000-01-01T00:00:00Z", True), ("2999-01-01T00:00:00Z", False), ("soon", True)]
+)
 def test_lease_of_a_run_where_there_is_no_connector(powershell: PowerShellHost, expires: str, expired: bool) -> None:
     """It was removed since, or was never installed; the next run must learn of the lease to end it."""
     lease = {"run": "5f3a9c01", "controller": "ctl", "started": "1999-12-31T22:30:00Z", "expires": expires}
     lease |= {"stage": "out_of_service"}
-    write = r"foreach ($name in $case.Keys) { [Microsoft.Win32.Registry]::SetValue('%s', $name, $case[$name]) }"
-    powershell.run(write % r"HKEY_LOCAL_MACHINE\SOFTWARE\infoprotect.aip\Lease", lease)
+    key = r"HKEY_LOCAL_MACHINE\SOFTWARE\infoprotect.aip\Lease"
+    for name, value in lease.items():
+        powershell.run(f"[Microsoft.Win32.Registry]::SetValue('{key}', '{name}', '{value}')")
     try:
         found = powershell.run(STATE, [])
     finally:
