@@ -71,7 +71,7 @@ def next_step(
     hook knows better. Another member that has a lease, or whose lease cannot be read, does not count as in service.
 
     left: whether an interrupted run has left the member.
-    installed: whether it has a connector. One that does not answer is drained so that it does not return during the work.
+    installed: whether it has a connector. One that does not answer is drained, too: it may return during the work.
     take_over: whether unexpired leases of other runs count as expired.
 
     Raises:
