@@ -75,6 +75,7 @@ VALID: dict[str, list[Json]] = {
         {"purge": [{"path": KEY, "match": "^b", "keep": ["a"]}]},
     ],
     "restore": [{}],
+    "selftest": [{}],
     "tenant_administrator": [
         WHO | {"username": "admin@contoso.test", "password": "Winfleet!tenant"},
         APPLICATION | {"client_secret": "secret-2"},
