@@ -177,7 +177,7 @@ def connector_fact(version: str, **more: Any) -> Data:
             "expires": "2027-11-20T06:01:12Z",
             "days_left": 355,
         },
-        "taken_out": None,
+        "lease": None,
         "restart_due": False,
         "last_list_update": "2026-11-29T08:45:00Z",
         "authorized": list(WANTED),
@@ -198,6 +198,10 @@ SETUP = {
         "Run the playbook again: it verifies the connector.",
     ],
 }
+LEASE = {
+    "run": "5f3a9c01", "controller": "awx-2, AWX job 4711", "started": "2026-11-29T09:12:00Z",
+    "expires": "2026-11-29T10:42:00Z", "stage": "out_of_service", "expired": False,
+}  # fmt: skip
 REFUSED = {
     "id": 2001, "time": "2026-11-29T08:51:00Z", "text": "CONTOSO\\SP02$ asked and is not authorized.",
     "account": "CONTOSO\\SP02$", "count": 14,
@@ -221,7 +225,7 @@ def showcase() -> Data:
                 "3.0.0.0",
                 https=certificate,
                 authorized=WANTED[:1],
-                taken_out="run 4f1c by ada at awx-2, started 09:12, expires 09:42",
+                lease=LEASE,
                 restart_due=True,
             ),
             {"tls": domain(tls_changes())},
@@ -300,7 +304,7 @@ def fleet(count: int, seed: int = 15) -> Data:
 def content(given: Data, previous: Data | None = None, now: datetime.datetime = NOW) -> Data:
     """The content of report.json."""
     texts = {name: {"statement": text} for name, text in STATED.items()}
-    run = model.Run("site", False, "0.2.0")
+    run = model.Run("site", False, "1.0.0")
     return from_inspections(**given, now=now, requirements=texts, previous=previous, run=run).as_dict()
 
 
@@ -345,7 +349,7 @@ def hostile() -> Data:
         change = {"path": text, "name": text, "view": 64, "before": {"type": text, "data": text}, "after": None}
         step = {"action": text, "product": text, "before": text, "after": text}
         own = finding("session_host", text)
-        fact = connector_fact(text, status=text, url=text, taken_out=text, authorized=[text, *WANTED])
+        fact = connector_fact(text, status=text, url=text, lease=dict.fromkeys(LEASE, text), authorized=[text, *WANTED])
         fact |= {"https": {"subject": text, "thumbprint": text, "expires": text, "days_left": 3}}
         fact |= {"events": [{"id": 2001, "time": text, "text": text, "account": text, "count": 2}]}
         state = domain(

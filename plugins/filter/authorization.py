@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import names_in, of_defined
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 
 
@@ -48,6 +48,41 @@ def authorization_verify(connector: Any, wanted: Iterable[Any], ignore: Iterable
     return dict(_call(authorization.verify, plain(connector), _list("wanted", wanted), _list("ignore", ignore)))
 
 
+def authorization_wanted(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The roles of which something is given; authorization_wanted.yml says more."""
+    found = {}
+    for role, item in _mapping(given).items():
+        group, members = (None if item.get(name) in ("", None) else item[name] for name in ("group", "members"))
+        if group or members is not None:
+            found[role] = {"group": group or "", "members": members}
+    return found
+
+
+def authorization_notes(plan: Mapping[str, Any], exclusive: bool = False) -> list[str]:
+    """What the operator has to know about the groups; authorization_notes.yml says more."""
+    return list(_call(authorization.notes, _groups(plan), bool(boolean(exclusive, strict=False))))
+
+
+def authorization_step(plan: Mapping[str, Any], host: str, cloud: str) -> dict[str, Any]:
+    """The manual step for the connectors' list; authorization_step.yml says more."""
+    return dict(_call(authorization.list_step, _groups(plan), str(plain(host)), str(plain(cloud))))
+
+
+def _groups(plan: Any) -> list[dict[str, Any]]:
+    """The groups of a plan, with what texts are made of."""
+    groups = _list("groups", plan.get("groups")) if isinstance(plan, Mapping) else []
+    if not isinstance(plan, Mapping) or not all(isinstance(group, Mapping) for group in groups):
+        raise AnsibleFilterError("expected the result of the filter authorization_plan, with groups")
+    return [
+        {
+            **{name: str(group.get(name) or "") for name in ("role", "account", "title")},
+            **{name: names_in(name, group.get(name) or []) for name in ("new", "surplus")},
+            "kept_by_exchange": bool(group.get("kept_by_exchange")),
+        }
+        for group in groups
+    ]
+
+
 def _mapping(wanted: Any) -> dict[str, Any]:
     if not isinstance(wanted, Mapping) or not all(isinstance(item, Mapping) for item in wanted.values()):
         raise AnsibleFilterError(f"expected a dictionary of roles with group and members, found {wanted!r}")
@@ -64,4 +99,11 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return of_defined(authorization_search, authorization_plan, authorization_verify)
+        return of_defined(
+            authorization_wanted,
+            authorization_search,
+            authorization_plan,
+            authorization_notes,
+            authorization_step,
+            authorization_verify,
+        )

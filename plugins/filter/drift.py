@@ -4,108 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import summary
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspection import (
-    Inspection,
-    MalformedError,
-    Step,
-    Value,
-    ValueChange,
-)
-
-Result = Mapping[str, Any]
 
 
-def drift(result: Result) -> list[str]:
-    """One line for each value that differs (domain, path, name, what is there, what is wanted) or cannot be read."""
-    inspection = _read(result)
-    if isinstance(inspection, str):
-        return [inspection]
-    lines = []
-    for domain in inspection.domains:
-        lines += [f"{domain.name}: {_value_line(change)}" for change in domain.values]
-        lines += [f"{domain.name}: {_step_line(step)}" for step in domain.steps]
-        lines += [f"{domain.name}: cannot read {item.what}: {item.reason}" for item in domain.unreadable]
-        lines += [f"{domain.name}: refused: {reason}" for reason in domain.refused]
-    return lines
+def drift(result: Any) -> list[str]:
+    """One line for each value that differs; drift.yml says more."""
+    return summary.lines(result)
 
 
-def drift_summary(result: Result, verb: str = "differs in", restarted: bool = False) -> str:
-    """One line for the host, such as 'differs in 19 values (client_settings 1, tls 18), needs a restart'.
-
-    verb: what is said of the values, such as "set" of a result that applied them.
-    restarted: the host was restarted after they were set.
-    """
-    inspection = _read(result)
-    if isinstance(inspection, str):
-        return inspection
-    domains = inspection.domains
-    # what an operator has to do at the host is counted apart
-    counts = {domain.name: len(domain.values) + len(domain.own_steps) for domain in domains}
-    kinds = {
-        "value": sum(len(domain.values) for domain in domains),
-        "installation": sum(len(domain.own_steps) for domain in domains),
-    }
-    unreadable = sum(len(domain.unreadable) for domain in domains)
-    refused = [f"{domain.name} refused: {'; '.join(domain.refused)}" for domain in domains if domain.refused]
-    waiting = [domain.name for domain in domains if domain.is_waiting]
-    parts = []
-    if any(counts.values()):
-        what = " and ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items() if count)
-        split = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-        parts.append(f"{verb} {what} ({split})")
-    if unreadable:
-        parts.append(f"cannot read {unreadable}")
-    parts += refused
-    if waiting:
-        parts.append(f"waits for the operator at the host ({', '.join(waiting)})")
-    if not parts:
-        parts.append("complies")
-    if inspection.connector_status in ("starting", "stopped"):
-        parts.append(f"connector {inspection.connector_status}")
-    if inspection.connector_restart_due:
-        parts.append("connector needs IIS to be restarted")
-    if restarted:
-        parts.append("restarted")
-    elif inspection.reboot_required:
-        reasons = ", ".join(inspection.reboot_reasons)
-        parts.append(f"needs a restart ({reasons})" if reasons else "needs a restart")
-    return ", ".join(parts)
-
-
-def _read(result: Result) -> Inspection | str:
-    """The inspection, or the reason why nothing is known of the host."""
-    if not isinstance(result, Mapping):
-        raise AnsibleFilterError(f"expected the result of infoprotect.aip.desired_state, found {type(result).__name__}")
-    if "finding" in result:
-        return str(result["finding"])
-    if result.get("unreachable"):
-        return f"unreachable: {result.get('msg', '')}"
-    if "domains" not in result:
-        return f"failed: {result.get('msg', 'the host was not looked at')}"
-    try:
-        return Inspection.of(result)
-    except MalformedError as error:
-        return f"failed: the host returned a result that is not one of infoprotect.aip.desired_state: {error}"
-
-
-def _step_line(step: Step) -> str:
-    who = ", by the operator at the host" if step.attended else ""
-    return f"{step.action} {step.product}: {step.before or '(absent)'} -> {step.after or '(absent)'}{who}"
-
-
-def _value_line(change: ValueChange) -> str:
-    view = " (32-bit view)" if change.view == 32 else ""
-    name = f"{change.path}{view} {change.name or '(default)'}"
-    return f"{name}: {_data(change.before)} -> {_data(change.after)}"
-
-
-def _data(value: Value | None) -> str:
-    return f"{value.type} {value.data}" if value else "(absent)"
+def drift_summary(result: Any, verb: str = "differs in", restarted: bool = False) -> str:
+    """One line for the host; drift_summary.yml says more."""
+    return summary.summary(result, verb, restarted)
 
 
 class FilterModule:

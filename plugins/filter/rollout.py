@@ -1,6 +1,6 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The order of a rollout, and the pool of a connector."""
+"""Who a play is for: the groups that the collection manages, and the hosts whose turn a plan says has come."""
 
 from __future__ import annotations
 
@@ -8,48 +8,91 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements, role_variables
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import of_defined
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, plan, requirements, variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
+    members_of,
+    names_in,
+    of_defined,
+    variables_of,
+)
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
 
+PARTS = ("stopped", "failing", *plan.Plan.__dataclass_fields__)
+#: A pattern that no host matches, and of which Ansible does not warn
+NOBODY = ["!all"]
 
-def rollout_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str]) -> list[str]:
-    """The hosts of groups, one group after the other; rollout_hosts.yml says more."""
+
+def managed_groups(groups: Mapping[str, Iterable[str]], only: Iterable[str] = ()) -> list[str]:
+    """The groups of an inventory that the collection manages; managed_groups.yml says more."""
     # This is made for the controller, before it has a process for each host: those find what they need read.
     requirements.prepare()
-    role_variables.prepare()
-    if not isinstance(groups, Mapping):
-        raise AnsibleFilterError(f"groups is {groups!r}: expected a dictionary of groups with their hosts")
-    inventory = _names("the group all", groups.get("all", ()))
-    hosts: dict[str, None] = {}
-    for name in _names("names", names):
-        members = set(_names(f"the group {name}", groups.get(name, ())))
-        hosts.update(dict.fromkeys(host for host in inventory if host in members))
-    return list(hosts)
+    variables.prepare()
+    members_of("all", groups)
+    wanted = names_in("only", only) or domains.GROUPS
+    if unknown := sorted(set(wanted) - set(domains.GROUPS)):
+        raise AnsibleFilterError(
+            f"{', '.join(unknown)}: expected groups that this collection manages, {', '.join(domains.GROUPS)}"
+        )
+    # of groups that the inventory does not have Ansible would warn each time
+    return [name for name in wanted if name in groups] or list(wanted)
+
+
+def planned(hostvars: Mapping[str, Any], part: str, groups: Mapping[str, Iterable[str]]) -> list[Any]:
+    """The hosts of a part of the plan, or how many of them have their turn at a time; planned.yml says more."""
+    found = _plan(hostvars, groups)
+    batches = found.get("batches", [])
+    if not isinstance(batches, list) or not all(isinstance(batch, list) for batch in batches):
+        raise AnsibleFilterError(f"aip_plan has {batches!r} as batches: expected lists of hosts")
+    if part == "sizes":
+        return [len(batch) for batch in batches] or ["100%"]
+    if part == "batches":
+        return [host for batch in batches for host in batch] or NOBODY
+    if part not in PARTS:
+        raise AnsibleFilterError(f"{part}: expected sizes, or one of {', '.join(PARTS)}")
+    hosts = found.get(part) or []
+    return names_in(part, list(hosts) if isinstance(hosts, Mapping) else hosts) or NOBODY
+
+
+def _plan(hostvars: Mapping[str, Any], groups: Mapping[str, Iterable[str]]) -> Mapping[str, Any]:
+    """What the action plan registered for every host of its play."""
+    for name in members_of("all", groups):
+        # a host that is not in this run has none
+        found = variables_of(name, hostvars).get("aip_plan")
+        if isinstance(found, Mapping):
+            return dict(plain(found))
+    return {}
+
+
+def registered(hostvars: Mapping[str, Any], name: str, hosts: Iterable[str]) -> dict[str, Any]:
+    """What tasks have registered under a name, host by host; registered.yml says more."""
+    found = {host: variables_of(host, hostvars).get(str(name)) for host in names_in("hosts", hosts)}
+    results = {host: value for host, value in found.items() if isinstance(value, Mapping)}
+    return {host: plain(value) for host, value in results.items() if not value.get("skipped")}
+
+
+def serial_of(waves: Any) -> list[str]:
+    """Sizes of batches, of what aip_waves says; serial_of.yml says more."""
+    asked = plain(waves)
+    names = asked.split(",") if isinstance(asked, str) else asked if isinstance(asked, Sequence) else [str(asked)]
+    try:
+        return list(plan.Waves.of([name for name in names if name not in domains.NOTHING], ()).sizes)
+    except plan.PlanError as error:
+        raise AnsibleFilterError(f"{error}. Rings are for the playbook site") from error
 
 
 def rollout_pool(member: str, pools: Sequence[Mapping[str, Any]] | None, inventory: Iterable[str]) -> dict[str, Any]:
     """members and minimum of the pool that the member is in; rollout_pool.yml says more."""
     try:
-        pool = pool_of(str(member), plain(pools or []), _names("inventory", inventory))
+        pool = pool_of(str(member), plain(pools or []), names_in("inventory", inventory))
     except PoolError as error:
         raise AnsibleFilterError(str(error)) from error
     # before ansible-core 2.19, no loop takes a tuple
     return {"members": list(pool.members), "minimum": pool.minimum}
 
 
-def _names(what: str, value: Any) -> list[str]:
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise AnsibleFilterError(f"{what} is {value!r}: expected a list of names")
-    names = plain(list(value))
-    if strangers := [name for name in names if not isinstance(name, str)]:
-        raise AnsibleFilterError(f"{what} has {strangers[0]!r}: expected names, as text")
-    return list(names)
-
-
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return of_defined(rollout_hosts, rollout_pool)
+        return of_defined(managed_groups, planned, registered, serial_of, rollout_pool)

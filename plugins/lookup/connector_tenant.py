@@ -64,20 +64,7 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import HIDDEN, has_account
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.irm_server import AddressError, tenant_url
-
-try:
-    import requests
-    from requests_ntlm import HttpNtlmAuth
-except ImportError:
-    MISSING = True
-else:
-    MISSING = False
-
-PAGE = "/_wmcs/GetRmsoUri.aspx"
-#: Characters of the answer that are read; it is one URL.
-MOST = 1000
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.tenant import TenantError, ask
 
 
 class LookupModule(LookupBase):
@@ -85,41 +72,8 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
-        if MISSING:
-            raise AnsibleLookupError("connector_tenant needs the Python package requests-ntlm on the controller")
-        if any(has_account(str(term)) for term in terms):
-            raise AnsibleLookupError(
-                f"the address of a connector is {HIDDEN}: expected one such as https://rmsconnector.contoso.com"
-            )
-        return [self._tenant(str(term).rstrip("/") + PAGE) for term in terms]
-
-    def _tenant(self, page: str) -> str:
+        account = {name: self.get_option(name) for name in ("username", "password", "ca_path", "timeout")}
         try:
-            answer = requests.get(
-                page,
-                auth=HttpNtlmAuth(self.get_option("username"), self.get_option("password")),
-                verify=self.get_option("ca_path") or True,
-                timeout=self.get_option("timeout"),
-                # an address of the own network, which is no proxy's matter
-                proxies={"http": "", "https": "", "all": ""},
-                # another host must get neither the account's NTLM answer nor a say in who the tenant is
-                allow_redirects=False,
-            )
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            raise AnsibleLookupError(f"{page}: {error}") from error
-        if answer.is_redirect:
-            raise AnsibleLookupError(
-                f"{page}: redirects to {answer.headers['Location'][:200]!r}, expected the connector's own answer."
-                " Use the URL of the connector itself"
-            )
-        found = answer.text[:MOST].strip().strip("\ufeff")
-        try:
-            tenant = tenant_url("the answer", found)
-        except AddressError as error:
-            raise AnsibleLookupError(
-                f"{page}: expected the URL of the tenant as plain text, found {found[:100]!r}"
-            ) from error
-        if not tenant.startswith("https://"):
-            raise AnsibleLookupError(f"{page}: expected an https URL of the tenant, found {found[:100]!r}")
-        return tenant
+            return [ask(str(term), **account) for term in terms]
+        except TenantError as error:
+            raise AnsibleLookupError(str(error)) from error

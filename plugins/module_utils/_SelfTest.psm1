@@ -750,7 +750,7 @@ function Get-PfxOutcome {
     param ([string]$Path, [string]$Password)
 
     try {
-        $null = Read-Pfx -Path $Path -Password $Password
+        $null = Read-Pfx -Pfx @{ Path = $Path; Name = 'the PFX'; Password = $Password }
         @{ Kind = 'opened'; Text = 'opened' }
     }
     catch {
@@ -796,7 +796,7 @@ function Test-PrivateKey {
         return New-Skip -Reason "No certificate can be made on this host: $(Get-InnerMessage -ErrorRecord $_)"
     }
     $before = @(Get-KeyFile)
-    $null = Import-Pfx -Path $pfx.Path -Password $pfx.Password
+    $null = Import-Pfx -Pfx @{ Path = $pfx.Path; Name = 'the PFX'; Password = $pfx.Password }
     $made = @(Get-KeyFile | Where-Object -FilterScript { $_ -notin $before })
     $problem = @(Remove-StoredCertificate -Thumbprint $pfx.Thumbprint)
     $kept = @($made | Where-Object -FilterScript { [File]::Exists($_) })

@@ -333,6 +333,48 @@ def _name(dn: str) -> str:
 # -- the connector's own list ------------------------------------------------------------------------------------------
 
 
+def notes(groups: Iterable[Mapping[str, Any]], exclusive: bool = False) -> list[str]:
+    """What the operator has to know about the groups of a plan."""
+    found = list(groups)
+    super_users = (
+        "with this role, every member becomes a super user of the protection service, who can open all content"
+    )
+    lines = [f"{group['account']}: {super_users}." for group in found if group["role"] == "exchange"]
+    kept = [group["account"] for group in found if group["kept_by_exchange"]]
+    lines += [f"{account}: Exchange maintains this group; its members are only read." for account in kept]
+    new = [member for group in found for member in group["new"]]
+    surplus = [member for group in found for member in group["surplus"]]
+    if new:
+        lines.append(
+            f"{', '.join(new)}: new members have their group from the next logon on. A computer needs a restart, or"
+            ' "klist -li 0x3e7 purge" as an administrator. A service account needs its services to restart.'
+        )
+    if surplus and not exclusive:
+        lines.append(f"{', '.join(surplus)}: unlisted members, kept because rms_authorization_exclusive is false.")
+    return lines
+
+
+def list_step(groups: Iterable[Mapping[str, Any]], host: str, cloud: str) -> dict[str, Any]:
+    """The manual step that corrects the authorization list of the connectors."""
+    accounts = {group["title"]: group["account"] for group in groups}
+    return {
+        "host": host,
+        "program": "Microsoft RMS connector",
+        "account_role": "ConnectorAdministrator",
+        "cloud": cloud,
+        "accounts": accounts,
+        "steps": [
+            f'Start the connector administration tool "Microsoft RMS connector" on {host}, or on a host that'
+            " can browse the accounts of the forest.",
+            f"Sign in to {cloud} with an account that has the role ConnectorAdministrator or GlobalAdministrator of the"
+            " protection service.",
+            *(f"Add {account} with the role {title}." for title, account in accounts.items()),
+            'Close the tool. Every connector fetches the list within 15 minutes, or at once after "iisreset". Then run'
+            " this again: it verifies the list.",
+        ],
+    }
+
+
 def verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) -> dict[str, Any]:
     """Compare the authorization list of a connector, as its events tell it, with the accounts that are wanted on it.
 

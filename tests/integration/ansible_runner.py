@@ -31,6 +31,9 @@ FORKED = ForkedAnsible()
 #: All supported ansible-cores but the newest.
 OLDER_CORES = tuple(PYTHONS_OF_CORE)[:-1]
 
+#: Narrows a run to what is the connector's.
+CONNECTOR_TAGS = "--tags=connector,connector_https,connector_settings"
+
 
 def reset_hosts(*hosts: str) -> None:
     """Give emulated hosts the state that they had when they were new."""
@@ -111,10 +114,10 @@ class AnsiblePlaybook:
                 file.write_text(yaml.safe_dump(list(playbook), allow_unicode=True, sort_keys=False), encoding="utf-8")
                 playbook = file
             words = [str(playbook), *arguments, *(f"--inventory={inventory}" for inventory in self.inventories)]
-            if extra_vars:
-                values = Path(folder, "extra.json")
-                values.write_text(json.dumps(dict(extra_vars)), encoding="utf-8")
-                words += ["-e", f"@{values}"]
+            values = Path(folder, "extra.json")
+            given = {"aip_report_dir": f"{folder}/report", **(extra_vars or {})}
+            values.write_text(json.dumps(given), encoding="utf-8")
+            words += ["-e", f"@{values}"]
             variables = os.environ | {
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                 "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
@@ -173,13 +176,12 @@ def older_cores(*by_default: str) -> list[Any]:
 # What these do, they do on the controller.
 _ON_CONTROLLER = {"set_fact", "debug", "assert", "fail", "include_role", "import_role", "include_tasks", "include_vars"}
 _ON_CONTROLLER |= {"meta", "set_stats", "validate_argument_spec", "group_by", "add_host"}
+_ON_CONTROLLER |= {"infoprotect.aip.prepare", "infoprotect.aip.plan", "infoprotect.aip.report"}
 
 
 def _ran_on_host(result: Json) -> bool:
     """Whether a module ran on the host for it: not skipped, not an earlier result, not the controller's."""
     name = result.get("action", "").removeprefix("ansible.builtin.")
-    if name == "infoprotect.aip.drift_info" and not result.get("looked"):
-        return False
     if name == "infoprotect.aip.rms_pool_turn" and not result.get("asked_host"):
         return False
     delegated = all("_ansible_delegated_vars" in item for item in result.get("results") or [result])

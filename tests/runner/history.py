@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import subprocess
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from runner.plan import ROOT, STAGES, Job
 
 FILE = ROOT / ".cache" / "test-history.json"
-#: Seconds that jobs took on two cores: a first run starts the longest jobs first, too
-FIRST_RUN = Path(__file__).with_name("seconds.json")
-#: What the emulation's tests depend on, beside the engine
+#: What a clone knows before its first run: how long jobs take on two cores, and what the emulation last passed with.
+#: Copy FILE here after a whole run.
+FIRST_RUN = Path(__file__).with_name("first_run.json")
+#: What the emulation's tests depend on, beside the engine and Wine
 EMULATION = ("tests/winfleet", "tests/integration/winfleet", "requirements")
+ENGINE = ROOT.parent / "shared/engine/SHA256SUMS"
 
 
 @dataclass
@@ -28,7 +31,7 @@ class History:
     def load(cls, file: Path = FILE) -> History:
         with contextlib.suppress(OSError, ValueError, TypeError):
             return cls(**json.loads(file.read_text()))
-        return cls(json.loads(FIRST_RUN.read_text()))
+        return cls(**json.loads(FIRST_RUN.read_text()))
 
     def save(self, file: Path = FILE) -> None:
         draft = file.with_suffix(".new")
@@ -40,11 +43,11 @@ class History:
         return self.seconds.get(job.key, len(job.tests) * STAGES[job.stage].seconds)
 
 
-def emulation_digest(root: Path = ROOT) -> str:
+def emulation_digest(root: Path = ROOT, engine: Path = ENGINE) -> str:
     """Return a digest of everything that the emulation's tests depend on."""
-    digest = hashlib.sha256()
-    for engine in sorted((root / ".cache/winfleet/engine").glob("*/complete")):
-        digest.update(engine.parent.name.encode())
+    digest = hashlib.sha256(engine.read_bytes() if engine.exists() else b"")
+    with contextlib.suppress(OSError):
+        digest.update(subprocess.run(["wine", "--version"], capture_output=True, check=False).stdout)
     for folder in EMULATION:
         for file in sorted((root / folder).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:

@@ -1,4 +1,4 @@
-"""The requirements catalogue and the filters that hold hosts against it."""
+"""The requirements catalogue, and what hosts do not meet of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.filter.assess import FilterModule
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.assessment import assess, assess_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 
 DOCUMENTS = ROOT.parent / "shared/documents"
-FILTERS = FilterModule().filters()
-assess, assess_lines = FILTERS["assess"], FILTERS["assess_lines"]
 CATALOGUE = requirements.load()
 IDS = [requirement.id for requirement in CATALOGUE.requirements]
 ENTRIES = yaml.safe_load(requirements.CATALOGUE.read_text(encoding="utf-8"))["requirements"]
@@ -1050,7 +1048,7 @@ def test_lines_name_every_host_what_is_missing_and_how_it_is_mended() -> None:
         "subscription",
         "directory_integration",
     ]
-    assert "Not stated by anybody (aip_preflight_statements):" in advising and "lost" not in "".join(advising)
+    assert "Not stated by anybody (aip_statements):" in advising and "lost" not in "".join(advising)
     assert all(line in text for line in blocking + advising)
     assert assess_lines({"fine": []}) == []
 

@@ -14,7 +14,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.option_types impor
     mistyped,
     of_module,
 )
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.role_variables import described_by
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.variables import specs
 
 DIGITS = "0123456789" * 4
 NUMBER = "Quote it, since YAML reads 3.10 as 3.1 and 0123 as 83"
@@ -93,16 +93,16 @@ def test_modules_with_versions_thumbprints_and_secrets_check_them(module: str) -
 
 
 @pytest.mark.parametrize(
-    ("role", "variable"),
+    "variable",
     [
-        ("aip_client", "aip_client_version"),
-        ("rms_connector", "rms_connector_version"),
-        ("rms_connector", "rms_connector_certificate_thumbprint"),
-        ("rms_authorization", "rms_authorization_tenant_certificate_thumbprint"),
+        "aip_client_version",
+        "rms_connector_version",
+        "rms_connector_certificate_thumbprint",
+        "rms_authorization_tenant_certificate_thumbprint",
     ],
 )
-def test_variables_of_roles(role: str, variable: str) -> None:
-    (error,) = mistyped(described_by(role), {variable: 3.1})
+def test_variables_of_roles(variable: str) -> None:
+    (error,) = mistyped(specs(), {variable: 3.1})
     assert error.startswith(f"{variable} is a number")
 
 

@@ -26,41 +26,6 @@ def template(role: str, name: str, **variables: Any) -> Any:
     return templar.template(known[name])
 
 
-@pytest.mark.parametrize(
-    ("groups", "variable", "expected"),
-    [
-        (["rms_connectors"], None, "auto"),
-        (["rms_connectors"], "", "auto"),
-        (["rms_connectors"], "never", "never"),
-        (["aip_clients"], None, ""),
-        (["exchange_servers"], "", ""),
-        (["aip_clients"], "always", "always"),
-    ],
-)
-def test_older_protocols_go_off_by_default_on_connectors_only(
-    groups: list[str], variable: str | None, expected: str
-) -> None:
-    given = {} if variable is None else {"aip_tls_disable_older": variable}
-    assert template("aip_inspect", "aip_inspect_tls_disable_older", group_names=groups, **given) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "variables", "expected"),
-    [
-        ("client", {}, ""),
-        ("client", {"aip_client_cloud_environment": "gcc"}, "fail"),
-        ("client", {"aip_client_use_default_credentials_in_proxy": False}, "fail"),
-        ("connector", {"rms_connector_version": "3.0"}, ""),
-        ("connector", {"rms_connector_proxy_address": "http://p:1"}, "fail"),
-        ("irm", {}, ""),
-        ("irm", {"irm_server_connector_url": "https://c"}, "fail"),
-    ],
-)
-def test_reaction_to_group_policy_alone_manages_nothing(name: str, variables: dict[str, Any], expected: str) -> None:
-    asked = {f"{role}_policy_conflict": "fail" for role in ("aip_client", "rms_connector", "irm_server")}
-    assert template("aip_inspect", f"aip_inspect_{name}_policy_conflict", **asked, **variables) == expected
-
-
 def script(command: str) -> str:
     """The script in a command line of PowerShell."""
     assert len(command) <= COMMAND_LINE

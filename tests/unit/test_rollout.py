@@ -6,10 +6,11 @@ import platform
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.filter.rollout import rollout_hosts, rollout_pool
+from ansible_collections.infoprotect.aip.plugins.filter.rollout import managed_groups, planned, rollout_pool, serial_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Facts, Pool, PoolError, Step, next_step
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import (
     Lease,
@@ -245,11 +246,36 @@ def test_a_stranger() -> None:
         step_of(Pool(tuple(THREE), 2), "x", THREE)
 
 
-def test_hosts_are_in_the_order_of_groups_and_then_of_the_inventory() -> None:
-    groups = {"all": THREE, "first": ["c", "b"], "second": ["b", "a", "somebody else"]}
-    assert rollout_hosts(groups, ["first", "second"]) == ["b", "c", "a"]
-    assert rollout_hosts(groups, ["second", "first"]) == ["a", "b", "c"]
-    assert rollout_hosts(groups, ["no such group"]) == rollout_hosts({}, ["first"]) == []
+def test_groups_that_the_inventory_does_not_have_are_left_out() -> None:
+    groups = {"all": THREE, "rms_connectors": ["a"], "aip_clients": ["b"], "web": ["c"]}
+    assert managed_groups(groups) == ["aip_clients", "rms_connectors"]
+    assert managed_groups(groups, ["rms_connectors", "fci_servers"]) == ["rms_connectors"]
+    assert managed_groups({"all": []}, ["fci_servers"]) == ["fci_servers"], "Ansible warns of it"
+    with pytest.raises(AnsibleFilterError, match="web: expected groups that this collection manages, aip_clients"):
+        managed_groups(groups, ["web"])
+
+
+def test_a_plan_is_found_wherever_it_was_registered() -> None:
+    plan = {"connectors": ["a"], "batches": [["b"], ["c", "d"]], "stopped": {"e": ["why"]}, "asleep": []}
+    hostvars: dict[str, dict[str, Any]] = {"a": {}, "b": {"aip_plan": plan}, "c": {"aip_plan": plan}}
+    groups = {"all": THREE}
+    expected = {"connectors": ["a"], "batches": ["b", "c", "d"], "sizes": [1, 2], "stopped": ["e"], "asleep": ["!all"]}
+    assert {part: planned(hostvars, part, groups) for part in expected} == expected
+    assert (planned({}, "batches", {}), planned({}, "sizes", {})) == (["!all"], ["100%"])
+    with pytest.raises(AnsibleFilterError, match="nothing: expected sizes, or one of stopped"):
+        planned(hostvars, "nothing", groups)
+
+
+@pytest.mark.parametrize(
+    ("waves", "expected"), [("1, 50%", ["1", "50%"]), (["2"], ["2"]), (3, ["3"]), ("", ["100%"]), ("100%", ["100%"])]
+)
+def test_sizes_of_batches(waves: Any, expected: list[str]) -> None:
+    assert serial_of(waves) == expected
+
+
+def test_rings_where_only_sizes_will_do() -> None:
+    with pytest.raises(AnsibleFilterError, match="Rings are for the playbook site"):
+        serial_of("ring_pilot")
 
 
 def test_a_lease_as_the_host_returns_it() -> None:

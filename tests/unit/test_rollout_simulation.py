@@ -89,7 +89,8 @@ def test_the_steps_are_those_of_the_roles() -> None:
         for play in yaml.safe_load((ROOT / "playbooks/site.yml").read_text(encoding="utf-8"))
         if play["name"] == "Bring the connectors that differ to their state, one at a time"
     ]
-    (turn,) = play["tasks"]
+    file = ROOT / "playbooks" / play["tasks"][0]["ansible.builtin.import_tasks"]
+    (turn,) = [task for task in yaml.safe_load(file.read_text(encoding="utf-8")) if "always" in task]
     site = [task["name"] for task in turn["block"]]
     own = ["Bring the connector to its state", "Fail if it was only returned to service"]
     assert (play["serial"], [step for step in STEPS if step in site]) == (1, own * 3)
@@ -101,14 +102,17 @@ def test_the_steps_are_those_of_the_roles() -> None:
         assert all(task["any_errors_fatal"] for task in turns), "one that stops, stops the rollout"
 
 
-@pytest.mark.parametrize("file", ["install", "take_settings", "https"])
+@pytest.mark.parametrize("file", ["connector", "connector_restart", "connector_https"])
 def test_a_step_that_disrupts_a_connector_comes_right_after_a_check(file: str) -> None:
-    tasks = yaml.safe_load((ROOT / f"roles/rms_connector/tasks/{file}.yml").read_text(encoding="utf-8"))
-    tasks = tasks[0].get("block", tasks)
+    tasks = yaml.safe_load((ROOT / f"roles/aip_apply/tasks/{file}.yml").read_text(encoding="utf-8"))
     checks = [number for number, task in enumerate(tasks) if "infoprotect.aip.rms_pool_turn" in task]
     assert checks and all(tasks[number]["infoprotect.aip.rms_pool_turn"] == {"step": "check"} for number in checks)
-    disrupting = ("ansible.windows.win_command", "infoprotect.aip.connector", "infoprotect.aip.connector_https")
-    found = [number for number, task in enumerate(tasks) if any(module in task for module in disrupting)]
+    found = [
+        number
+        for number, task in enumerate(tasks)
+        if "ansible.windows.win_command" in task
+        or task.get("infoprotect.aip.apply", {}).get("step") in ("connector", "connector_https")
+    ]
     assert found and all(number - 1 in checks for number in found)
 
 

@@ -308,12 +308,12 @@ def _connector(result: Result) -> Result:
 
 
 def _member(name: str, connector: Result, wanted: Sequence[str]) -> model.Member:
-    https = connector.get("https")
+    https, lease = connector.get("https"), connector.get("lease")
     return model.Member(
         clean(name),
         clean(connector.get("version") or ""),
         clean(connector.get("status") or ""),
-        clean(_lease(connector.get("lease") or connector.get("taken_out"))),
+        _lease(lease) if isinstance(lease, Mapping) else None,
         bool(connector.get("restart_due")),
         clean(connector.get("last_list_update")),
         _certificate(https) if isinstance(https, Mapping) else None,
@@ -343,11 +343,11 @@ def _certificate(https: Result) -> model.Certificate:
     return model.Certificate(subject, thumbprint, expires, _number(https.get("days_left")))
 
 
-def _lease(value: Any) -> str:
-    """A lease as text: the mark as it is, or its parts."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, ""))
-    return str(value or "")
+def _lease(lease: Result) -> model.Lease:
+    run, controller, started, expires, stage = (
+        clean(lease.get(key)) for key in ("run", "controller", "started", "expires", "stage")
+    )
+    return model.Lease(run, controller, started, expires, stage, bool(lease.get("expired")))
 
 
 def _manual_steps(plan: Result, results: Mapping[str, Result]) -> tuple[model.ManualStep, ...]:

@@ -185,18 +185,29 @@ class Authorization:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """The run that works on a member, or did not finish there. Times are by the member's clock, in UTC."""
+
+    run: str
+    controller: str
+    started: str
+    expires: str
+    stage: str
+    expired: bool
+
+
+@dataclass(frozen=True)
 class Member:
     """One connector of a pool.
 
     Attributes:
         health: running, starting, stopped, awaiting_sign_in; empty when it is not known.
-        lease: the run that works on it, or worked on it and did not finish; empty for none.
     """
 
     host: str
     version: str
     health: str
-    lease: str
+    lease: Lease | None
     restart_due: bool
     list_updated: str
     certificate: Certificate | None

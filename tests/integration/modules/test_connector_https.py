@@ -307,6 +307,7 @@ def test_entries_of_other_applications(playbook: AnsiblePlaybook, tmp_path: Path
     assert done.task("away again", HOST)["changed"] is False
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("new_host")
 def test_a_logon_that_may_not_look_into_a_pfx(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     """It is imported, and what was imported is compared; another one is not bound.
@@ -391,6 +392,7 @@ def test_failures_are_undone(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     assert served(HOST) == second.thumbprint
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("new_host")
 def test_settings_of_the_address_are_kept(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     """What an administrator has set for the address stays with the next certificate, or there is none."""

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.hosts(HOST)
 BOTH = {"client_settings": {"use_default_credentials_in_proxy": True}, "tls": {"disable_older": "always"}}
 
 
-@pytest.mark.cold
 def test_look_apply_again_restore(playbook: AnsiblePlaybook) -> None:
     name = "infoprotect.aip.desired_state"
     run = playbook.run(

@@ -14,7 +14,7 @@ import yaml
 from winfleet import directory, passwords
 from winfleet.paths import state_directory
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, ansible_of, older_cores
+from ..ansible_runner import CONNECTOR_TAGS, ROOT, AnsiblePlaybook, Json, Run, ansible_of, older_cores
 from ..secrets_watch import no_secret_shows
 
 ADMIN, CONTROLLER = "admin-2019", "controller-2019"
@@ -119,8 +119,9 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     with directory.opened(state_directory(), directory.TENANT) as tenant:
         assert [held["role"] for held in tenant["roles"]] == ["ConnectorAdministrator"]
         assert tenant["sessions"] == []
-    said = first.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
-    assert r"CONTOSO\Exchange Servers: whoever has the role Exchange Server becomes a super user" in said
+    said = first.task(f"{ROLE} : Show what follows from the groups", ADMIN)["msg"]
+    said = "\n".join(said)
+    assert r"CONTOSO\Exchange Servers: with this role, every member becomes a super user" in said
     assert r"sp-farm, CONTOSO\sp-content, FCI-2016$: new members" in said and "klist -li 0x3e7 purge" in said
     step = first.task(f"{ROLE} : Show the step that somebody has to take", ADMIN)["msg"]
     assert [line for line in step if line.startswith("Add ")] == [
@@ -133,7 +134,7 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     last = {"rms_authorization_list": "fail", "rms_authorization_connector": LISTED}
     again = run_role(authorization, variables | last)
     assert again.stats[ADMIN]["changed"] == 0 and written(again) == []
-    assert "klist" not in again.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
+    assert "klist" not in str(again.task(f"{ROLE} : Show what follows from the groups", ADMIN)["msg"])
     verdict = again.task(f"{ROLE} : Compare its list with what is wanted", ADMIN)["ansible_facts"]
     assert verdict["rms_authorization_verdict"]["status"] == "verified"
     kept = again.task(f"{ROLE} : Keep the step that somebody has to take", ADMIN)["ansible_facts"]
@@ -226,9 +227,7 @@ def test_members_that_nobody_named_and_the_scope(authorization: AnsiblePlaybook)
     assert run_role(authorization, variables).stats[ADMIN]["changed"] == 0
     group = f"CN=RMS SharePoint,CN=Computers,{BASE}"
     assert entries()[group]["member"] == [FCI, FARM, CONTENT] and entries()[group]["groupType"] == UNIVERSAL_SECURITY
-    assert (
-        "FCI-2016: members that nobody named" in kept.task(f"{ROLE} : Say what follows from the groups", ADMIN)["msg"]
-    )
+    assert "FCI-2016: unlisted members" in str(kept.task(f"{ROLE} : Show what follows from the groups", ADMIN)["msg"])
     more = {"rms_authorization_exclusive": True, "rms_authorization_scope": "domainlocal"}
     removed = run_role(authorization, variables | more, "-vvv")
     assert entries()[group]["member"] == [FARM, CONTENT] and entries()[group]["groupType"] == LOCAL_SECURITY
@@ -318,7 +317,7 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
     variables: Json = {
         "rms_connector_version": "3.0.0",
         "rms_connector_pool": [{"members": ["connector-1", "connector-2"]}, {"members": [connector]}],
-        "aip_preflight_stop": "never",
+        "aip_stop": "never",
         "rms_authorization_domain": "CONTOSO",
     }
     fleet = [str(ROOT / "bin/fleet"), *(f"--inventory={one}" for one in playbook.inventories), "authorize", "--all"]
@@ -328,7 +327,7 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
         subprocess.run([*fleet, r"fci=CONTOSO\RMS Other"], check=True)
 
     def run(**more: str | int) -> Run:
-        limit = f"--limit={connector}", "--tags=connector"
+        limit = f"--limit={connector}", CONNECTOR_TAGS
         return connectors.run(ROOT / "playbooks/connectors.yml", *limit, extra_vars=variables | more)
 
     try:
@@ -370,7 +369,10 @@ def test_connectors_playbook_begins_with_the_accounts(authorization: AnsiblePlay
         )
 
     before = entries()
-    checked, without = run("--tags=authorization", "--check"), run("--tags=connector", "--check")
+    checked, without = (
+        run("--tags=authorization", "--check"),
+        run(CONNECTOR_TAGS, "--check"),
+    )
     assert [LOOK in [task for task, _host, _result in one.results] for one in (checked, without)] == [True, False]
     assert entries() == before
     first, second = run("--tags=authorization"), run("--tags=authorization")
@@ -387,16 +389,16 @@ def test_the_service_tells_servers_the_tenant(authorization: AnsiblePlaybook) ->
     products = {"irm_server_product": "{{ inventory_hostname | regex_replace('-.*') }}"}
     play = {"name": "servers", "hosts": servers, "gather_facts": False, "roles": ["infoprotect.aip.irm_server"]}
     variables = SIGN_IN | products | {"irm_server_connector_url": "http://rms-by-service.contoso.test"}
-    ask, write = f"{ROLE} : Ask the protection service whether it is activated", "Set the addresses of the connector"
+    ask, write = f"{ROLE} : Ask the protection service whether it is activated", "Apply the settings"
     told = authorization.run([play], "--check", "--diff", extra_vars=variables)
     assert [task for task, _host, _result in told.results].count(ask) == 1
     with directory.opened(state_directory(), directory.TENANT) as tenant:
         url = tenant["licensing_url"]
-    diff = told.task(f"infoprotect.aip.irm_server : {write}", servers[0])["diff"]
+    diff = told.task(f"infoprotect.aip.aip_apply : {write}", servers[0])["diff"]
     assert url in str(diff) and "http://rms-by-service.contoso.test" in str(diff)
     wrong = variables | {"rms_authorization_tenant_password": "Wrong!secret"}
     refused = authorization.run([play], "--check", extra_vars=wrong, expect=2)
-    said = refused.task("infoprotect.aip.irm_server : Stop when the connector did not tell it", servers[0])["msg"]
+    said = refused.task("infoprotect.aip.irm_server : Stop when the URL of the tenant is not known", servers[0])["msg"]
     assert said.startswith("the protection service does not tell the URL of the tenant") and "AADSTS50126" in said
     assert "Wrong!secret" not in refused.stdout
 
@@ -405,20 +407,23 @@ def test_the_service_tells_servers_the_tenant(authorization: AnsiblePlaybook) ->
 @pytest.mark.hosts("connector-1", "connector-2", "connector-3")
 def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -> None:
     """Once in a run, where a connector has to be set up; what it says outranks a statement."""
-    preflight, requirement = "infoprotect.aip.aip_preflight", "protection_service_activated"
+    requirement = "protection_service_activated"
     new, done = ["connector-1", "connector-2"], "connector-3"
     stated = {requirement: {"name": "A. Admin", "date": "2026-11-30"}}
     variables: Json = {
         "aip_domains": ["connector"],
         "rms_connector_state": "present",
-        "aip_preflight_endpoints": [],
-        "aip_preflight_stop": "never",
-        "aip_preflight_statements": {},
+        "aip_endpoints": [],
+        "aip_stop": "never",
+        "aip_statements": {},
     }
-    role = {"gather_facts": False, "roles": [{"role": preflight}]}
+    work = {"name": "plan", "ansible.builtin.import_tasks": str(ROOT / "playbooks/tasks/plan.yml")}
     plays: list[Json] = [
-        {"name": "one at a time", "hosts": new, "serial": 1, **role},
-        {"name": "one that complies", "hosts": [done, new[0]], **role},
+        {"name": name, "hosts": hosts, "gather_facts": False, "tasks": [work], **more}
+        for name, hosts, more in (
+            ("one at a time", new, {"serial": 1}),
+            ("one that complies", [done, new[0]], {}),
+        )
     ]
 
     def run(state: str, *arguments: str, expect: int = 0, **more: Any) -> Run:
@@ -427,14 +432,16 @@ def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -
         result = authorization.run(plays, *arguments, extra_vars=variables | more, expect=expect)
         with directory.opened(state_directory(), directory.TENANT) as tenant:
             assert (tenant["sessions"], tenant["roles"], tenant["state"]) == ([], [], state)
-        assert all("Compare the host" in name for host in (*new, done) for name in result.module_runs(host))
+        inspect = "infoprotect.aip.aip_apply : Inspect the host"
+        assert all(name == inspect for host in (*new, done) for name in result.module_runs(host))
         return result
 
     def found(run: Run) -> list[Json]:
-        """The finding of each host, each time that it was assessed once more."""
-        again = [result for task, _host, result in run.results if task == f"{preflight} : Assess the host once more"]
-        facts = [result["ansible_facts"] for result in again if "ansible_facts" in result]
-        return [item for fact in facts for item in fact["aip_preflight_findings"] if item["id"] == requirement]
+        """The finding of each host in each plan."""
+        plans = [result for task, _host, result in run.results if task == "Plan the run" and "findings" in result]
+        return [
+            item for plan in plans for one in plan["findings"].values() for item in one if item["id"] == requirement
+        ]
 
     def asked(run: Run) -> list[Json]:
         ask = f"{ROLE} : Ask the protection service whether it is activated"
@@ -445,13 +452,12 @@ def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -
         assert (len(asked(activated)), found(activated)) == (1, [])
         assert asked(activated)[0]["_ansible_delegated_vars"]["ansible_delegated_host"] == ADMIN
 
-    off = run("Disabled", "--check", **SIGN_IN | {"aip_preflight_statements": stated})
+    off = run("Disabled", "--check", **SIGN_IN | {"aip_statements": stated})
     assert len(asked(off)) == 1
     assert {(one["status"], one["found"]) for one in found(off)} == {("fails", "Disabled")}
     assert [one["severity"] for one in found(off)].count("advises") == 1, "the connector that complies"
-    ended = run("Disabled", expect=2, **SIGN_IN | {"aip_preflight_stop": "run", "aip_preflight_statements": stated})
-    stop = f"{preflight} : Stop the run before anything is changed"
-    (said,) = [result["msg"] for task, _host, result in ended.results if task == stop]
+    ended = run("Disabled", expect=2, **SIGN_IN | {"aip_stop": "run", "aip_statements": stated})
+    said = next(result["msg"] for task, _host, result in ended.results if task == "Plan the run" and "msg" in result)
     assert f"{requirement} (blocks)" in said and "Found: Disabled" in said and "Enable-AipService" in said
 
     wrong = SIGN_IN | {"rms_authorization_tenant_password": "Wrong!secret"}
@@ -461,5 +467,5 @@ def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -
     for item in found(refused):
         assert (item["severity"], item["status"]) == ("advises", "not_stated")
         assert "the service does not tell: The sign-in" in item["found"] and "AADSTS50126" in item["found"]
-    assert found(run("Disabled", **wrong | {"aip_preflight_statements": stated})) == []
+    assert found(run("Disabled", **wrong | {"aip_statements": stated})) == []
     assert asked(run("Disabled")) == [], "nobody signs in"

@@ -33,7 +33,7 @@ TASK = "infoprotect-aip-bootstrap"
 LINGER = "powershell.exe -Command Start-Sleep -Seconds 20"
 ROLE_NAME = "infoprotect.aip.aip_bootstrap"
 ROLE = f"{ROLE_NAME} : "
-LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
+LOOK = "infoprotect.aip.aip_apply : Inspect the host"
 
 pytestmark = [pytest.mark.hosts(BARE, R2), pytest.mark.timeout(600)]
 
@@ -140,7 +140,7 @@ def test_what_is_refused_and_what_fails(
     """Each is said clearly, before anything is installed, and nothing is left behind."""
     secret = "http://user:secret@127.0.0.1/wmf.msu"
     expected = {
-        "variables": ["aip_bootstrap_wmf_2012r2", "_url has to be"],
+        "variables": ["aip_bootstrap_wmf_2012r2_url is one with a name or password in it"],
         "http": ["aip_bootstrap_dotnet, aip_bootstrap_wmf_2012, aip_bootstrap_wmf_2012r2", "aip_bootstrap_allow_http"],
         "host": [
             "aip_bootstrap_wmf_2012r2_url is not defined",

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
+from ..ansible_runner import CONNECTOR_TAGS, INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
 from ..certificates import NAME, PASSWORD, make_certificate, served
 
 HOST = "connector-3"
-LOOK = "infoprotect.aip.aip_inspect : Compare the host with its desired state"
-BIND = "infoprotect.aip.rms_connector : Bind the certificate"
-KEEP = "infoprotect.aip.rms_connector : Keep the URL on the host"
-STOP_RUN = "Stop the run before anything is changed"
-STOP = "infoprotect.aip.aip_preflight : Stop the host"
+LOOK = "infoprotect.aip.aip_apply : Inspect the host"
+BIND = "infoprotect.aip.aip_apply : Bind the certificate"
+KEEP = "infoprotect.aip.aip_apply : Keep the URL on the host"
+STOP_RUN = "Plan the run"
+STOP = "infoprotect.aip.aip_apply : Inspect the host"
 TEXT = "What shows the connector's certificate has to be there, and the certificate has to be one that servers accept."
 pytestmark = pytest.mark.hosts(HOST)
 
@@ -128,7 +128,7 @@ def test_another_url(playbook: AnsiblePlaybook, new_host: None, tmp_path: Path) 
         stat = playbook.run([{"name": "url", "hosts": HOST, "gather_facts": False, "tasks": [look]}]).task("url", HOST)
         return str(stat["value"]) if stat["exists"] else None
 
-    adopted = run("--tags=connector")
+    adopted = run(CONNECTOR_TAGS)
     assert adopted.module_runs(HOST) == [LOOK] and remembered() is None, "it complies, and is not changed for it"
     run()
     assert remembered() == old, "TLS was set, and it was verified"
@@ -149,7 +149,11 @@ def test_another_url(playbook: AnsiblePlaybook, new_host: None, tmp_path: Path) 
     assert run(rms_connector_url=new).module_runs(HOST) == [LOOK]
 
     absent: dict[str, Any] = {"rms_connector_state": "absent", "rms_connector_url": new}
-    run("--tags=connector", **absent)
+    run(CONNECTOR_TAGS, **absent)
     assert remembered() == new, "somebody has yet to remove the connector"
-    run("--tags=connector", **absent, rms_connector_arguments=["/quiet", "/uninstall"])
+    run(
+        CONNECTOR_TAGS,
+        **absent,
+        rms_connector_arguments=["/quiet", "/uninstall"],
+    )
     assert remembered() is None, "it goes with the connector"

@@ -18,12 +18,12 @@ from winfleet import eventlog
 from winfleet.connector import LIST, PROVIDER, AuthorizationList
 from winfleet.paths import state_directory
 
-from ..ansible_runner import INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
+from ..ansible_runner import CONNECTOR_TAGS, INVENTORIES, ROOT, AnsiblePlaybook, Run, reset_hosts
 from ..certificates import NAME, PASSWORD, make_certificate, served
 
 FIRST, SECOND = POOL = ["connector-1", "connector-2"]
 PACKAGES = ROOT / ".cache/winfleet/packages"
-ROLE = "infoprotect.aip.rms_connector"
+ROLE = "infoprotect.aip.aip_apply"
 STEP = f"{ROLE} : Stop until it was done"
 WAIT = f"{ROLE} : Wait until it was done"
 RESTART = f"{ROLE} : Restart IIS"
@@ -52,7 +52,12 @@ $Ansible.Changed = $false
 
 #: Of a first deployment: until somebody has to sign in, and afterwards
 DEPLOYMENT = (
-    ["Begin the turn", "Install .NET Framework", "Install or remove the connector", "Keep the URL on the host"],
+    [
+        "Begin the turn",
+        "Install .NET Framework for the connector",
+        "Install or remove the connector",
+        "Keep the URL on the host",
+    ],
     [
         "Bind the certificate",
         "Apply the settings",
@@ -117,7 +122,7 @@ def run(
         "aip_reboot": True,
         **variables,
     }
-    where = "--tags=connector", f"--limit={','.join(POOL)}"
+    where = CONNECTOR_TAGS, f"--limit={','.join(POOL)}"
     ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before}
     return playbook.run(ROOT / "playbooks/connectors.yml", *where, *arguments, extra_vars=values, **ends)
 
@@ -237,7 +242,7 @@ def test_settings_that_were_never_taken(connectors: AnsiblePlaybook, proxy: str)
         "proxy": None,
         "lease": "",
     }
-    audit = connectors.run(ROOT / "playbooks/audit.yml", f"--limit={FIRST}", "--tags=connector")
+    audit = connectors.run(ROOT / "playbooks/audit.yml", f"--limit={FIRST}", CONNECTOR_TAGS)
     assert "connector needs IIS to be restarted" in audit.stdout
     rest = run(connectors, f"--limit={FIRST}", rms_pool_take_over=True, **absent)
     assert rest.task(RESTART, FIRST)["changed"]
@@ -318,17 +323,17 @@ def test_the_administration_tool_of_an_admin_host(playbook: AnsiblePlaybook, tmp
     inventory = tmp_path / "groups.yml"
     inventory.write_text(f"aip_admin_hosts: {{hosts: {{{host}: null}}}}\n", encoding="utf-8")
     site = AnsiblePlaybook(playbook.bin_folder, [*playbook.inventories, inventory])
-    variables = unattended("3.0.0") | {"rms_connector_administration_tool": True, "aip_preflight_statements": {}}
+    variables = unattended("3.0.0") | {"rms_connector_administration_tool": True, "aip_statements": {}}
     del variables["rms_connector_arguments"]
 
     def run(*arguments: str) -> Run:
-        where = f"--limit={host}", "--tags=connector"
+        where = f"--limit={host}", CONNECTOR_TAGS
         return site.run(ROOT / "playbooks/site.yml", *where, *arguments, extra_vars=variables)
 
     reset_hosts(host)
     try:
         checked, staged = run("--check"), run()
-        said = staged.task(f"{ROLE} : Say what somebody has to do at the host", host)["msg"]
+        said = staged.task(f"{ROLE} : Show what an operator has to do at the host", host)["msg"]
         assert any("the connector administration tool" in line for line in said)
         fleet("sign-in", host)
         after = run()
@@ -337,4 +342,4 @@ def test_the_administration_tool_of_an_admin_host(playbook: AnsiblePlaybook, tmp
     assert checked.stats[host]["changed"] and staged.stats[host]["changed"]
     assert (after.stats[host]["changed"], len(after.module_runs(host))) == (0, 1)
     tasks = {task for one in (checked, staged, after) for task, _host, _result in one.results}
-    assert not [task for task in tasks if "rms_pool" in task or task.endswith("Verify that it serves")]
+    assert not [task for task in tasks if "rms_pool" in task or task.endswith("Wait until the connector serves")]

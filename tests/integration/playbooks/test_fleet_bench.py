@@ -34,12 +34,13 @@ def test_a_mixed_fleet_is_judged_as_what_it_is(tmp_path: Path, monkeypatch: pyte
     }
     run = AnsiblePlaybook(COMMANDS, [write_world(tmp_path, hosts)]).run(ROOT / "playbooks/audit.yml", expect=4)
     data, _end = json.JSONDecoder().raw_decode(run.stdout[run.stdout.find("{") :])
-    found = data["global_custom_stats"]["aip_audit"]
-    # A blocked host has no client yet.
-    assert set(found["differing"]) == names[DRIFTED] | names[BLOCKED]
-    assert set(found["blocked"]) == names[BLOCKED]
-    assert set(found["lost"]) == names[UNREACHABLE]
-    assert set(found["compliant"]) == names[COMPLYING]
+    found = data["global_custom_stats"]["aip_report"]
+    assert {state: set(found["names"][state]) for state in ("drifted", "blocked", "unreachable")} == {
+        "drifted": names[DRIFTED],
+        "blocked": names[BLOCKED],
+        "unreachable": names[UNREACHABLE],
+    }
+    assert found["compliant"] == len(names[COMPLYING])
 
 
 def test_shares_of_a_fleet() -> None:
@@ -58,7 +59,7 @@ def test_each_case_is_measured(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert fleet.main(["--hosts", "5", "--output", str(table)]) in (0, 1)
     rows = [row.strip("| ").split(" | ") for row in table.read_text(encoding="utf-8").splitlines()[2:]]
     assert [(row[0], row[1]) for row in rows] == [(name, "5") for name in fleet.CASES]
-    assert all(float(row[3]) > 0 and float(row[5]) > 50 for row in rows)
+    assert all(float(row[3]) > 0 and float(row[5]) > 20 for row in rows)
     assert {row[0]: row[2] for row in rows if row[0] in ("audit", "site")} == {"audit": "1.00", "site": "1.00"}
     # A single size shows no growth.
     assert capsys.readouterr().out.count("not measured: ") == 2

@@ -23,7 +23,8 @@ KEYS = [
     rf"HKLM\SOFTWARE\Microsoft\{key}"
     for key in (r"MSDRM\ServiceLocation", r"ExchangeServer\v15\IRM", r"MSIPC\ServiceLocation")
 ]
-SET = "infoprotect.aip.irm_server : Set the addresses of the connector"
+SET = "infoprotect.aip.aip_apply : Apply the settings"
+INSPECT = "infoprotect.aip.aip_apply : Inspect the host"
 IMPORT = "infoprotect.aip.irm_server : Set the addresses of the connector by reg import"
 
 pytestmark = pytest.mark.hosts(*HOSTS)
@@ -104,28 +105,30 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     variables: dict[str, Any] = {"irm_server_connector_url": url, "irm_server_use_reg": True}
 
     def run(*arguments: str, expect: int = 0, **more: Any) -> Run:
-        return playbook.run(PLAYBOOK, groups, "--tags", "irm", *arguments, extra_vars=variables | more, expect=expect)
+        return playbook.run(
+            PLAYBOOK, groups, "--tags", "irm_server", *arguments, extra_vars=variables | more, expect=expect
+        )
 
     # the fleet's Exchange servers have the tenant in their group's variables
     nobody = run("--limit", f"{SHAREPOINT},{FILES}", expect=2)
     assert nobody.stats[SHAREPOINT]["failures"] == 1
-    assert "irm_server_discovery_password, with which the connector can be asked" in nobody.stdout
+    assert "the URL of the tenant is not known. Expected one of: irm_server_tenant_url" in nobody.stdout
     check = run("--check", "--diff", **account)
     assert check.task(SET, SHAREPOINT)["changed"] and "EnterpriseCertification" in str(
         check.task(SET, SHAREPOINT)["diff"]
     )
     assert registry(playbook) == {host: {} for host in HOSTS}, "--check wrote something"
 
-    rings = run(expect=2, aip_waves="exchange_servers,100%", **account)
-    assert "and found exchange_servers. Groups, the rings, are for the playbook site" in rings.stdout
+    rings = run(expect=None, aip_waves="exchange_servers,100%", **account)
+    assert "Neither is exchange_servers. Rings are for the playbook site" in rings.stdout + rings.stderr
     first, second = run("-vvv", **account), run(irm_server_tenant_url=TENANT, aip_waves=[1, "100%"])
     assert registry(playbook) == expected(url)
     assert "Secret!1" not in first.stdout + first.stderr
     for host in HOSTS[:3]:
         assert first.stats[host]["changed"] == 1 and second.stats[host]["changed"] == 0
-        assert second.module_runs(host) == [SET], "a host that complies costs one module run"
+        assert second.module_runs(host) == [INSPECT], "a host that complies costs one module run"
     assert first.task(IMPORT, LEGACY)["changed"] and second.task(IMPORT, LEGACY)["skipped"]
-    assert second.task("infoprotect.aip.irm_server : Say that a restart is due", FILES)["msg"]
+    assert second.task("infoprotect.aip.aip_apply : Show the pending restart", FILES)["msg"]
 
     other = "http://rms-new.contoso.com"
     refused = run(
@@ -136,12 +139,12 @@ def test_playbook(playbook: AnsiblePlaybook, groups: str, url: str) -> None:
     forced = {"irm_server_tenant_url": TENANT, "irm_server_connector_url": other, "irm_server_force": True}
     moved = run(**forced)
     # by reg import, too: what it has got from the other connector it keeps until then
-    assert moved.task("infoprotect.aip.irm_server : Say that a restart is due", LEGACY)["msg"]
-    assert not first.task("infoprotect.aip.irm_server : Say that a restart is due", LEGACY).get("msg")
+    assert moved.task("infoprotect.aip.irm_server : Show the pending restart", LEGACY)["msg"]
+    assert not first.task("infoprotect.aip.irm_server : Show the pending restart", LEGACY).get("msg")
     assert registry(playbook) == expected(other), "something of the first connector is left"
 
-    look = {"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "roles": ["infoprotect.aip.aip_settings"]}
-    site = playbook.run([look], groups, "--tags", "irm", extra_vars=forced)
+    look = {"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "roles": ["infoprotect.aip.aip_apply"]}
+    site = playbook.run([look], groups, extra_vars={**forced, "aip_domains": ["irm_server"]})
     assert site.stats[SHAREPOINT]["changed"] == 0
     run(irm_server_state="absent")
     assert registry(playbook) == {host: {} for host in HOSTS}
@@ -190,17 +193,16 @@ def test_runs_that_are_cut_off_at_each_step(playbook: AnsiblePlaybook, groups: s
     """One after the other, each going on where the one before has ended."""
     connector = "http://rms.contoso.test"
     variables = {"irm_server_connector_url": connector, "irm_server_tenant_url": TENANT, "irm_server_use_reg": True}
-    told = "Say that a restart is due"
-    steps = [task.rpartition(" : ")[2] for task in (SET, "Set them without a module", "Look at the server", IMPORT)] + [
-        "Note what the server has now",
-        told,
-    ]
+    tasks = (INSPECT, SET, "Set the addresses without a module", "Look at the server", IMPORT)
+    steps = [task.rpartition(" : ")[2] for task in tasks]
     for step in steps:
         playbook.run(PLAYBOOK, groups, extra_vars=variables, cut_off_before=step)
     assert registry(playbook) == expected(connector)
     rest = playbook.run(PLAYBOOK, groups, extra_vars=variables)
     assert all(rest.stats[host]["changed"] == 0 for host in HOSTS)
-    assert rest.task(f"infoprotect.aip.irm_server : {told}", FILES)["msg"], "nobody has heard of the restart so far"
+    assert rest.task("infoprotect.aip.aip_apply : Show the pending restart", FILES)["msg"], (
+        "nobody has heard of the restart so far"
+    )
 
 
 @pytest.mark.usefixtures("new_hosts")
@@ -209,8 +211,8 @@ def test_a_connector_that_is_not_up_yet_keeps_its_servers_waiting_and_nobody_els
 ) -> None:
     """The rest of the host is done. The next run, or the same one after it has set up the connector, goes on."""
     account = {"irm_server_discovery_username": "CONTOSO\\reader", "irm_server_discovery_password": "Secret!1"}
-    play = {"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "roles": ["infoprotect.aip.aip_settings"]}
-    say = "infoprotect.aip.aip_settings : Say what was done"
+    play = {"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "roles": ["infoprotect.aip.aip_apply"]}
+    say = "infoprotect.aip.aip_apply : Show what was done"
 
     def run(connector: str, *plays: dict[str, Any]) -> Run:
         return playbook.run(list(plays), groups, extra_vars={**account, "irm_server_connector_url": connector})
@@ -230,10 +232,14 @@ def test_a_connector_that_is_not_up_yet_keeps_its_servers_waiting_and_nobody_els
     assert registry(playbook)[SHAREPOINT] == {}
 
     # as in site.yml: looked at before the connector is up, done after that
-    look = {**play, "name": "look", "roles": ["infoprotect.aip.aip_inspect"]}
-    up = [{"name": "up", "ansible.builtin.set_fact": {"irm_server_connector_url": url}}]
+    up = {"name": "up", "ansible.builtin.set_fact": {"irm_server_connector_url": url}}
+    dead_url = {"name": "down", "ansible.builtin.set_fact": {"irm_server_connector_url": "http://127.0.0.1:9"}}
+    plan, work = (
+        {"name": name, "ansible.builtin.import_tasks": str(ROOT / f"playbooks/tasks/{name}.yml")}
+        for name in ("plan", "host")
+    )
     later = playbook.run(
-        [{**look, "vars": {"irm_server_connector_url": "http://127.0.0.1:9"}}, {**play, "pre_tasks": up}],
+        [{"name": "site", "hosts": [SHAREPOINT], "gather_facts": False, "tasks": [dead_url, plan, up, work]}],
         groups,
         extra_vars=account,
     )
@@ -247,7 +253,7 @@ def test_a_connector_that_is_not_up_yet_keeps_its_servers_waiting_and_nobody_els
         extra_vars={**account, "irm_server_connector_url": "http://127.0.0.1:9"},
         expect=2,
     )
-    assert "expected a connector that serves, or irm_server_tenant_url" in alone.stdout
+    assert "does not tell the URL of the tenant yet" in alone.stdout
 
 
 def test_files(playbook: AnsiblePlaybook, tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
-"""aip_preflight: hosts that cannot be served are named together, before anything is changed."""
+"""Hosts that cannot be served are named together, before anything is changed."""
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from service_endpoints import Authority, Proxy, tls_server
@@ -14,18 +12,33 @@ from winfleet.vendor import registration
 from ..ansible_runner import ROOT, AnsiblePlaybook, Json, Run, reset_hosts
 
 FINE, CONTROLLER, CORE, LEGACY, GONE = "client-2019", "controller-2019", "core-2019", "legacy-2012", "gone"
-ROLE = "infoprotect.aip.aip_preflight"
-SAID = f"{ROLE} : Say what was found"
-STOPPED = f"{ROLE} : Stop the run before anything is changed"
+PLAYBOOKS = ROOT / "playbooks"
+INSPECT = "infoprotect.aip.aip_apply : Inspect the host"
+SAID, STOPPED = "Show the plan", "Plan the run"
 #: The client is wanted and TLS managed
 WANTED = {"aip_domains": ["tls", "client"], "aip_client_product": "unified_labeling"}
 TLS = r"HKLM:\SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
 
-pytestmark = pytest.mark.hosts(FINE, CONTROLLER, CORE, LEGACY)
+pytestmark = pytest.mark.hosts(FINE, CONTROLLER, CORE, LEGACY, "client-2016")
 
 
-def play(*hosts: str, roles: tuple[str, ...] = (ROLE, "infoprotect.aip.aip_settings")) -> Json:
-    return {"name": "site", "hosts": list(hosts), "gather_facts": False, "roles": list(roles)}
+def play(*hosts: str, tasks: str = "plan") -> Json:
+    """A play of site.yml for other hosts than those of its groups."""
+    work = {"name": tasks, "ansible.builtin.import_tasks": str(PLAYBOOKS / f"tasks/{tasks}.yml")}
+    return {
+        "name": tasks,
+        "hosts": hosts[0] if "{{" in hosts[0] else list(hosts),
+        "gather_facts": False,
+        "tasks": [work],
+    }
+
+
+def site(*hosts: str) -> list[Json]:
+    """site.yml for hosts that differ, and for those that stop alone."""
+    plays = [play(*hosts)]
+    for part, tasks in ("batches", "host"), ("stopped", "stop"):
+        plays.append(play(f"{{{{ hostvars | infoprotect.aip.planned('{part}', groups) }}}}", tasks=tasks))
+    return plays
 
 
 def only(run: Run, task: str) -> Json:
@@ -53,18 +66,16 @@ def tls_is_set(playbook: AnsiblePlaybook, host: str) -> bool:
 
 def test_all_blocked_hosts_are_named_before_the_first_change(playbook: AnsiblePlaybook, lost: str) -> None:
     hosts = [FINE, CONTROLLER, CORE, LEGACY, GONE]
-    nobody_states = {**WANTED, "aip_preflight_statements": {}}
-    run = playbook.run([play(*hosts), play(FINE)], lost, extra_vars=nobody_states, expect=None)
+    nobody_states = {**WANTED, "aip_statements": {}}
+    run = playbook.run(site(*hosts), lost, extra_vars=nobody_states, expect=None)
     assert run.rc != 0
     text = only(run, STOPPED)["msg"]
-    assert text.startswith(f"2 of 5 hosts cannot be served as they are: {CORE}, {LEGACY}\n")
+    assert text.startswith(f"Nothing was changed.\n2 of 5 hosts cannot be served as they are: {CORE}, {LEGACY}\n")
     lines = text.splitlines()
     assert "Found: Server Core; expected: Server with Desktop Experience" in lines[lines.index(f"{CORE}:") + 1]
     assert "PowerShell 5.1 is needed" in lines[lines.index(f"{LEGACY}:") + 1]
     assert any(line.startswith(f"{GONE}: unreachable: ") for line in lines)
     assert not any(line.startswith((FINE, CONTROLLER)) for line in lines)
-    advice = only(run, SAID)["msg"]
-    assert "subscription (advises)" in advice and "blocks" not in advice
     for host in hosts:
         assert len(run.module_runs(host)) <= 1, f"{host}: more than the look: {run.module_runs(host)}"
         assert run.stats[host]["changed"] == 0
@@ -73,37 +84,47 @@ def test_all_blocked_hosts_are_named_before_the_first_change(playbook: AnsiblePl
 
 def test_only_the_blocked_hosts_stop(playbook: AnsiblePlaybook) -> None:
     """Their variable says so; the others get the client and the settings, and every host is looked at once."""
-    stop: dict[str, Any] = {**play(FINE, CORE, LEGACY), "vars": {"aip_preflight_stop": "host"}}
     try:
-        run = playbook.run([stop], extra_vars=WANTED, expect=2)
+        run = playbook.run(site(FINE, CORE, LEGACY), extra_vars=WANTED | {"aip_stop": "host"}, expect=2)
         assert tls_is_set(playbook, FINE)
     finally:
         reset_hosts(FINE)
     assert {host: run.stats[host]["failures"] for host in (FINE, CORE, LEGACY)} == {FINE: 0, CORE: 1, LEGACY: 1}
-    assert "Server Core" in run.task(f"{ROLE} : Stop the host", CORE)["msg"]
+    assert "Server Core" in run.task("Stop the host", CORE)["msg"]
     assert [len(run.module_runs(host)) for host in (FINE, CORE)] == [3, 1]
 
 
 def test_report_only(playbook: AnsiblePlaybook) -> None:
     """In check mode as well, and statements are heard."""
     stated = {name: {"name": "A. Admin", "date": "2026-11-30"} for name in ("subscription", "directory_integration")}
-    variables = {**WANTED, "aip_preflight_stop": "never", "aip_preflight_statements": stated}
-    run = playbook.run([play(CONTROLLER, CORE, LEGACY, roles=(ROLE,))], "--check", extra_vars=variables)
-    text = only(run, SAID)["msg"]
+    variables = {**WANTED, "aip_stop": "never", "aip_statements": stated}
+    run = playbook.run([play(CONTROLLER, CORE, LEGACY)], "--check", extra_vars=variables)
+    text = "\n".join(only(run, SAID)["msg"])
     assert f"{CORE}:\n  server_installation (blocks)" in text and f"{LEGACY}:\n  powershell (blocks)" in text
     assert "tls_inspection (advises)" in text and "subscription" not in text
-    assert CONTROLLER not in text
+    assert f"{CONTROLLER}:" not in text
 
 
-def test_tags_of_other_roles_leave_it_out(playbook: AnsiblePlaybook) -> None:
-    run = playbook.run([play(CORE, roles=(ROLE,))], "--tags", "report")
-    assert run.module_runs(CORE) == []
+def test_everything_that_is_wrong_is_named_before_a_host_is_contacted(playbook: AnsiblePlaybook) -> None:
+    """Tags and variables, in one message; each other variable is a unit test."""
+    wrong = {"aip_stop": "perhaps", "aip_client_prodcut": "purview", "aip_reboot": "maybe", "aip_domains": ["tls"]}
+    run = playbook.run([play(CONTROLLER, CORE)], "--tags=tsl", extra_vars=wrong, expect=2)
+    (said,) = [result["msg"] for _task, _host, result in run.results if result.get("failed")]
+    for text in ("tsl is no tag", "do you mean tls?", "aip_stop", "do you mean aip_client_product?", "aip_reboot"):
+        assert text in said
+    assert run.module_runs(CONTROLLER) == run.module_runs(CORE) == []
 
 
-def test_a_bad_variable_is_named(playbook: AnsiblePlaybook) -> None:
-    variables = {**WANTED, "aip_preflight_stop": "perhaps"}
-    run = playbook.run([play(CONTROLLER, roles=(ROLE,))], extra_vars=variables, expect=2)
-    assert "aip_preflight_stop" in run.stdout and "perhaps" in run.stdout
+def test_a_missing_installer_is_named_before_a_host_is_changed(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    no_program = tmp_path / "AzInfoProtection_UL.exe"
+    no_program.write_text("<html>404 Not Found</html>", encoding="utf-8")
+    hosts = [FINE, "client-2016"]
+    for source, said in (("nowhere.exe", "nowhere.exe cannot be found"), (str(no_program), "is no installer")):
+        variables = WANTED | {"aip_client_src": source, "aip_statements": {}}
+        run = playbook.run(site(*hosts), "--limit", ",".join(hosts), extra_vars=variables, expect=2)
+        text = only(run, STOPPED)["msg"]
+        assert text.startswith("Nothing was changed.") and f"{FINE}, client-2016: " in text and said in text
+        assert all(run.module_runs(host) == [INSPECT] for host in hosts)
 
 
 @pytest.mark.hosts("connector-1", "connector-2")
@@ -126,20 +147,19 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
         wanted = {
             "aip_domains": ["tls", "connector"],
             "rms_connector_state": "present",
-            "aip_preflight_endpoints": ["api.aadrm.com"],
-            "aip_preflight_stop": "never",
+            "aip_endpoints": ["api.aadrm.com"],
+            "aip_stop": "never",
             "rms_connector_pool": [{"members": [old, new]}, {"members": [CONTROLLER]}],
         }
         # A variable of each host, as an inventory has it
         ways = {"rms_connector_proxy_address": "{{ ways[inventory_hostname] }}", "ways": addresses}
-        run = playbook.run([{**play(old, new, CONTROLLER, roles=(ROLE,)), "vars": ways}], extra_vars=wanted)
+        run = playbook.run([{**play(old, new, CONTROLLER), "vars": ways}], extra_vars=wanted)
         for host, proxy in proxies.items():
-            assert len(run.module_runs(host)) == 2 and len(proxy.asked) == 1
+            assert run.module_runs(host) == [INSPECT] and len(proxy.asked) == 1
     found: dict[str, dict[str, Json]] = {}
-    for task, host, result in run.results:
-        if task == f"{ROLE} : Assess the host once more":
-            findings = result["ansible_facts"]["aip_preflight_findings"]
-            found[host] = {item["id"]: item for item in findings if item["id"].startswith("connector_")}
+    for host in proxies:
+        findings = run.task(INSPECT, host)["findings"]
+        found[host] = {item["id"]: item for item in findings if item["id"].startswith("connector_")}
     # Memory and disk are those of this machine.
     for of_host in found.values():
         of_host.pop("connector_disk", None)
@@ -225,23 +245,21 @@ def test_each_requirement_of_a_connector_is_broken_on_a_host(playbook: AnsiblePl
         "broken": values,
         "aip_domains": ["connector"],
         "rms_connector_state": "present",
-        "aip_preflight_endpoints": [],
-        "aip_preflight_stop": "never",
-        "aip_preflight_statements": {},
+        "aip_endpoints": [],
+        "aip_stop": "never",
+        "aip_statements": {},
         # alone in its pool
         "rms_connector_pool": [{"members": [ALL]}, *([{"members": alone}] if alone else [])],
     }
-    plays = [{**play(*hosts, roles=()), "tasks": [break_it]}, play(*hosts, roles=(ROLE,))]
+    plays = [{**play(*hosts), "tasks": [break_it]}, play(*hosts)]
     try:
         run = playbook.run(plays, extra_vars=variables)
     finally:
         reset_hosts(*hosts)
-    said = only(run, SAID)["msg"]
+    said = "\n".join(only(run, SAID)["msg"])
     for host, name in broken.items():
-        facts = run.task(f"{ROLE} : Assess the host", host)["ansible_facts"]
-        found = {
-            one["id"]: one["found"] for one in facts["aip_preflight_findings"] if one["id"].startswith("connector_")
-        }
+        findings = run.task(INSPECT, host)["findings"]
+        found = {one["id"]: one["found"] for one in findings if one["id"].startswith("connector_")}
         found.pop("connector_internet", None)
         wanted = {one: BROKEN[one][1] for one in (BROKEN if name == "all" else [name])}
         kind = APART.get(host.partition("-")[0], "")
@@ -251,36 +269,3 @@ def test_each_requirement_of_a_connector_is_broken_on_a_host(playbook: AnsiblePl
         assert all(text in found[one] for one, text in wanted.items()), host
     for one in BROKEN:
         assert one in said
-
-
-@pytest.mark.hosts("connector-1")
-@pytest.mark.parametrize(("stop", "said"), [pytest.param("never", SAID, marks=pytest.mark.full), ("run", STOPPED)])
-def test_a_connector_that_is_lost_on_its_way_to_the_service(playbook: AnsiblePlaybook, stop: str, said: str) -> None:
-    """It is named in the list, also when it is the only one that asks, and goes no further."""
-    host = "connector-1"
-    fault = [str(ROOT / "bin/fleet"), "fault", host]
-    wanted = {
-        "aip_domains": ["connector"],
-        "rms_connector_state": "present",
-        "aip_preflight_endpoints": ["api.aadrm.com"],
-        "aip_preflight_stop": stop,
-        "rms_connector_pool": [{"members": [host]}],
-    }
-    lose: Json = {
-        "name": "lose it",
-        "ansible.builtin.command": {"argv": [*fault, "lost_host"]},
-        "delegate_to": "localhost",
-        "vars": {"ansible_connection": "local"},
-    }
-    look, preflight = (
-        {"name": name, "ansible.builtin.include_role": {"name": f"infoprotect.aip.{name}"}}
-        for name in ("aip_inspect", "aip_preflight")
-    )
-    beyond = {"name": "beyond", "ansible.builtin.debug": {"msg": "it went on"}}
-    alone = {"name": "site", "hosts": [host], "gather_facts": False, "tasks": [look, lose, preflight, beyond]}
-    try:
-        run = playbook.run([alone], extra_vars=wanted, expect=2)
-    finally:
-        subprocess.run([*fault, "clear"], check=True)
-    assert f"{host}: unreachable: " in only(run, said)["msg"]
-    assert run.stats[host]["failures"] == 1 and "it went on" not in run.stdout

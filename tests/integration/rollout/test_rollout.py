@@ -28,7 +28,7 @@ from winfleet.balancer import Balancer
 from winfleet.clients import Clients
 from winfleet.paths import state_directory
 
-from ..ansible_runner import OLDER_CORES, ROOT, AnsiblePlaybook, Run, ansible_of
+from ..ansible_runner import CONNECTOR_TAGS, OLDER_CORES, ROOT, AnsiblePlaybook, Run, ansible_of
 from ..certificates import PASSWORD, make_certificate, served_at
 
 CONNECTORS_PLAYBOOK = ROOT / "playbooks/connectors.yml"
@@ -46,7 +46,7 @@ DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
 LEASE = {"path": r"HKLM:\SOFTWARE\infoprotect.aip\Lease", "name": "Run"}
 LEASE_SCRIPT = (ROOT / "roles/rms_pool/files/lease.ps1").read_text(encoding="utf-8")
-OTHERS = {"run": "theirs", "take": "any", "controller": "elsewhere.example.com", "stage": "out_of_service"}
+OTHER_RUN = {"run": "theirs", "take": "any", "controller": "elsewhere.example.com", "stage": "out_of_service"}
 DRAIN_IT = {"name": "drain", "ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
 PROXY = {"path": r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector", "name": "ProxyAddress"}
 #: The steps of a connector's turn, by the task before which a run is cut off: whether it has a lease, and is drained
@@ -115,7 +115,7 @@ def fleet(*arguments: str) -> None:
 
 def lease_of_another_run(seconds: int, **where: str) -> dict[str, Any]:
     """The task that takes it, whoever has the lease."""
-    script = {"script": LEASE_SCRIPT, "parameters": {**OTHERS, "seconds": seconds}}
+    script = {"script": LEASE_SCRIPT, "parameters": {**OTHER_RUN, "seconds": seconds}}
     return {"name": "lease", "ansible.windows.win_powershell": script, **where}
 
 
@@ -172,7 +172,7 @@ class Pool:
             "rms_pool_drain_seconds": 10,
             **more,
         }
-        where = "--tags=connector", f"--limit={','.join(POOL)}", *arguments
+        where = CONNECTOR_TAGS, f"--limit={','.join(POOL)}", *arguments
         ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before}
         return self.playbook.run(CONNECTORS_PLAYBOOK, *where, extra_vars=values, **ends)
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from winfleet.balancer import Balancer
 
-from ..ansible_runner import ROOT, AnsiblePlaybook, Run, ansible_of, older_cores
+from ..ansible_runner import CONNECTOR_TAGS, ROOT, AnsiblePlaybook, Run, ansible_of, older_cores
 from .simulated import BALANCER, SimulatedPool
 
 POOL = ["pool-1", "pool-2", "pool-3"]
@@ -32,7 +32,7 @@ RETURNING = "infoprotect.aip.rms_pool : Record that it returns to service"
 OUT = "infoprotect.aip.rms_pool : Record that it is out of service"
 DRAIN, RESTORE = "Tell the balancer to drain it", "Tell the balancer to send it requests"
 CHECK_SETUP = "Verify that this run still has the lease before it runs the setup"
-CHECK_RESTART = "infoprotect.aip.rms_connector : Verify that this run still has the lease before it restarts IIS"
+CHECK_RESTART = "infoprotect.aip.aip_apply : Verify that this run still has the lease before it restarts IIS"
 #: The steps of a member's turn, before which a run is cut off: whether it has a lease, and is drained
 STEPS = {
     TAKE: (False, False),
@@ -80,11 +80,11 @@ class Rollout:
             "rms_connector_verify_timeout": 1,
             "rms_pool_port": self.world.port,
             "rms_pool_timeout": 2,
-            "aip_preflight_endpoints": [],
+            "aip_endpoints": [],
             **self.hooks,
             **more,
         }
-        where = ["--tags=connector", f"--extra-vars=@{STATEMENTS}", *arguments]
+        where = [CONNECTOR_TAGS, f"--extra-vars=@{STATEMENTS}", *arguments]
         ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before.rpartition(" : ")[2]}
         ends["suspended"] = suspended
         return self.playbook.run(ROOT / "playbooks/connectors.yml", *where, extra_vars=values, **ends)
@@ -283,11 +283,11 @@ def test_a_lone_connector_needs_a_pool(pool: Rollout) -> None:
     inventory["rms_connectors"]["hosts"] = {"pool-1": hosts["pool-1"]}
     pool.world.inventory.write_text(json.dumps(inventory), encoding="utf-8")
     # that two connectors are a prerequisite can be overridden; that one is all there is must be written down
-    refused = pool.run(expect=2, aip_preflight_stop="never")
+    refused = pool.run(expect=2, aip_stop="never")
     failures = [str(result.get("msg")) for _task, _host, result in refused.results if result.get("failed")]
     assert any("and pool-1 is the only host of the group rms_connectors" in msg for msg in failures), failures
     assert (pool.told(), pool.world.of_members("version")[0]) == ([], OLD)
-    pool.run(aip_preflight_stop="never", rms_connector_pool=[{"members": ["pool-1"]}])
+    pool.run(aip_stop="never", rms_connector_pool=[{"members": ["pool-1"]}])
     assert pool.world.of_members("version")[0] == NEW
 
 

@@ -283,16 +283,20 @@ $made = foreach ($item in $case) {
     $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', $view)
     $existed = [bool]$base.OpenSubKey($item[0])
     $key = $base.CreateSubKey($item[0])
+    $before = if ($null -ne $item[1]) { $key.GetValue($item[1]) }
     if ($item[2] -is [object[]]) { $key.SetValue($item[1], [byte[]]$item[2]) }
     elseif ($item[2] -is [long]) { $key.SetValue($item[1], [int]$item[2]) }
     elseif ($null -ne $item[1]) { $key.SetValue($item[1], $item[2]) }
-    @{ Base = $base; Path = $item[0]; Name = $item[1]; Existed = $existed }
+    @{ Base = $base; Path = $item[0]; Name = $item[1]; Existed = $existed; Before = $before }
 }
 try { FACTS }
 finally {
     foreach ($item in $made) {
         if (-not $item.Existed) { $item.Base.DeleteSubKeyTree($item.Path, $false) }
-        elseif ($key = $item.Base.OpenSubKey($item.Path, $true)) { $key.DeleteValue($item.Name, $false) }
+        elseif ($key = $item.Base.OpenSubKey($item.Path, $true)) {
+            if ($null -ne $item.Before) { $key.SetValue($item.Name, $item.Before) }
+            else { $key.DeleteValue($item.Name, $false) }
+        }
     }
 }
 """

@@ -375,14 +375,26 @@ def test_every_port_of_http_sys_is_read(powershell: PowerShellHost) -> None:
     assert (found, one) == (["[::]:8443", "0.0.0.0:443"], ["0.0.0.0:443"])
 
 
-PFX = """
-function New-TestPfx { @{ Path = 'C:\\x.pfx'; Password = 'right'; Thumbprint = 'T' } }
-function Read-Pfx { param ($Path, $Password)
-    $code = $case.$(if ($Password -eq 'right') { 'right' } else { 'wrong' })
+#: The cmdlets of the module PKI, which the functions of the util call
+PFX = r"""
+function New-TestPfx { @{ Path = 'C:\x.pfx'; Password = 'right'; Thumbprint = 'T' } }
+$global:pfxCase = $case
+function global:Get-PfxData { [CmdletBinding()] param ($FilePath, $Password)
+    if ($FilePath -ne 'C:\x.pfx') { throw "no PFX: $FilePath" }
+    $text = [Net.NetworkCredential]::new('', $Password).Password
+    $code = $pfxCase.$(if ($text -eq 'right') { 'right' } else { 'wrong' })
     if ($code) { throw [ComponentModel.Win32Exception]::new([int]$code) }
 }"""
 
 
+@pytest.fixture
+def pki(powershell: PowerShellHost) -> Iterator[None]:
+    """What a test defines in the place of these cmdlets is gone afterwards."""
+    yield
+    powershell.run("Get-Item Function:Get-PfxData, Function:Import-PfxCertificate -ErrorAction Ignore | Remove-Item")
+
+
+@pytest.mark.usefixtures("pki")
 @pytest.mark.parametrize(
     ("right", "wrong", "verdict"),
     [
@@ -403,7 +415,8 @@ def test_errors_of_a_pfx(powershell: PowerShellHost, right: int, wrong: int, ver
 
 
 KEYS = r"""
-function Import-Pfx { param ($Path, $Password)
+function global:Import-PfxCertificate { [CmdletBinding()] param ($FilePath, $Password, $CertStoreLocation)
+    if ($FilePath -ne 'C:\x.pfx') { throw "no PFX: $FilePath" }
     $folder = [IO.Directory]::CreateDirectory('C:\ProgramData\Microsoft\Crypto\Keys').FullName
     [IO.File]::WriteAllText("$folder\key", 'key')
 }
@@ -413,6 +426,7 @@ function Remove-StoredCertificate { param ($Thumbprint)
 }"""
 
 
+@pytest.mark.usefixtures("pki")
 @pytest.mark.parametrize(
     ("removes", "problem", "verdict", "found"),
     [

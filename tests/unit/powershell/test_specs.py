@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.infoprotect.aip.plugins.doc_fragments.windows import ModuleDocFragment
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS
 from powershell_host import ROOT, PowerShellHost
 
 MODULES = sorted(file.stem for file in (ROOT / "plugins/modules").glob("*.ps1"))
-SECRET = re.compile(r"(?:password|secret|token)$")
-INSPECT = ROOT / "roles/aip_inspect/vars/main.yml"
+SECRET = re.compile(r"(?:password|secret|token|pfx_content)$")
 
 # The whole spec of a module, as the test validate-modules of ansible-test has it (ps_argspec.ps1).
 SPECS = r"""
@@ -106,20 +106,11 @@ def test_secrets_of_roles_are_hidden() -> None:
 
 
 def variables_of_domains() -> list[tuple[str, str, str, str]]:
-    """Domain, option, role and variable of the operator, by the table of the role aip_inspect."""
-    table = yaml.safe_load(INSPECT.read_text(encoding="utf-8"))
-    roles = table["aip_inspect_roles"]
-    operators = re.compile(rf"\b(?:{'|'.join(sorted(set(roles.values())))})_\w+")
-
-    def given(variable: str) -> str:
-        found = operators.search(table.get(variable, variable))
-        assert found, variable
-        return found[0]
-
+    """Domain, option, role and variable of the operator, by the table of domains."""
     return [
-        (domain, option, roles[domain], given(variable))
-        for domain, options in table["aip_inspect_variables"].items()
-        for option, variable in options.items()
+        (domain.name, option, domain.role, variable)
+        for domain in DOMAINS.values()
+        for option, variable in domain.options.items()
     ]
 
 

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Does one step that an inspection has found to be due, with the options that the host's variables come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS, HostVariables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import summary
+
+Result = dict[str, Any]
+SETTINGS = "settings"
+STEPS = (
+    *(name for name, domain in DOMAINS.items() if domain.setup),
+    *(f"{name}_dotnet" for name, domain in DOMAINS.items() if domain.dotnet),
+    SETTINGS,
+)
+
+
+class ActionModule(ActionBase):
+    """Runs the module of the step as a task would that names its options."""
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """See ActionBase."""
+        del tmp
+        self._supports_check_mode = True
+        known = task_vars or {}
+        result: Result = super().run(None, known)
+        arguments = {
+            "step": {"type": "str", "required": True, "choices": list(STEPS)},
+            "inspection": {"type": "dict", "required": True},
+        }
+        _validation, given = self.validate_argument_spec(argument_spec=arguments)
+        step, inspection = given["step"], plain(given["inspection"])
+        if self._task.check_mode and f"{step}_dotnet" in inspection["steps"]:
+            # .NET Framework is not there, without which the module would refuse
+            what = f"The {step} would be installed once .NET Framework is there."
+            return {**result, "changed": True, "msg": what, **_url(self._host(known), inspection)}
+        host = self._host(known)
+        module, options = _module(step, host, inspection)
+        result |= self._run(f"infoprotect.aip.{module}", options, known)
+        if step == "connector":
+            result |= _url(host, inspection)
+        if step == SETTINGS and not result.get("failed"):
+            result["summary"] = summary(
+                _with_waiting(result, inspection), "would set" if self._task.check_mode else "set"
+            )
+        return result
+
+    def _host(self, known: Result) -> HostVariables:
+        def value_of(variable: str) -> Any:
+            return self._templar.template(known[variable])
+
+        groups, name = plain(known["group_names"]), plain(known["inventory_hostname"])
+        host, errors = variables.read(name, groups, list(known), value_of)
+        if errors:
+            raise AnsibleActionFail("\n".join(errors))
+        return host
+
+    def _run(self, module: str, options: Result, known: Result) -> Result:
+        """Run a module with its controller's side, which brings files over and restarts the host."""
+        task = self._task.copy()
+        task.action, task.args = module, dict(options)
+        action = self._shared_loader_obj.action_loader.get(
+            module,
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        done: Result = action.run(task_vars=known)
+        return done
+
+
+def _module(step: str, host: HostVariables, inspection: Result) -> tuple[str, Result]:
+    """The module of a step, and its options."""
+    if step == SETTINGS:
+        return "desired_state", inspection["looked_for"]
+    domain = DOMAINS[step.removesuffix("_dotnet")]
+    setup = domain.dotnet if step.endswith("_dotnet") else domain.setup
+    if setup is None:
+        raise AnsibleActionFail(f"step is {step}: nothing is installed for it")
+    return setup.module, domain.arguments(setup, host)
+
+
+def _url(host: HostVariables, inspection: Result) -> Result:
+    """Whether the host is to remember under which URL it serves, or to forget it with its connector."""
+    connector = inspection["host"].get("connector") or {}
+    wanted, remembered = host.values.get("rms_connector_url", ""), connector.get("url") or ""
+    removes = host.values.get("rms_connector_state") == "absent"
+    tool = bool(host.values.get("rms_connector_administration_tool"))
+    new = not connector.get("installed")
+    return {
+        "remembers_url": new and not removes and not tool and wanted not in ("", remembered),
+        "forgets_url": removes and bool(remembered),
+    }
+
+
+def _with_waiting(applied: Result, inspection: Result) -> Result:
+    """What was applied, and the domains that wait for something."""
+    waiting = {name: inspection["domains"][name] for name in inspection.get("waiting", {})}
+    return {**applied, "domains": {**applied.get("domains", {}), **waiting}}

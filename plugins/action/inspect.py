@@ -1,0 +1,80 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Inspects a host: how it differs from what its variables want, what it lacks, and what has to be done. One task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, domains, inspecting, variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import pool_members, tenants
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+
+Result = dict[str, Any]
+
+
+class ActionModule(ActionBase):
+    """Runs desired_state in check mode, and endpoint_info where a connector has to be installed."""
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """See ActionBase."""
+        del tmp
+        known = task_vars or {}
+        result: Result = super().run(None, known)
+        arguments = {"by_tags": {"type": "bool", "default": False}, "stop": {"type": "bool", "default": False}}
+        _validation, given = self.validate_argument_spec(argument_spec=arguments)
+        host = self._host(known)
+        selected = list(domains.DOMAINS)
+        if given["by_tags"]:
+            selected = domains.selected(*(plain(known.get(f"ansible_{kind}_tags", [])) for kind in ("run", "skip")))
+            if not selected:
+                return {**result, "skipped": True}
+        question = inspecting.question(host, selected, tenants(known))
+        # whatever the play says: it changes nothing
+        self._task.check_mode, self._task.diff = True, False
+        found = inspecting.inspection(self._run("desired_state", question.options, known), question)
+        if found.get("failed") or found.get("unreachable"):
+            return {**result, **found, "changed": False}
+        connectors = pool_members(host.name, known, host.values.get("rms_connector_pool"))
+        if assessment.sets_up_connector(found) and (options := assessment.endpoint_options(host)):
+            way = self._run("endpoint_info", options, known)
+            if "endpoints" not in way:
+                return {**result, **way, "changed": False}
+            found["host"] = {**found["host"], "endpoints": way["endpoints"]}
+        found["findings"] = assessment.assess_host(host, found, connectors, {})
+        found["steps"] = inspecting.steps(found, host)
+        found["stop"] = host.values.get("aip_stop", "run")
+        other_url = any(item["id"] == "connector_url_unchanged" for item in found["findings"])
+        found["changes_url"] = other_url and bool(host.values.get("rms_connector_url_force", False))
+        found["verifies"] = _verifies(host, found)
+        if given["stop"] and assessment.blocks(found["findings"]):
+            lines = assessment.assess_lines({host.name: found["findings"]}, "blocks")
+            return {**result, **found, "changed": False, "failed": True, "msg": "\n".join(lines)}
+        return {**result, **found, "changed": False}
+
+    def _host(self, known: Result) -> HostVariables:
+        groups, name = plain(known["group_names"]), plain(known["inventory_hostname"])
+
+        def value_of(variable: str) -> Any:
+            return self._templar.template(known[variable])
+
+        host, errors = variables.read(name, groups, list(known), value_of)
+        if errors:
+            raise AnsibleActionFail("\n".join(["The host was not contacted, since this is wrong:", *errors]))
+        return host
+
+    def _run(self, module: str, options: Mapping[str, Any], known: Result) -> Result:
+        # a copy, to which Ansible adds arguments of its own
+        return self._execute_module(f"infoprotect.aip.{module}", module_args=dict(options), task_vars=known)
+
+
+def _verifies(host: HostVariables, found: Result) -> bool:
+    """Whether a connector has to show that it serves, once what is due was done."""
+    manages = not {"connector", "connector_https", "connector_settings"}.isdisjoint(found["looked_for"])
+    tool = bool(host.values.get("rms_connector_administration_tool"))
+    removes = host.values.get("rms_connector_state") == "absent"
+    return manages and not tool and not removes and bool(found["steps"] or found["changes_url"])

@@ -1,0 +1,191 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Plans a run by the inspections of all its hosts. Runs once; plugin_utils/plan.py decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, fleet, local_files
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import plan as planning
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS, DOMAINS, NOTHING, HostVariables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import lines, summary
+
+from .prepare import SIGN_IN
+
+Result = dict[str, Any]
+#: Reasons of a restart that have to do with what the collection manages
+OWN_RESTARTS = frozenset(("client", "connector", "dotnet", "irm_server", "tls", "tls_dotnet", "tls_winhttp"))
+
+
+class ActionModule(ActionBase):
+    """Reads what inspect has registered for each host of the play as aip_apply_inspection."""
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """See ActionBase."""
+        del tmp
+        self._known: Result = task_vars or {}
+        result: Result = super().run(None, self._known)
+        _validation, given = self.validate_argument_spec(
+            argument_spec={"report_only": {"type": "bool", "default": False}}
+        )
+        self._service = fleet.service(self._known)
+        names = plain(self._known["ansible_play_hosts_all"])
+        inspections = {name: self._inspection(name) for name in names}
+        inspections = {name: found for name, found in inspections.items() if not found.get("skipped")}
+        hosts = [self._host(name, found) for name, found in inspections.items()]
+        groups = plain(dict(self._known["groups"]))
+        try:
+            waves = fleet.waves(self._known, self._templar.template)
+        except planning.PlanError as error:
+            raise AnsibleActionFail(str(error)) from error
+        plan = planning.make(hosts, waves, groups, bool(self._task.check_mode))
+        findings = {name: found["findings"] for name, found in inspections.items() if found.get("findings")}
+        result |= {**asdict(plan), "findings": findings, "asks_service": self._asks_service(inspections)}
+        result["stopped"] = {
+            host.name: assessment.assess_lines({host.name: findings[host.name]}, "blocks")
+            for host in hosts
+            if host.blocked and host.stop == "host"
+        }
+        result["failing"] = self._failing(inspections)
+        result["lines"] = self._lines(plan, inspections)
+        # the error that ends the run has the findings that block
+        result["advice"] = assessment.assess_lines(findings, "" if given["report_only"] or not plan.ends else "advises")
+        # its answer belongs to what hosts lack
+        if given["report_only"] or result["asks_service"]:
+            return result
+        missing = self._missing_files(plan, inspections)
+        if missing or plan.ends:
+            return {**result, "failed": True, "msg": "\n".join(_headline(plan, len(hosts), missing, findings))}
+        return result
+
+    def _inspection(self, name: str) -> Result:
+        found = dict(plain(fleet.registered(self._known, name).get("aip_apply_inspection") or {"skipped": True}))
+        if self._service and not {"connector", "irm_server"}.isdisjoint(found.get("looked_for", {})):
+            host, _errors = self._variables(name)
+            connectors = fleet.pool_members(name, self._known, host.values.get("rms_connector_pool"))
+            found["findings"] = assessment.assess_host(host, found, connectors, self._service)
+        return found
+
+    def _variables(self, name: str) -> tuple[HostVariables, list[str]]:
+        return fleet.read_variables(self._known, name, self._templar.template)
+
+    def _host(self, name: str, found: Mapping[str, Any]) -> planning.Host:
+        if "compliant" not in found:
+            return planning.Host(name, lost=summary(found))
+        findings = found["findings"]
+        return planning.Host(
+            name,
+            complies=bool(found["compliant"]),
+            blocked=assessment.blocks(findings),
+            stop=found["stop"],
+            new="finding" in found,
+            connector=_connector(found) if self._is_connector(name) else None,
+            restart=tuple((found["host"].get("reboot") or {}).get("reasons") or ()),
+        )
+
+    def _is_connector(self, name: str) -> bool:
+        return name in self._known["groups"].get(CONNECTORS, ())
+
+    def _asks_service(self, inspections: Mapping[str, Result]) -> bool:
+        """Whether a connector has to be installed, which needs an activated protection service."""
+        if self._service:
+            return False
+        new = [
+            name for name, found in inspections.items() if "looked_for" in found and assessment.sets_up_connector(found)
+        ]
+        return any(variable in fleet.registered(self._known, name) for name in new for variable in SIGN_IN)
+
+    def _failing(self, inspections: Mapping[str, Result]) -> dict[str, list[str]]:
+        """The hosts that are to fail by the variables of the playbook audit, each with the reasons."""
+        found: dict[str, list[str]] = {}
+        on_drift, on_restart = (self._flag(f"aip_audit_fail_on_{what}") for what in ("drift", "restart"))
+        for name, inspection in inspections.items():
+            if "compliant" not in inspection:
+                continue
+            if on_drift and not inspection["compliant"]:
+                found.setdefault(name, []).extend(lines(inspection))
+            reasons = OWN_RESTARTS.intersection((inspection["host"].get("reboot") or {}).get("reasons") or ())
+            if on_restart and reasons:
+                found.setdefault(name, []).append(f"The host has to be restarted, for {', '.join(sorted(reasons))}.")
+        return found
+
+    def _flag(self, name: str) -> bool:
+        """A variable of the run."""
+        value = self._templar.template(self._known.get(name))
+        return value not in NOTHING and bool(boolean(value))
+
+    def _missing_files(self, plan: planning.Plan, inspections: Mapping[str, Result]) -> dict[str, list[str]]:
+        """What is wrong with the files that are brought to hosts: problem -> hosts that need the file."""
+        problems: dict[str, list[str]] = {}
+        checked: dict[tuple[str, str], str] = {}
+        for name in [*plan.connectors, *(host for batch in plan.batches for host in batch)]:
+            host, _errors = self._variables(name)
+            for source, checksum, installer in _sources(host, inspections[name].get("steps", [])):
+                if (source, checksum) not in checked:
+                    checked[source, checksum] = self._problem(source, checksum, installer)
+                if problem := checked[source, checksum]:
+                    problems.setdefault(problem, []).append(name)
+        return problems
+
+    def _problem(self, source: str, checksum: str, installer: bool) -> str:
+        try:
+            local_files.find(self._find_needle, source, checksum, installer)
+        except local_files.LocalFileError as error:
+            return str(error)
+        return ""
+
+    def _lines(self, plan: planning.Plan, inspections: Mapping[str, Result]) -> list[str]:
+        """One line for each host of which there is something to say, and the sum."""
+        said = {name: summary(found) for name, found in inspections.items()}
+        width = max((len(name) for name in said), default=0)
+        table = [f"{name:<{width}}  {text}" for name, text in said.items() if text != "complies"]
+        counts = {
+            "comply": len([text for text in said.values() if text.startswith("complies")]),
+            "blocked": len(plan.blocked),
+            "not inspected": len(plan.lost),
+            "need a restart": len(plan.restart),
+        }
+        numbers = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return [*table, f"{len(said)} hosts: {numbers or 'all differ'}"]
+
+
+def _connector(found: Mapping[str, Any]) -> planning.Connector:
+    facts = found["host"].get("connector") or {}
+    return planning.Connector(
+        serves=facts.get("status") == "running",
+        starts="connector" in found["domains"] and facts.get("status") in ("starting", "stopped"),
+        left=facts.get("lease") is not None,
+        restart_due="restart_iis" in found["steps"],
+        changes_url=bool(found["changes_url"]),
+    )
+
+
+def _sources(host: HostVariables, steps: list[str]) -> list[tuple[str, str, bool]]:
+    """The files on the controller that the steps of a host need: path, checksum, whether it is an installer."""
+    found = []
+    for step in steps:
+        domain = DOMAINS.get(step.removesuffix("_dotnet"))
+        setup = domain and (domain.dotnet if step.endswith("_dotnet") else domain.setup)
+        if domain and setup:
+            arguments = domain.arguments(setup, host)
+            if source := arguments.get("src"):
+                found.append((str(source), str(arguments.get("checksum") or ""), step != "connector_https"))
+    return found
+
+
+def _headline(
+    plan: planning.Plan, hosts: int, missing: Mapping[str, list[str]], findings: Mapping[str, Any]
+) -> list[str]:
+    lines = []
+    if plan.blocked:
+        lines.append(f"{len(plan.blocked)} of {hosts} hosts cannot be served as they are: {', '.join(plan.blocked)}")
+        lines += assessment.assess_lines({**findings, **plan.lost}, "blocks")
+    lines += [f"{', '.join(names)}: {problem}" for problem, names in missing.items()]
+    return ["Nothing was changed.", *lines]

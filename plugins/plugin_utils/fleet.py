@@ -1,0 +1,88 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""What the variables of a task say of other hosts than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import variables
+from .domains import CONNECTORS, NOTHING, HostVariables
+from .inspecting import Tenants
+from .plan import Waves
+from .requirements import plain
+
+
+def registered(known: Mapping[str, Any], host: str) -> Mapping[str, Any]:
+    """The variables of a host as they were given, without templates worked out: that costs a tenth."""
+    hostvars = known["hostvars"]
+    found: Mapping[str, Any] = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
+    return found
+
+
+def read_variables(
+    known: Mapping[str, Any], host: str, template: Callable[[Any], Any]
+) -> tuple[HostVariables, list[str]]:
+    """The variables of another host than the task's, and an error for each that is wrong.
+
+    Variables of the play and of roles are the task's own: hosts do not know them.
+    """
+    given, own = registered(known, host), registered(known, str(known["inventory_hostname"]))
+    of_play = {name for name in variables.specs().keys() & known.keys() if name not in own or own[name] != known[name]}
+
+    def value_of(name: str) -> Any:
+        if name in of_play:
+            return template(known[name])
+        return known["hostvars"][host][name] if _may_be_template(given[name]) else given[name]
+
+    return variables.read(host, plain(given["group_names"]), {*given, *of_play}, value_of)
+
+
+def _may_be_template(value: Any) -> bool:
+    if isinstance(value, str):
+        return "{" in value
+    if isinstance(value, Mapping):
+        return any(map(_may_be_template, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_may_be_template, value))
+    # what ansible-vault has encrypted, for instance
+    return not isinstance(value, (bool, int, float, type(None)))
+
+
+def waves(known: Mapping[str, Any], template: Callable[[Any], Any]) -> Waves:
+    """In which portions hosts have their turn, by the variable aip_waves: a list, or a text with commas.
+
+    Raises:
+        PlanError: it is neither sizes nor rings.
+    """
+    asked = plain(template(known.get("aip_waves")))
+    names = asked.split(",") if isinstance(asked, str) else asked if isinstance(asked, list) else [asked]
+    return Waves.of([str(name) for name in names if name not in NOTHING], plain(list(known["groups"])))
+
+
+def service(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What the protection service reported in this run (role rms_authorization); empty if it was not asked."""
+    host = known.get("rms_authorization_service_host")
+    return dict(plain(known["hostvars"][host].get("rms_authorization_service") or {})) if host else {}
+
+
+def tenants(known: Mapping[str, Any]) -> Tenants:
+    """The URLs of tenants that are known (action prepare)."""
+    prepared = plain(known.get("aip_apply_prepared") or {})
+    if not prepared.get("asks_service"):
+        return Tenants(prepared.get("tenants", {}))
+    answer = service(known)
+    url = (answer.get("tenant") or {}).get("url") or ""
+    why = answer.get("msg") or "set rms_authorization_admin_hosts to a host with the AIPService module"
+    untold = "" if url else f"the protection service does not tell the URL of the tenant ({why})"
+    return Tenants(prepared.get("tenants", {}), url, untold)
+
+
+def pool_members(host: str, known: Mapping[str, Any], pools: Any = None) -> list[str]:
+    """The connectors of the pool that a host is in. An inventory may have a part of it, so the operator names them."""
+    for pool in plain(pools or []):
+        if isinstance(pool, Mapping) and host in (pool.get("members") or []):
+            return list(pool["members"])
+    return list(plain(known["groups"].get(CONNECTORS, [])))

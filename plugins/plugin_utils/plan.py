@@ -1,0 +1,193 @@
+# Copyright (c) 2026, infoprotect.aip maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Internal to infoprotect.aip, may change in any release.
+"""The plan of a run: inspections in; who is blocked, whose turn comes when, and what is left to operators out.
+
+Nothing is read or changed here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+_SIZE = re.compile(r"[1-9][0-9]*%?")
+
+
+class PlanError(ValueError):
+    """What was asked for makes no sense; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Connector:
+    """What the inspection of a connector's host found.
+
+    Attributes:
+        serves: whether it runs, with its list of authorized servers.
+        left: whether a run took it out of service and did not put it back.
+        restart_due: whether IIS has to be restarted for its settings.
+        changes_url: whether the run moves it to another URL.
+    """
+
+    serves: bool = False
+    starts: bool = False
+    left: bool = False
+    restart_due: bool = False
+    changes_url: bool = False
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host after its inspection.
+
+    Attributes:
+        complies: whether nothing differs.
+        blocked: whether a requirement keeps it from being served.
+        stop: what a blocked host stops: the "run", the "host" itself, or "never" anything.
+        lost: why it could not be inspected.
+        new: whether it needs PowerShell 5.1 first.
+        connector: of a host whose connector is managed.
+        restart: why it has to be restarted.
+    """
+
+    name: str
+    complies: bool = True
+    blocked: bool = False
+    stop: str = "run"
+    lost: str = ""
+    new: bool = False
+    connector: Connector | None = None
+    restart: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Waves:
+    """In which portions hosts have their turn: numbers and percentages, or rings, which are groups of the inventory."""
+
+    sizes: tuple[str, ...] = ("100%",)
+    rings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, asked: Sequence[str], groups: Iterable[str]) -> Waves:
+        """Read what was asked for.
+
+        Raises:
+            PlanError: it is neither, or both.
+        """
+        names = [str(item).strip() for item in asked]
+        if not names:
+            return cls()
+        known = set(groups)
+        if all(name in known for name in names):
+            return cls((), tuple(names))
+        if all(_SIZE.fullmatch(name) for name in names):
+            return cls(tuple(names))
+        odd = [name for name in names if name not in known and not _SIZE.fullmatch(name)]
+        neither = f"Neither is {', '.join(odd)}" if odd else "They cannot be mixed"
+        raise PlanError(
+            f"aip_waves is {','.join(names)}: expected numbers and percentages, such as 1,10%,100%, or groups of the"
+            f" inventory. {neither}"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who has a turn, and when.
+
+    Attributes:
+        complies: hosts that need nothing.
+        waits: hosts that differ and are in none of the rings.
+        blocked: hosts that cannot be served.
+        lost: host -> why it could not be inspected.
+        connectors: in their order, one at a time.
+        asleep: those of them that IIS may only have put to sleep; a request wakes them.
+        batches: the other hosts that differ, wave by wave.
+        restart: host -> why it has to be restarted.
+        ends: whether the run ends before anything is changed.
+    """
+
+    complies: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+    lost: dict[str, str] = field(default_factory=dict)
+    connectors: list[str] = field(default_factory=list)
+    asleep: list[str] = field(default_factory=list)
+    batches: list[list[str]] = field(default_factory=list)
+    restart: dict[str, list[str]] = field(default_factory=dict)
+    ends: bool = False
+
+
+def make(hosts: Sequence[Host], waves: Waves, rings: Mapping[str, Iterable[str]], check: bool = False) -> Plan:
+    """Plan a run.
+
+    hosts: in the order of the inventory.
+    rings: the hosts of each ring.
+    check: check mode, in which no connector is woken.
+    """
+    plan = Plan(
+        lost={host.name: host.lost for host in hosts if host.lost},
+        blocked=[host.name for host in hosts if host.blocked],
+        restart={host.name: list(host.restart) for host in hosts if host.restart},
+        ends=any(host.blocked and host.stop == "run" for host in hosts),
+    )
+    members = {name: frozenset(names) for name, names in rings.items()}
+    turns: dict[int, list[str]] = {}
+    differing = []
+    for host in hosts:
+        if host.lost or (host.blocked and host.stop == "host"):
+            continue
+        ring = next((number for number, name in enumerate(waves.rings) if host.name in members.get(name, ())), None)
+        if not _has_turn(host):
+            plan.complies.append(host.name)
+        elif waves.rings and ring is None:
+            plan.waits.append(host.name)
+        elif host.connector:
+            turns.setdefault(_order(host.connector), []).append(host.name)
+            if _only_sleeps(host, host.connector) and not check:
+                plan.asleep.append(host.name)
+        else:
+            differing.append((ring or 0, host.name))
+    for order in sorted(turns):
+        plan.connectors.extend(turns[order])
+    if waves.rings:
+        by_ring = {number: [name for ring, name in differing if ring == number] for number in range(len(waves.rings))}
+        plan.batches.extend(names for names in by_ring.values() if names)
+    else:
+        plan.batches.extend(batches([name for _ring, name in differing], waves.sizes))
+    return plan
+
+
+def batches(names: Sequence[str], sizes: Sequence[str]) -> list[list[str]]:
+    """Hosts in portions of these sizes, the last of which repeats. A percentage is of all names, at least one."""
+    found: list[list[str]] = []
+    begin = 0
+    counts = [_count(size, len(names)) for size in sizes] or [len(names)]
+    while begin < len(names):
+        count = counts[min(len(found), len(counts) - 1)]
+        found.append(list(names[begin : begin + count]))
+        begin += count
+    return found
+
+
+def _count(size: str, of: int) -> int:
+    return max(1, int(size[:-1]) * of // 100) if size.endswith("%") else int(size)
+
+
+def _has_turn(host: Host) -> bool:
+    connector = host.connector
+    return not host.complies or bool(connector and (_out_of_service(connector) or connector.changes_url))
+
+
+def _out_of_service(connector: Connector) -> bool:
+    return connector.left or connector.restart_due or connector.starts
+
+
+def _only_sleeps(host: Host, connector: Connector) -> bool:
+    """Whether only its application pool stopped: IIS does that to an idle one."""
+    return host.complies and not (connector.left or connector.restart_due or connector.changes_url)
+
+
+def _order(connector: Connector) -> int:
+    """One that does not serve comes first, then one that a run has left: then more of them serve."""
+    return int(connector.serves and not _out_of_service(connector)) + int(connector.serves)

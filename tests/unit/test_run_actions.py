@@ -1,0 +1,275 @@
+"""The actions prepare, inspect, plan and apply: what they make of variables, and of what hosts answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.plugins.loader import action_loader
+from ansible.template import Templar
+from ansible_collections.infoprotect.aip.plugins.action import prepare
+
+Json = dict[str, Any]
+FACTS = {"powershell": {"version": "5.1.17763.5458"}}
+COMPLIES: Json = {
+    "compliant": True,
+    "domains": {"tls": {"compliant": True, "changes": []}},
+    "host": FACTS,
+    "reboot_required": False,
+}
+COMPLIES |= {"reboot_reasons": [], "changed": True, "diff": {"a": 1}}
+TOO_OLD = {"failed": True, "msg": "This module requires PowerShell v5.1"}
+CLIENT = {"compliant": False, "changes": [{"action": "install", "product": "client"}], "reboot_required": False}
+CONNECTOR_URL = "https://rms.contoso.test"
+ACCOUNT = {"irm_server_discovery_username": "CONTOSO\\reader", "irm_server_discovery_password": "Secret!1"}
+
+
+class Fleet:
+    """Hosts with their groups and variables; `answers` of modules, and what each was asked."""
+
+    def __init__(self, **hosts: Json) -> None:
+        self.hostvars: dict[str, Json] = {
+            name: {"inventory_hostname": name, "group_names": ["aip_clients"], **variables}
+            for name, variables in hosts.items()
+        }
+        self.answers: dict[str, Json] = {"desired_state": dict(COMPLIES)}
+        self.asked: list[tuple[str, Json]] = []
+        self.check_mode = False
+
+    def run(self, action: str, host: str = "", /, variables: Json | None = None, **options: Any) -> Json:
+        host = host or next(iter(self.hostvars))
+        name = f"infoprotect.aip.{action}"
+        task = Task.load({name: options}, loader=DataLoader())
+        task.args = options
+        task.check_mode = self.check_mode
+        groups: dict[str, list[str]] = {"all": list(self.hostvars)}
+        for one, its in self.hostvars.items():
+            for group in its["group_names"]:
+                groups.setdefault(group, []).append(one)
+        known = {**self.hostvars[host], **(variables or {}), "hostvars": self.hostvars, "groups": groups}
+        known |= {"ansible_play_hosts": list(self.hostvars), "ansible_play_hosts_all": list(self.hostvars)}
+        plugin = action_loader.get(
+            name,
+            task=task,
+            connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
+            play_context=SimpleNamespace(check_mode=self.check_mode),
+            loader=DataLoader(),
+            templar=Templar(loader=DataLoader(), variables=known),
+            shared_loader_obj=None,
+        )
+        plugin._execute_module = self._module
+        plugin._find_needle = lambda _kind, source: source
+        return dict(plugin.run(task_vars=known))
+
+    def _module(self, module_name: str, module_args: Json, task_vars: object) -> Json:
+        name = module_name.rpartition(".")[2]
+        self.asked.append((name, dict(module_args)))
+        module_args["_ansible_check_mode"] = True
+        return dict(self.answers[name])
+
+    def inspect(self) -> None:
+        """Register the inspection of each host, as a play does."""
+        for name, variables in self.hostvars.items():
+            variables["aip_apply_inspection"] = self.run("inspect", name)
+
+
+def test_everything_that_is_wrong_is_reported_together_with_the_hosts_that_have_it() -> None:
+    fleet = Fleet(
+        a={"aip_client_prodcut": "purview"},
+        b={"aip_client_prodcut": "purview", "aip_reboot": "perhaps"},
+        c={},
+    )
+    tags = {"ansible_run_tags": ["tsl"], "ansible_skip_tags": []}
+    with pytest.raises(AnsibleActionFail) as error:
+        fleet.run("prepare", variables=tags, by_tags=True)
+    lines = str(error.value).splitlines()
+    assert lines[0] == "Nothing was contacted, since this is wrong:"
+    assert "--tags, --skip-tags: tsl is no tag of this collection: do you mean tls?" in lines
+    assert "a, b: aip_client_prodcut is no variable of this collection: do you mean aip_client_product?" in lines
+    assert any(line.startswith("b: ") and "aip_reboot" in line for line in lines)
+    assert fleet.asked == []
+    # the tags of somebody's own playbook are their own
+    assert Fleet(a={}).run("prepare", variables=tags) == {"tenants": {}, "asks_service": False}
+
+
+def test_a_variable_of_the_play_counts_for_all_hosts() -> None:
+    fleet = Fleet(a={}, b={})
+    with pytest.raises(AnsibleActionFail, match=r"a, b: .*aip_domains"):
+        fleet.run("prepare", variables={"aip_domains": ["tsl"]})
+    assert fleet.run("prepare", variables={"aip_domains": ["tls"], "aip_reboot": "yes"})["tenants"] == {}
+
+
+def test_each_connector_is_asked_once_for_its_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def ask(*arguments: Any) -> str:
+        asked.append(arguments)
+        return "https://tenant.rms.na.aadrm.com"
+
+    monkeypatch.setattr(prepare, "ask", ask)
+    server = {"group_names": ["exchange_servers"], "irm_server_connector_url": CONNECTOR_URL}
+    fleet = Fleet(a=server | ACCOUNT, b=server | ACCOUNT, c=server | {"irm_server_tenant_url": "https://x"})
+    prepared = fleet.run("prepare")
+    assert prepared["tenants"] == {CONNECTOR_URL: "https://tenant.rms.na.aadrm.com"}
+    assert asked == [(CONNECTOR_URL, "CONTOSO\\reader", "Secret!1", None)]
+    fleet.run("inspect", "a", variables={"aip_apply_prepared": prepared})
+    (_name, options) = fleet.asked[0]
+    assert options["irm_server"]["tenant_url"] == "https://tenant.rms.na.aadrm.com"
+
+
+def test_without_an_account_the_service_is_asked_or_nothing_goes_on() -> None:
+    server = {"group_names": ["exchange_servers"], "irm_server_connector_url": CONNECTOR_URL}
+    signed = {"rms_authorization_tenant_username": "admin@contoso.test"}
+    assert Fleet(a=server | signed).run("prepare")["asks_service"]
+    with pytest.raises(AnsibleActionFail, match=r"a: the URL of the tenant is not known\. Expected one of"):
+        Fleet(a=server).run("prepare")
+
+
+def test_variables_become_the_question() -> None:
+    fleet = Fleet(a={"aip_tls_minimum": "1.2", "aip_client_product": "purview", "aip_client_version": ""})
+    found = fleet.run("inspect")
+    assert fleet.asked == [("desired_state", {"client": {"product": "purview"}, "tls": {"minimum": "1.2"}})]
+    assert found["looked_for"] == fleet.asked[0][1] and not found["changed"] and "diff" not in found
+    assert (found["steps"], found["stop"]) == ([], "run")
+
+
+def test_tags_narrow_the_question() -> None:
+    fleet = Fleet(a={"aip_client_product": "purview"})
+    fleet.run("inspect", variables={"ansible_run_tags": ["tls"], "ansible_skip_tags": []}, by_tags=True)
+    assert fleet.asked == [("desired_state", {"tls": {}})]
+    tags = {"ansible_run_tags": ["authorization"], "ansible_skip_tags": []}
+    assert fleet.run("inspect", variables=tags, by_tags=True)["skipped"]
+    assert len(fleet.asked) == 1
+
+
+def test_a_domain_that_waits_for_its_tenant() -> None:
+    fleet = Fleet(a={"group_names": ["fci_servers"], "irm_server_connector_url": CONNECTOR_URL})
+    found = fleet.run(
+        "inspect", variables={"aip_apply_prepared": {"tenants": {CONNECTOR_URL: ""}, "asks_service": False}}
+    )
+    assert fleet.asked == [("desired_state", {"tls": {}})]
+    assert not found["compliant"] and "does not tell the URL of the tenant yet" in found["waiting"]["irm_server"]
+    assert found["domains"]["irm_server"]["refused"] == [found["waiting"]["irm_server"]]
+
+
+def test_a_host_whose_powershell_is_too_old() -> None:
+    fleet = Fleet(a={})
+    fleet.answers["desired_state"] = dict(TOO_OLD)
+    found = fleet.run("inspect")
+    assert not found.get("failed") and not found["compliant"] and found["host"] == {} and found["steps"] == []
+    assert "install Windows Management Framework 5.1" in found["finding"]
+    assert [item["id"] for item in found["findings"]] == ["powershell"]
+    stopped = fleet.run("inspect", stop=True)
+    assert stopped["failed"] and "PowerShell 5.1 is needed" in stopped["msg"]
+
+
+def test_an_inspection_that_fails_repeats_nothing_of_the_question() -> None:
+    fleet = Fleet(a={})
+    fleet.answers["desired_state"] = {"failed": True, "msg": "no such registry"}
+    found = fleet.run("inspect")
+    assert found["failed"] and "looked_for" not in found
+
+
+def test_a_new_connector_has_to_reach_the_service() -> None:
+    variables = {"group_names": ["rms_connectors"], "rms_connector_state": "present"}
+    fleet = Fleet(a={**variables, "rms_connector_proxy_address": "http://proxy:8080"})
+    install = {"compliant": False, "changes": [{"action": "stage", "product": "connector"}]}
+    fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": {"connector": install}}
+    fleet.answers["endpoint_info"] = {"endpoints": [{"host": "api.aadrm.com"}]}
+    found = fleet.run("inspect")
+    assert [name for name, _options in fleet.asked] == ["desired_state", "endpoint_info"]
+    assert fleet.asked[1][1] == {
+        "cloud": "commercial",
+        "proxy": "http://proxy:8080",
+        "proxy_source": "explicit",
+    }
+    assert found["host"]["endpoints"] == [{"host": "api.aadrm.com"}]
+    fleet.hostvars["a"]["aip_endpoints"] = []
+    fleet.asked.clear()
+    fleet.run("inspect")
+    assert [name for name, _options in fleet.asked] == ["desired_state"]
+
+
+def needs_client(**variables: Any) -> Fleet:
+    fleet = Fleet(
+        a={"aip_client_product": "purview", **variables}, b={"aip_client_product": "purview", **variables}, c={}
+    )
+    fleet.inspect()
+    differs = COMPLIES | {"compliant": False, "domains": {"client": CLIENT}}
+    for name in ("a", "b"):
+        fleet.answers["desired_state"] = differs
+        fleet.hostvars[name]["aip_apply_inspection"] = fleet.run("inspect", name) | {"findings": []}
+    return fleet
+
+
+def test_a_plan() -> None:
+    fleet = needs_client(aip_client_path="\\\\share\\a.exe")
+    plan = fleet.run("plan", variables={"aip_waves": "1,100%"})
+    assert (plan["batches"], plan["complies"], plan["blocked"], plan["ends"]) == ([["a"], ["b"]], ["c"], [], False)
+    assert plan["lines"][-1].startswith("3 hosts: 1 comply")
+
+
+def test_a_missing_installer_ends_the_run_before_anything_is_changed(tmp_path: Path) -> None:
+    page = tmp_path / "client.exe"
+    page.write_text("<html>not found</html>")
+    for source, said in ((str(tmp_path / "none.exe"), "is no file"), (str(page), "is no installer")):
+        plan = needs_client(aip_client_src=source).run("plan")
+        assert plan["failed"] and plan["msg"].startswith("Nothing was changed.\na, b: ") and said in plan["msg"]
+        assert not needs_client(aip_client_src=source).run("plan", report_only=True).get("failed")
+    page.write_bytes(b"MZ and more")
+    assert not needs_client(aip_client_src=str(page)).run("plan").get("failed")
+    wrong = needs_client(aip_client_src=str(page), aip_client_checksum="0" * 64).run("plan")
+    assert "has the SHA-256 checksum" in wrong["msg"]
+
+
+def test_a_blocked_host_ends_the_run_or_only_itself() -> None:
+    fleet = Fleet(a={}, b={})
+    fleet.answers["desired_state"] = dict(TOO_OLD)
+    fleet.inspect()
+    plan = fleet.run("plan")
+    assert plan["failed"] and "2 of 2 hosts cannot be served as they are: a, b" in plan["msg"]
+    fleet.hostvars["a"]["aip_stop"] = fleet.hostvars["b"]["aip_stop"] = "host"
+    fleet.inspect()
+    plan = fleet.run("plan")
+    assert not plan.get("failed") and set(plan["stopped"]) == {"a", "b"}
+
+
+def test_a_lost_host_is_named() -> None:
+    fleet = Fleet(a={}, b={})
+    fleet.inspect()
+    fleet.hostvars["b"]["aip_apply_inspection"] = {"unreachable": True, "msg": "timed out"}
+    plan = fleet.run("plan")
+    assert plan["lost"] == {"b": "unreachable: timed out"} and plan["complies"] == ["a"]
+    assert "b  unreachable: timed out" in plan["lines"]
+
+
+def test_waves_that_make_no_sense_end_the_run() -> None:
+    fleet = Fleet(a={})
+    fleet.inspect()
+    with pytest.raises(AnsibleActionFail, match="aip_waves is ring_pilto: expected"):
+        fleet.run("plan", variables={"aip_waves": "ring_pilto"})
+
+
+def test_the_service_is_asked_only_for_a_new_connector() -> None:
+    signed = {"rms_authorization_tenant_username": "admin@contoso.test", "aip_endpoints": []}
+    fleet = Fleet(a={"group_names": ["rms_connectors"], "rms_connector_state": "present", **signed})
+    fleet.answers["desired_state"] = COMPLIES | {"domains": {"connector": {"compliant": True}}}
+    fleet.inspect()
+    assert not fleet.run("plan", report_only=True)["asks_service"]
+    install = {"compliant": False, "changes": [{"action": "stage", "product": "connector"}]}
+    fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": {"connector": install}}
+    fleet.inspect()
+    assert fleet.run("plan", report_only=True)["asks_service"]
+
+
+def test_check_mode_installs_nothing_that_lacks_dotnet() -> None:
+    fleet = Fleet(a={"aip_client_product": "purview"})
+    fleet.check_mode = True
+    inspection = {"steps": ["client_dotnet", "client"], "host": {}, "domains": {}, "looked_for": {}}
+    done = fleet.run("apply", step="client", inspection=inspection)
+    assert done["changed"] and "once .NET Framework is there" in done["msg"] and fleet.asked == []
