@@ -242,8 +242,9 @@ DOMAINS = {
 
 #: Tags of tasks that belong to no domain
 OTHER_TAGS = ("authorization", "bootstrap")
-# the last two are skipped by Molecule
-_SPECIAL_TAGS = ("all", "tagged", "untagged", "always", "never", "notest", "molecule-notest")
+_SPECIAL_TAGS = ("all", "tagged", "untagged", "always", "never")
+# Molecule skips these
+_MOLECULE_TAGS = ("notest", "molecule-notest", "molecule-idempotence-notest")
 TAGS = (*DOMAINS, *OTHER_TAGS)
 
 
@@ -267,7 +268,7 @@ def selected(run_tags: Iterable[str], skip_tags: Iterable[str]) -> list[str]:
 
 def unknown_tags(*tags: Iterable[str]) -> list[str]:
     """Tags that no task of the playbooks has."""
-    known = {*TAGS, *_SPECIAL_TAGS}
+    known = {*TAGS, *_SPECIAL_TAGS, *_MOLECULE_TAGS}
     return sorted({tag for some in tags for tag in some} - known)
 
 
