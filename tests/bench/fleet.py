@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from bench.fleet_hosts import Host, calls_of, hosts_of, write_world  # noqa: E402
 
 FORKS = 20
-SAMPLE_SECONDS = 1.0
+SAMPLE_SECONDS = 0.2
 PING_PLAY = {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.windows.win_ping": {}}]}
 
 
