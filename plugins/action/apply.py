@@ -8,8 +8,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS, HostVariables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import own_variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import summary
 
@@ -37,11 +37,13 @@ class ActionModule(ActionBase):
         }
         _validation, given = self.validate_argument_spec(argument_spec=arguments)
         step, inspection = given["step"], plain(given["inspection"])
+        host, errors = own_variables(known, self._templar.template)
+        if errors:
+            raise AnsibleActionFail("\n".join(errors))
         if self._task.check_mode and f"{step}_dotnet" in inspection["steps"]:
             # .NET Framework is not there, without which the module would refuse
             what = f"The {step} would be installed once .NET Framework is there."
-            return {**result, "changed": True, "msg": what, **_url(self._host(known), inspection)}
-        host = self._host(known)
+            return {**result, "changed": True, "msg": what, **_url(host, inspection)}
         module, options = _module(step, host, inspection)
         result |= self._run(f"infoprotect.aip.{module}", options, known)
         if step == "connector":
@@ -51,16 +53,6 @@ class ActionModule(ActionBase):
                 _with_waiting(result, inspection), "would set" if self._task.check_mode else "set"
             )
         return result
-
-    def _host(self, known: Result) -> HostVariables:
-        def value_of(variable: str) -> Any:
-            return self._templar.template(known[variable])
-
-        groups, name = plain(known["group_names"]), plain(known["inventory_hostname"])
-        host, errors = variables.read(name, groups, list(known), value_of)
-        if errors:
-            raise AnsibleActionFail("\n".join(errors))
-        return host
 
     def _run(self, module: str, options: Result, known: Result) -> Result:
         """Run a module with its controller's side, which brings files over and restarts the host."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, domains, inspecting, variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, domains, inspecting
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import pool_members, tenants
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import own_variables, pool_members, tenants
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 
 Result = dict[str, Any]
@@ -27,7 +27,9 @@ class ActionModule(ActionBase):
         result: Result = super().run(None, known)
         arguments = {"by_tags": {"type": "bool", "default": False}, "stop": {"type": "bool", "default": False}}
         _validation, given = self.validate_argument_spec(argument_spec=arguments)
-        host = self._host(known)
+        host, errors = own_variables(known, self._templar.template)
+        if errors:
+            raise AnsibleActionFail("\n".join(["The host was not contacted, since this is wrong:", *errors]))
         selected = list(domains.DOMAINS)
         if given["by_tags"]:
             selected = domains.selected(*(plain(known.get(f"ansible_{kind}_tags", [])) for kind in ("run", "skip")))
@@ -55,17 +57,6 @@ class ActionModule(ActionBase):
             lines = assessment.assess_lines({host.name: found["findings"]}, "blocks")
             return {**result, **found, "changed": False, "failed": True, "msg": "\n".join(lines)}
         return {**result, **found, "changed": False}
-
-    def _host(self, known: Result) -> HostVariables:
-        groups, name = plain(known["group_names"]), plain(known["inventory_hostname"])
-
-        def value_of(variable: str) -> Any:
-            return self._templar.template(known[variable])
-
-        host, errors = variables.read(name, groups, list(known), value_of)
-        if errors:
-            raise AnsibleActionFail("\n".join(["The host was not contacted, since this is wrong:", *errors]))
-        return host
 
     def _run(self, module: str, options: Mapping[str, Any], known: Result) -> Result:
         # a copy, to which Ansible adds arguments of its own

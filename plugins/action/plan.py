@@ -85,7 +85,6 @@ class ActionModule(ActionBase):
             complies=bool(found["compliant"]),
             blocked=assessment.blocks(findings),
             stop=found["stop"],
-            new="finding" in found,
             connector=_connector(found) if self._is_connector(name) else None,
             restart=tuple((found["host"].get("reboot") or {}).get("reasons") or ()),
         )

@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
+    NO_HOST,
     members_of,
     names_in,
     of_defined,
@@ -19,8 +20,6 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
 
 #: Variables that name the servers to authorize
 WANTED_SERVERS = re.compile("rms_authorization_(exchange|sharepoint|fci)_(group|members)")
-#: A pattern that no host matches, and of which Ansible does not warn
-NOBODY = ["!all"]
 
 
 def manual_step(step: Mapping[str, Any]) -> list[str]:
@@ -64,7 +63,7 @@ def authorized_accounts(hostvars: Mapping[str, Any], groups: Mapping[str, Iterab
 def authorizing(hostvars: Mapping[str, Any], groups: Mapping[str, Iterable[str]]) -> list[str]:
     """The connectors whose authorization list has to be verified; see authorizing.yml."""
     names = members_of(CONNECTORS, groups)
-    return [name for name in names if _has_list_to_compare(variables_of(name, hostvars))] or NOBODY
+    return [name for name in names if _has_list_to_compare(variables_of(name, hostvars))] or NO_HOST
 
 
 def unverified_lists(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, plan, requirements, variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
+    NO_HOST,
     members_of,
     names_in,
     of_defined,
@@ -19,8 +20,6 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements impor
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
 
 PARTS = ("stopped", "failing", *plan.Plan.__dataclass_fields__)
-#: A pattern that no host matches, and of which Ansible does not warn
-NOBODY = ["!all"]
 
 
 def managed_groups(groups: Mapping[str, Iterable[str]], only: Iterable[str] = ()) -> list[str]:
@@ -47,11 +46,11 @@ def planned(hostvars: Mapping[str, Any], part: str, groups: Mapping[str, Iterabl
     if part == "sizes":
         return [len(batch) for batch in batches] or ["100%"]
     if part == "batches":
-        return [host for batch in batches for host in batch] or NOBODY
+        return [host for batch in batches for host in batch] or NO_HOST
     if part not in PARTS:
         raise AnsibleFilterError(f"{part}: expected sizes, or one of {', '.join(PARTS)}")
     hosts = found.get(part) or []
-    return names_in(part, list(hosts) if isinstance(hosts, Mapping) else hosts) or NOBODY
+    return names_in(part, list(hosts) if isinstance(hosts, Mapping) else hosts) or NO_HOST
 
 
 def _plan(hostvars: Mapping[str, Any], groups: Mapping[str, Iterable[str]]) -> Mapping[str, Any]:
@@ -73,10 +72,8 @@ def registered(hostvars: Mapping[str, Any], name: str, hosts: Iterable[str]) -> 
 
 def serial_of(waves: Any) -> list[str]:
     """Sizes of batches, of what aip_waves says; serial_of.yml says more."""
-    asked = plain(waves)
-    names = asked.split(",") if isinstance(asked, str) else asked if isinstance(asked, Sequence) else [str(asked)]
     try:
-        return list(plan.Waves.of([name for name in names if name not in domains.NOTHING], ()).sizes)
+        return list(plan.Waves.of(plain(waves), ()).sizes)
     except plan.PlanError as error:
         raise AnsibleFilterError(f"{error}. Rings are for the playbook site") from error
 

@@ -13,6 +13,9 @@ from jinja2 import Undefined
 
 from .requirements import plain
 
+#: A pattern that matches no host. Ansible warns about an empty list, but not about this.
+NO_HOST = ["!all"]
+
 
 def of_defined(*filters: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """The filters by name. Each fails on an undefined operand with Jinja's own error, which names the variable.

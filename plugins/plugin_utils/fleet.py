@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import variables
-from .domains import CONNECTORS, NOTHING, HostVariables
+from .domains import CONNECTORS, HostVariables
 from .inspecting import Tenants
 from .plan import Waves
 from .requirements import plain
@@ -20,6 +20,12 @@ def registered(known: Mapping[str, Any], host: str) -> Mapping[str, Any]:
     hostvars = known["hostvars"]
     found: Mapping[str, Any] = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
     return found
+
+
+def own_variables(known: Mapping[str, Any], template: Callable[[Any], Any]) -> tuple[HostVariables, list[str]]:
+    """The variables of the task's host, and an error for each that is wrong."""
+    name, groups = plain(known["inventory_hostname"]), plain(known["group_names"])
+    return variables.read(name, groups, list(known), lambda variable: template(known[variable]))
 
 
 def read_variables(
@@ -57,9 +63,7 @@ def waves(known: Mapping[str, Any], template: Callable[[Any], Any]) -> Waves:
     Raises:
         PlanError: it is neither sizes nor rings.
     """
-    asked = plain(template(known.get("aip_waves")))
-    names = asked.split(",") if isinstance(asked, str) else asked if isinstance(asked, list) else [asked]
-    return Waves.of([str(name) for name in names if name not in NOTHING], plain(list(known["groups"])))
+    return Waves.of(plain(template(known.get("aip_waves"))), plain(list(known["groups"])))
 
 
 def service(known: Mapping[str, Any]) -> dict[str, Any]:

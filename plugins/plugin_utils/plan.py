@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from .domains import NOTHING
 
 _SIZE = re.compile(r"[1-9][0-9]*%?")
 
@@ -46,7 +49,6 @@ class Host:
         blocked: whether a requirement keeps it from being served.
         stop: what a blocked host stops: the "run", the "host" itself, or "never" anything.
         lost: why it could not be inspected.
-        new: whether it needs PowerShell 5.1 first.
         connector: of a host whose connector is managed.
         restart: why it has to be restarted.
     """
@@ -56,7 +58,6 @@ class Host:
     blocked: bool = False
     stop: str = "run"
     lost: str = ""
-    new: bool = False
     connector: Connector | None = None
     restart: tuple[str, ...] = ()
 
@@ -69,13 +70,14 @@ class Waves:
     rings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, asked: Sequence[str], groups: Iterable[str]) -> Waves:
-        """Read what was asked for.
+    def of(cls, asked: Any, groups: Iterable[str]) -> Waves:
+        """Read the value of aip_waves: a list, a text with commas, a single size, or nothing.
 
         Raises:
             PlanError: it is neither, or both.
         """
-        names = [str(item).strip() for item in asked]
+        items = asked.split(",") if isinstance(asked, str) else asked if isinstance(asked, (list, tuple)) else [asked]
+        names = [str(item).strip() for item in items if item not in NOTHING]
         if not names:
             return cls()
         known = set(groups)
