@@ -8,7 +8,6 @@ module says that a restart is due and the task asked for it, the host is restart
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.infoprotect.aip.plugins.plugin_utils._checked_action import check_options
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.local_files import sha256
 
 Result = dict[str, Any]
 
@@ -63,11 +63,7 @@ class InstallerAction(ActionBase):
             raise AnsibleActionFail(f"src is {source}: expected a file")
         expected = str(arguments.get("checksum") or "").lower().removeprefix("sha256:")
         if expected:
-            with source.open("rb") as stream:
-                digest = hashlib.sha256()
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-            found = digest.hexdigest()
+            found = sha256(source)
             if found != expected:
                 raise AnsibleActionFail(f"src {source} has the SHA-256 checksum {found}: expected {expected}")
         return source

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .domains import DOMAINS, HostVariables, Setup, domains_of, wanted_of
+from .requirements import numbers_of
 
 Result = dict[str, Any]
 #: What Ansible says of a host that can run no module, in the words of its versions
@@ -141,8 +142,4 @@ def _lacks_dotnet(
     installs = any(change.get("action") in ("install", "repair", "stage") for change in domain["changes"])
     wanted = str(host.values.get(setup.options["version"], setup.defaults["version"]))
     present = str((facts.get("dotnet") or {}).get("version") or "0")
-    return installs and _numbers(present) < _numbers(wanted)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
+    return installs and numbers_of(present) < numbers_of(wanted)

@@ -39,7 +39,7 @@ def find(needle: Callable[[str, str], str], source: str, checksum: str = "", ins
         if installer:
             _check_kind(path)
         expected = checksum.lower().removeprefix("sha256:")
-        if expected and (found := _sha256(path)) != expected:
+        if expected and (found := sha256(path)) != expected:
             raise LocalFileError(f"{path} has the SHA-256 checksum {found}: expected {expected}")
     except OSError as error:
         raise LocalFileError(f"{path} cannot be read: {error.strerror}") from error
@@ -55,7 +55,8 @@ def _check_kind(path: Path) -> None:
             raise LocalFileError(f"{path} is no installer, although its name ends with {path.suffix}: fetch it again")
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The checksum of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

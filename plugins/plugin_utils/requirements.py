@@ -281,7 +281,7 @@ def _own_functions() -> Any:
 
         @signature({"types": ["string"]}, {"types": ["string"]})
         def _func_at_least(self, version: str, minimum: str) -> bool:
-            return _numbers(version) >= _numbers(minimum)
+            return numbers_of(version) >= numbers_of(minimum)
 
         @signature({"types": ["array-string"]}, {"types": ["string"]})
         def _func_is_for(self, names: list[str], url: str) -> bool:
@@ -308,7 +308,8 @@ def _own_functions() -> Any:
     return OwnFunctions()
 
 
-def _numbers(version: str) -> list[int]:
+def numbers_of(version: str) -> list[int]:
+    """The numbers of a version, which compare as versions do."""
     return [int(number) for number in re.findall(r"\d+", version)]
 
 

@@ -94,7 +94,7 @@ def next_step(
         if not left:
             raise RolloutStopError(f"The rollout stops before {member}: {reason}.")
         return Step(drain=False, finish=True, reason=reason)
-    # the last one that serves has nobody to leave its requests to
+    # no other member could take the requests of the last one that serves
     drain = (bool(rest) or member not in serving) and (member in facts.healthy or left or installed)
     return Step(drain, finish=False, reason=f"{len(serving)} of {len(pool.members)} members are in service")
 

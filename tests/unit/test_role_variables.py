@@ -18,7 +18,7 @@ ROLES = ("aip_tls", "aip_client", "rms_connector", "irm_server")
 #: Restarts are one variable for all; an installation logs where the collection logs.
 NO_VARIABLES = {"reboot", "reboot_timeout", "log_path", "timeout", "busy_timeout", "arguments", "publisher"}
 NO_VARIABLES |= {"url_timeout", "validate_certs", "use_proxy", "proxy_username", "proxy_password"}
-#: What an operator decides that no module is told, or more than one
+#: Variables that are an option of no module, or of more than one
 OF_THE_ROLE = {
     "aip_reboot",
     "irm_server_discovery_ca_path",

@@ -93,7 +93,7 @@ def test_everything_that_is_wrong_is_reported_together_with_the_hosts_that_have_
     assert "a, b: aip_client_prodcut is no variable of this collection: do you mean aip_client_product?" in lines
     assert any(line.startswith("b: ") and "aip_reboot" in line for line in lines)
     assert fleet.asked == []
-    # the tags of somebody's own playbook are their own
+    # tags of other playbooks are not checked
     assert Fleet(a={}).run("prepare", variables=tags) == {"tenants": {}, "asks_service": False}
 
 

@@ -19,7 +19,7 @@ NDP = r"HKLM:\SOFTWARE\Microsoft\NET Framework Setup\NDP\v4\Full"
 #: What tasks leave: their folders, then their names in the task scheduler
 LEFT = r"""
 $folder = "$env:ProgramData\infoprotect\packages"
-# the file of the lock stays, and is nobody's while no run has it open
+# the lock file stays; it locks only while a run has it open
 @(Get-ChildItem -Path $folder -Force -ErrorAction SilentlyContinue | ForEach-Object { $_.Name }) -ne 'installation.lock'
 @(schtasks.exe /query /fo CSV /nh) -match 'infoprotect-' -replace '^"\\?([^"]+)".*', '$1'
 """

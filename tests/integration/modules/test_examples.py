@@ -26,13 +26,13 @@ HOSTS = {
     "rms_pool_turn": "connector-3",
     "tenant_administrator": "admin-2019",
 }
-SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only if it authorizes somebody
+SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only with an authorized account
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 VARIABLES |= {"vault_connector_pfx_password": PASSWORD}
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
 MODULES_BY_HOST: dict[str, list[str]] = {}
-# whether a connector serves is asked before the examples of others stop it
+# the health check runs before other examples stop the connector
 for module in sorted(MODULES, key=lambda module: module != "rms_connector_health"):
     MODULES_BY_HOST.setdefault(HOSTS.get(module, HOST), []).append(module)
 # The files that the examples name, beside the playbook and on a share -> stand-ins of them

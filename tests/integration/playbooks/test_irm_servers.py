@@ -201,7 +201,7 @@ def test_runs_that_are_cut_off_at_each_step(playbook: AnsiblePlaybook, groups: s
     rest = playbook.run(PLAYBOOK, groups, extra_vars=variables)
     assert all(rest.stats[host]["changed"] == 0 for host in HOSTS)
     assert rest.task("infoprotect.aip.aip_apply : Show the pending restart", FILES)["msg"], (
-        "nobody has heard of the restart so far"
+        "no run has reported the restart yet"
     )
 
 

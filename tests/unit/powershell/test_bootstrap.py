@@ -11,7 +11,7 @@ from powershell_host import PowerShellError, PowerShellHost
 
 FILES = Path(__file__).resolve().parents[3] / "roles/aip_bootstrap/files"
 SCHEMA = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
-#: start.ps1 with the scheduler played: it notes what it is told, and starts the task unless it is stuck.
+#: start.ps1 with the scheduler played: it records the definition, and starts the task unless it is stuck.
 START = r"""
 $folder = 'C:\bootstrap & co'
 $file = "$folder\job-1.ps1"
