@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.jobs import Result
+from runner.jobs import Ended, Result
 from runner.plan import STAGES
 
 SLOWEST = 10
 WIDTH = 140
+#: Lines of a failed test's error, so that a log of which only the end is kept still says why
+ERROR_LINES = 3
 
 
 def lines(results: Sequence[Result], problems: Sequence[str], wall: float, parallel: int) -> list[str]:
@@ -18,7 +20,7 @@ def lines(results: Sequence[Result], problems: Sequence[str], wall: float, paral
     """
     text = ["", *(f"FAILED {problem}" for problem in problems)]
     for result in results:
-        text += [f"FAILED {test.nodeid}" for test in result.of("failed")]
+        text += [line for test in result.of("failed") for line in (f"FAILED {test.nodeid}", *error(test))]
         text += [f"FAILED {result.job.name}: {result.problem}"] if result.problem else []
     tests = [(test.seconds, result, test.nodeid) for result in results for test in result.tests.values()]
     if tests:
@@ -35,6 +37,12 @@ def lines(results: Sequence[Result], problems: Sequence[str], wall: float, paral
     ]
     passed, failed, skipped = totals(results)
     return [*text, f"total: {passed} passed, {failed + len(problems)} failed, {skipped} skipped"]
+
+
+def error(test: Ended) -> list[str]:
+    """Return the first lines of what pytest marks as its error, cut to WIDTH characters."""
+    marked = [line[1:].strip() for line in test.text.splitlines() if line.startswith("E ")]
+    return [f"  {line[:WIDTH]}" for line in marked[:ERROR_LINES]]
 
 
 def totals(results: Sequence[Result]) -> tuple[int, int, int]:

@@ -25,7 +25,8 @@ defaults
   timeout connect 1s
   timeout client 30s
   timeout server 30s
-  timeout check 2s
+  # a busy machine answers late; who is gone refuses the connection
+  timeout check 10s
   retries 3
   option redispatch 1
 frontend clients
@@ -63,6 +64,7 @@ class Balancer:
         rise: int = 1,
     ) -> None:
         self._folder = folder
+        self._log = folder / "haproxy.log"
         self._servers = servers
         self._address = address
         self._inter = inter
@@ -78,6 +80,11 @@ class Balancer:
     def socket(self) -> str:
         """The runtime API, as socat writes addresses."""
         return f"unix-connect:{self._folder / 'haproxy.sock'}"
+
+    @property
+    def log(self) -> str:
+        """What HAProxy has said, with the reason of each server that went UP or DOWN."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
     def states(self) -> dict[str, str]:
         """How HAProxy has each server, by `show stat`: UP, DOWN, DRAIN, or on the way between two."""
@@ -115,14 +122,13 @@ class Balancer:
         )
         file = self._folder / "haproxy.cfg"
         file.write_text(text, encoding="utf-8")
-        log = self._folder / "haproxy.log"
-        with log.open("wb") as output:
+        with self._log.open("wb") as output:
             self._process = subprocess.Popen([program, "-db", "-f", str(file)], stdout=output, stderr=output)
         deadline = time.monotonic() + 10
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise BalancerError(f"haproxy does not start: {log.read_text(encoding='utf-8', errors='replace')}")
+                raise BalancerError(f"haproxy does not start: {self.log}")
             time.sleep(0.05)
         return self
 

@@ -317,7 +317,7 @@ def test_a_member_is_drained_only_when_the_balancer_has_the_one_before_in_servic
         upgrade = beside.submit(pool.run, "--limit=pool-1,pool-2", **values)
         least = balancer.least_up_until(upgrade.done)
         assert upgrade.result().rc == 0
-        assert least == 2
+        assert least == 2, balancer.log
         assert balancer.states() == dict.fromkeys(POOL, "UP")
 
 

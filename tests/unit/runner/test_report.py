@@ -37,6 +37,16 @@ def test_report() -> None:
     assert text[-1] == "total: 13 passed, 3 failed, 1 skipped"
 
 
+def test_the_first_lines_of_an_error_stand_below_the_failed_test() -> None:
+    said = f"    assert least == 2, log\nE   {'x' * 200}\nE   b\n\nE   c\nE   d\nfile.py:3: E"
+    failed = result("unit")
+    failed.tests["unit::0"] = Ended("unit::0", "failed", 1, said)
+    text = report.lines([failed], [], 90, 2)
+    start = text.index("FAILED unit::0")
+    assert text[start + 1 : start + 4] == [f"  {'x' * report.WIDTH}", "  b", "  c"]
+    assert text[start + 4] == ""
+
+
 def test_a_test_on_a_cold_host_is_told_apart() -> None:
     text = report.lines([result("modules/cold", "passed", stage="modules", cold=True)], [], 1, 1)
     assert any(line.endswith("modules/cold::0 (cold)") for line in text)
