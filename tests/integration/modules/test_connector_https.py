@@ -259,6 +259,7 @@ def netsh(name: str, command: str) -> dict[str, Any]:
     return {"name": name, "ansible.windows.win_command": f"netsh.exe http {command}"}
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("new_host")
 def test_entries_of_other_applications(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     """One that wins over that of all addresses is found, and shown to clients; none of them is taken or removed."""

@@ -232,6 +232,7 @@ def test_somebody_is_waited_for(connectors: AnsiblePlaybook, proxy: str) -> None
     assert RESTART not in [task for task, _host, _result in again.results]
 
 
+@pytest.mark.full("cut-offs")
 def test_settings_that_were_never_taken(connectors: AnsiblePlaybook, proxy: str) -> None:
     """A run is cut off between writing and restarting: the next one restarts, though nothing differs any more."""
     absent: dict[str, Any] = {"rms_connector_settings_state": "absent"}
