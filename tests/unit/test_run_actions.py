@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.action import prepare
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import statements
 
 Json = dict[str, Any]
 FACTS = {"powershell": {"version": "5.1.17763.5458"}}
@@ -95,6 +97,33 @@ def test_everything_that_is_wrong_is_reported_together_with_the_hosts_that_have_
     assert fleet.asked == []
     # tags of other playbooks are not checked
     assert Fleet(a={}).run("prepare", variables=tags) == {"tenants": {}, "asks_service": False}
+
+
+def test_operator_statements_are_checked_before_a_host_is_contacted() -> None:
+    """All of them, with everything else that is wrong."""
+    fleet = Fleet(
+        a={"aip_statements": {"subscripton": {"name": "A"}, "subscription": {"name": "A"}}},
+        b={"aip_statements": {"tls_inspection": {"name": "A", "date": "2026-01-01", "expires": "2025-01-01"}}},
+    )
+    with pytest.raises(AnsibleActionFail) as error:
+        fleet.run("prepare")
+    wrong = str(error.value)
+    assert "a: aip_statements: subscripton cannot be stated: expected one of" in wrong
+    assert "a: aip_statements: subscription has the date None: expected a day" in wrong
+    assert "b: aip_statements: tls_inspection expires on 2025-01-01, before its date 2026-01-01" in wrong
+    assert fleet.asked == []
+
+
+def test_a_statement_that_expires_soon_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "today", lambda: datetime.date(2026, 11, 29))
+    stated = {"tls_inspection": {"name": "A", "date": "2025-12-14"}, "subscription": {"name": "A", "date": "2026-01-01"}}
+    fleet = Fleet(a={"aip_statements": stated}, b={"aip_statements": stated}, c={})
+    (warning,) = fleet.run("prepare")["warnings"]
+    assert warning.startswith("aip_statements: tls_inspection: statement of A from 2025-12-14, expires on 2026-12-14.")
+    assert "warnings" not in Fleet(c={}).run("prepare")
+    # the report has them from the inspection
+    found = fleet.run("inspect")["statements"]
+    assert found["subscription"] == {"name": "A", "date": "2026-01-01", "expires": "2027-01-01"}
 
 
 def test_a_variable_of_the_play_counts_for_all_hosts() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -235,11 +236,9 @@ def _statements(
     texts = {
         str(item.get("id")): clean(item.get("text")) for result in results for item in _dicts(result.get("findings"))
     }
-    lacking: dict[str, int] = {}
-    for host in hosts:
-        for finding in host.findings:
-            if finding.status == _NOT_STATED:
-                lacking[finding.id] = lacking.get(finding.id, 0) + 1
+    findings = [finding for host in hosts for finding in host.findings]
+    affected = Counter(finding.id for finding in findings)
+    lacking = Counter(finding.id for finding in findings if finding.status == _NOT_STATED)
 
     def text_of(name: str) -> str:
         entry = requirements.get(name) or {}
@@ -263,7 +262,7 @@ def _statements(
                 statement.expires.isoformat(),
                 statement.age(today),
                 statement.days_left(today),
-                lacking.get(name, 0),
+                (affected if statement.state(today) == statements.EXPIRED else lacking)[name],
             )
         )
     stated = {line.id for line in lines}
