@@ -160,9 +160,9 @@ def test_without_an_account_the_service_is_asked_or_nothing_goes_on() -> None:
 
 
 def test_variables_become_the_question() -> None:
-    fleet = Fleet(a={"aip_tls_minimum": "1.2", "aip_client_product": "purview", "aip_client_version": ""})
+    fleet = Fleet(a={"aip_tls_disable_older": "auto", "aip_client_product": "purview", "aip_client_version": ""})
     found = fleet.run("inspect")
-    assert fleet.asked == [("desired_state", {"client": {"product": "purview"}, "tls": {"minimum": "1.2"}})]
+    assert fleet.asked == [("desired_state", {"client": {"product": "purview"}, "tls": {"disable_older": "auto"}})]
     assert found["looked_for"] == fleet.asked[0][1] and not found["changed"] and "diff" not in found
     assert (found["steps"], found["stop"]) == ([], "run")
 

@@ -75,8 +75,6 @@ class Rollout:
             "rms_connector_version": NEW,
             "rms_connector_path": r"C:\setup.exe",
             "rms_connector_arguments": ["/quiet"],
-            # so that TLS 1.2, which this run leaves alone, is no finding
-            "aip_tls_minimum": "1.2",
             "rms_connector_verify_timeout": 1,
             "rms_pool_port": self.world.port,
             "rms_pool_timeout": 2,
