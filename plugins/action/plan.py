@@ -185,7 +185,7 @@ class ActionModule(ActionBase):
         said = {name: summary(found) for name, found in inspections.items()}
         width = max((len(name) for name in said), default=0)
         table = [f"{name:<{width}}  {text}" for name, text in said.items() if text != "complies"]
-        table += [*plan.order, *([] if plan.ends else plan.obstacles)]
+        table += [*plan.order, *plan.obstacles]
         counts = {
             "comply": len([text for text in said.values() if text.startswith("complies")]),
             "blocked": len(plan.blocked),

@@ -277,6 +277,64 @@ def test_a_lost_host_is_named() -> None:
     assert "b  unreachable: timed out" in plan["lines"]
 
 
+LEASE = {"run": "5f3a", "controller": "awx-2", "started": "2026-11-29T09:12:00Z", "expires": "2026-11-29T10:42:00Z"}
+STEP = {"host": "a.contoso.test", "account_role": "an administrator", "steps": ["Sign in."]}
+
+
+def connectors(**facts: Json) -> Fleet:
+    """Connectors that differ in a setting, each with more facts."""
+    fleet = Fleet(**{name: {"group_names": ["rms_connectors"], "aip_endpoints": []} for name in facts})
+    for name, more in facts.items():
+        fact = {"installed": True, "status": "running", "lease": None, **more}
+        tls = {"compliant": False, "changes": [], "reboot_required": False}
+        found = COMPLIES | {"compliant": False, "domains": {"tls": tls}, "host": FACTS | {"connector": fact}}
+        fleet.hostvars[name]["aip_apply_inspection"] = {
+            **found, "findings": [], "steps": ["settings"], "stop": "run", "changes_url": False, "looked_for": {}
+        }  # fmt: skip
+    return fleet
+
+
+def test_a_lease_of_another_run_is_shown_before_anything_is_changed() -> None:
+    fleet = connectors(a={}, b={"lease": {**LEASE, "expired": False}})
+    plan = fleet.run("plan")
+    busy = "another run works on it: run 5f3a on awx-2, since 2026-11-29T09:12:00Z, until 2026-11-29T10:42:00Z"
+    assert plan["failed"] and plan["msg"].startswith("Nothing was changed.\nThe rollout stops before b: " + busy)
+    audit = fleet.run("plan", report_only=True)
+    assert not audit.get("failed") and any(busy in line for line in audit["lines"])
+    fleet.check_mode = True
+    assert not fleet.run("plan").get("failed") and any(busy in line for line in fleet.run("plan")["lines"])
+    fleet.check_mode = False
+    for variables in fleet.hostvars.values():
+        variables["rms_pool_take_over"] = True
+    assert not fleet.run("plan").get("failed")
+    assert not connectors(a={}, b={"lease": {**LEASE, "expired": True}}).run("plan").get("failed")
+
+
+def test_a_lone_connector_is_named_before_anything_is_changed() -> None:
+    fleet = connectors(a={})
+    plan = fleet.run("plan")
+    assert plan["failed"] and "rms_connector_pool is not set, and a is the only host" in plan["msg"]
+    fleet.hostvars["a"]["rms_connector_pool"] = [{"members": ["a"]}]
+    plan = fleet.run("plan")
+    (pool,) = plan["pools"]
+    assert pool == {"members": ["a"], "minimum_in_service": 0, "turns": ["a"], "authorized": []}
+    assert not plan.get("failed") and "connectors, one at a time: a (of 1 in the pool" in plan["lines"][-2]
+
+
+def test_the_plan_has_the_wanted_list_and_the_manual_steps() -> None:
+    fleet = connectors(a={"authorized": [], "events": [], "last_list_update": "2026-11-29T08:45:00Z"}, b={})
+    for variables in fleet.hostvars.values():
+        variables |= {"rms_authorization_exchange_group": "RMS-Exchange", "rms_authorization_domain": "CONTOSO"}
+    fleet.hostvars["b"]["aip_apply_inspection"]["domains"]["connector"] = {"compliant": False, "attended_step": STEP}
+    plan = fleet.run("plan")
+    assert plan["pools"][0]["authorized"] == ["CONTOSO\\RMS-Exchange"]
+    setup = {**STEP, "host": "b", "title": "Complete the setup of the connector"}
+    assert plan["manual_steps"] == [setup]
+    # an audit does not ask the role rms_authorization
+    first, second = fleet.run("plan", report_only=True)["manual_steps"]
+    assert first == setup and (second["host"], second["title"][:9]) == ("a", "Authorize")
+
+
 def test_waves_that_make_no_sense_end_the_run() -> None:
     fleet = Fleet(a={})
     fleet.inspect()
