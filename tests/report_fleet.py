@@ -275,6 +275,7 @@ def showcase() -> Data:
                     "name": "https://rms.contoso.com",
                     "members": ["rmsc01", "rmsc02", "rmsc03"],
                     "minimum_in_service": 2,
+                    "turns": ["rmsc03", "rmsc02"],
                     "authorized": WANTED,
                 }
             ]
@@ -304,8 +305,8 @@ def fleet(count: int, seed: int = 15) -> Data:
 def content(given: Data, previous: Data | None = None, now: datetime.datetime = NOW) -> Data:
     """The content of report.json."""
     texts = {name: {"statement": text} for name, text in STATED.items()}
-    run = model.Run("site", False, "1.0.0")
-    return from_inspections(**given, now=now, requirements=texts, previous=previous, run=run).as_dict()
+    given = {"run": model.Run("site", False, "1.0.0"), **given}
+    return from_inspections(**given, now=now, requirements=texts, previous=previous).as_dict()
 
 
 def before_showcase() -> Data:

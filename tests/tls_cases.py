@@ -75,7 +75,7 @@ BROKER = {"roles": ("rd_connection_broker",)}
 AUTO = {"disable_older": "auto"}
 CASES = [
     Case("client-2019", "default", C2019, {}, STRONG_DOTNET),
-    Case("client-2016", "default", C2016, {"minimum": "1.2"}, STRONG_DOTNET),
+    Case("client-2016", "default", C2016, {"state": "present"}, STRONG_DOTNET),
     Case("client-2012r2", "default", {"os": "2012r2"}, {}, STRONG_DOTNET),
     Case("server-2012", "default", {"os": "2012"}, {}, STRONG_DOTNET | WINHTTP_ALL),
     Case("client-2019", "older off", C2019, AUTO, BOTH | STRONG_DOTNET),
@@ -91,7 +91,7 @@ CASES = [
         "exchange-1",
         "Exchange opted in for one part",
         EXCHANGE,
-        {"disable_older": "always", "parts": ["schannel_client"], "minimum": "1.2"},
+        {"disable_older": "always", "parts": ["schannel_client"]},
         off("Client"),
     ),
     Case("controller-2019", "domain controller", DOMAIN_CONTROLLER, AUTO, STRONG_DOTNET),

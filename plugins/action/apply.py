@@ -46,6 +46,8 @@ class ActionModule(ActionBase):
             return {**result, "changed": True, "msg": what, **_url(host, inspection)}
         module, options = _module(step, host, inspection)
         result |= self._run(f"infoprotect.aip.{module}", options, known)
+        if step in DOMAINS:
+            result["domain"] = step
         if step == "connector":
             result |= _url(host, inspection)
         if step == SETTINGS and not result.get("failed"):

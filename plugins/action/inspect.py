@@ -9,10 +9,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, domains, inspecting
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, domains, inspecting, statements
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import own_variables, pool_members, tenants
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import load, plain
 
 Result = dict[str, Any]
 
@@ -48,6 +48,8 @@ class ActionModule(ActionBase):
                 return {**result, **way, "changed": False}
             found["host"] = {**found["host"], "endpoints": way["endpoints"]}
         found["findings"] = assessment.assess_host(host, found, connectors, {})
+        stated, _errors = load().read_statements(host.values.get("aip_statements", {}), statements.today())
+        found["statements"] = {name: statement.as_dict() for name, statement in stated.items()}
         found["steps"] = inspecting.steps(found, host)
         found["stop"] = host.values.get("aip_stop", "run")
         other_url = any(item["id"] == "connector_url_unchanged" for item in found["findings"])

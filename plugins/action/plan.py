@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, fleet, local_files
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, authorization, fleet, local_files
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import plan as planning
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS, DOMAINS, NOTHING, HostVariables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import manual_steps
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import unexpired
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import lines, summary
 
 from .prepare import SIGN_IN
@@ -53,6 +57,12 @@ class ActionModule(ActionBase):
             for host in hosts
             if host.blocked and host.stop == "host"
         }
+        lists = self._lists(plan)
+        for pool in result["pools"]:
+            pool["authorized"] = next((lists[name].accounts for name in pool["members"] if name in lists), [])
+        if given["report_only"]:
+            # a run that applies has the role rms_authorization for it
+            result["manual_steps"] += _list_steps(lists, inspections)
         result["failing"] = self._failing(inspections)
         result["lines"] = self._lines(plan, inspections)
         # the error that ends the run has the findings that block
@@ -85,12 +95,42 @@ class ActionModule(ActionBase):
             complies=bool(found["compliant"]),
             blocked=assessment.blocks(findings),
             stop=found["stop"],
-            connector=_connector(found) if self._is_connector(name) else None,
+            connector=self._connector(name, found) if name in self._connectors else None,
             restart=tuple((found["host"].get("reboot") or {}).get("reasons") or ()),
+            manual_steps=tuple(manual_steps(name, found)),
         )
 
-    def _is_connector(self, name: str) -> bool:
-        return name in self._known["groups"].get(CONNECTORS, ())
+    @functools.cached_property
+    def _connectors(self) -> list[str]:
+        return list(plain(self._known["groups"].get(CONNECTORS, [])))
+
+    def _connector(self, name: str, found: Mapping[str, Any]) -> planning.Connector:
+        facts = found["host"].get("connector") or {}
+        host, _errors = self._variables(name)
+        taken_over = bool(host.values.get("rms_pool_take_over"))
+        known = {
+            "serves": facts.get("status") == "running",
+            "starts": "connector" in found["domains"] and facts.get("status") in ("starting", "stopped"),
+            "left": facts.get("lease") is not None,
+            "restart_due": "restart_iis" in found["steps"],
+            "changes_url": bool(found["changes_url"]),
+            "lease": "" if taken_over else unexpired(facts.get("lease")),
+        }
+        try:
+            pool = pool_of(name, host.values.get("rms_connector_pool") or [], self._connectors)
+        except PoolError as error:
+            return planning.Connector(**known, no_pool=str(error))
+        return planning.Connector(**known, pool=pool)
+
+    def _lists(self, plan: planning.Plan) -> dict[str, authorization.List]:
+        """The wanted authorization list of each connector that has one."""
+        found = {}
+        for name in dict.fromkeys(member for pool in plan.pools for member in pool.members):
+            if name in self._known["hostvars"]:
+                host, _errors = self._variables(name)
+                if wanted := authorization.List.of(host.values):
+                    found[name] = wanted
+        return found
 
     def _asks_service(self, inspections: Mapping[str, Result]) -> bool:
         """Whether a connector has to be installed, which needs an activated protection service."""
@@ -145,25 +185,25 @@ class ActionModule(ActionBase):
         said = {name: summary(found) for name, found in inspections.items()}
         width = max((len(name) for name in said), default=0)
         table = [f"{name:<{width}}  {text}" for name, text in said.items() if text != "complies"]
+        table += [*plan.order, *plan.obstacles]
         counts = {
             "comply": len([text for text in said.values() if text.startswith("complies")]),
             "blocked": len(plan.blocked),
             "not inspected": len(plan.lost),
-            "need a restart": len(plan.restart),
+            "with a pending restart": len(plan.restart),
         }
         numbers = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         return [*table, f"{len(said)} hosts: {numbers or 'all differ'}"]
 
 
-def _connector(found: Mapping[str, Any]) -> planning.Connector:
-    facts = found["host"].get("connector") or {}
-    return planning.Connector(
-        serves=facts.get("status") == "running",
-        starts="connector" in found["domains"] and facts.get("status") in ("starting", "stopped"),
-        left=facts.get("lease") is not None,
-        restart_due="restart_iis" in found["steps"],
-        changes_url=bool(found["changes_url"]),
-    )
+def _list_steps(lists: Mapping[str, authorization.List], inspections: Mapping[str, Result]) -> list[Result]:
+    """What an operator has to do about the authorization lists: the same for all connectors with the same wanted list."""
+    steps: dict[tuple[str, ...], Result] = {}
+    for name, wanted in lists.items():
+        connector = (inspections.get(name, {}).get("host") or {}).get("connector") or {}
+        if connector.get("installed") and not wanted.is_verified(connector):
+            steps.setdefault(tuple(wanted.accounts), wanted.step(name))
+    return list(steps.values())
 
 
 def _sources(host: HostVariables, steps: list[str]) -> list[tuple[str, str, bool]]:
@@ -187,4 +227,4 @@ def _headline(
         lines.append(f"{len(plan.blocked)} of {hosts} hosts cannot be served as they are: {', '.join(plan.blocked)}")
         lines += assessment.assess_lines({**findings, **plan.lost}, "blocks")
     lines += [f"{', '.join(names)}: {problem}" for problem, names in missing.items()]
-    return ["Nothing was changed.", *lines]
+    return ["Nothing was changed.", *lines, *plan.obstacles]

@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, fleet, variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, fleet, statements, variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import needs_tenant
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.plan import PlanError
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import load, plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.tenant import TenantError, ask
 
 Result = dict[str, Any]
@@ -50,6 +50,8 @@ class ActionModule(ActionBase):
                 errors.setdefault(problem, []).append(name)
         if errors:
             raise AnsibleActionFail("\n".join(["Nothing was contacted, since this is wrong:", *_lines(errors)]))
+        if warnings := _expiring(hosts):
+            result["warnings"] = warnings
         selected = domains.selected(run_tags, skip_tags) if given["by_tags"] else list(domains.DOMAINS)
         asking = [host for host in hosts if needs_tenant(host, selected)]
         return {**result, **self._tenants(asking)}
@@ -79,6 +81,13 @@ class ActionModule(ActionBase):
                     " asked for it; the variables rms_authorization_tenant_*, with which the protection service is"
                 )
         return {"tenants": tenants, "asks_service": asks_service}
+
+
+def _expiring(hosts: list[HostVariables]) -> list[str]:
+    """A warning for each operator statement that expires soon."""
+    today = statements.today()
+    given = (host.values["aip_statements"] for host in hosts if "aip_statements" in host.values)
+    return statements.warnings((one for each in given for one in load().read_statements(each, today)[0].values()), today)
 
 
 def _lines(errors: Mapping[str, list[str]]) -> list[str]:

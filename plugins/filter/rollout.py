@@ -63,11 +63,15 @@ def _plan(hostvars: Mapping[str, Any], groups: Mapping[str, Iterable[str]]) -> M
     return {}
 
 
-def registered(hostvars: Mapping[str, Any], name: str, hosts: Iterable[str]) -> dict[str, Any]:
-    """What tasks have registered under a name, host by host; registered.yml says more."""
-    found = {host: variables_of(host, hostvars).get(str(name)) for host in names_in("hosts", hosts)}
-    results = {host: value for host, value in found.items() if isinstance(value, Mapping)}
-    return {host: plain(value) for host, value in results.items() if not value.get("skipped")}
+def registered(hostvars: Mapping[str, Any], name: str | Iterable[str], hosts: Iterable[str]) -> dict[str, Any]:
+    """What tasks have registered under a name or names, host by host; registered.yml says more."""
+    names = [str(name)] if isinstance(name, str) else names_in("name", name)
+    found: dict[str, list[Any]] = {}
+    for host in names_in("hosts", hosts):
+        known = variables_of(host, hostvars)
+        results = [known.get(one) for one in names]
+        found[host] = [plain(one) for one in results if isinstance(one, Mapping) and not one.get("skipped")]
+    return {host: results[0] if isinstance(name, str) else results for host, results in found.items() if results}
 
 
 def serial_of(waves: Any) -> list[str]:

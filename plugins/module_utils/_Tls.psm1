@@ -148,7 +148,6 @@ function Get-TlsSpec {
     @{
         options = @{
             state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-            minimum = @{ type = 'str'; choices = @('1.2'); default = '1.2' }
             parts = @{ type = 'list'; elements = 'str'; choices = 'schannel_client', 'schannel_server', 'dotnet', 'winhttp' }
             disable_older = @{ type = 'str'; choices = 'auto', 'always', 'never'; default = 'never' }
             explicit = @{ type = 'bool'; default = $false }
@@ -163,7 +162,7 @@ function Get-TlsDesiredState {
     Turns the options of the module tls into desired values.
 
     .PARAMETER Option
-    state, minimum, parts, disable_older, explicit.
+    state, parts, disable_older, explicit.
 
     .PARAMETER Build
     The host's build number.

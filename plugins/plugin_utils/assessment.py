@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from . import statements as operator_statements
 from .domains import HostVariables
 from .requirements import BLOCKS, NO_STATEMENT, NOT_STATED, WANTED, Finding, load, plain
 
@@ -49,6 +50,7 @@ def assess(
         `dotnet_package`, whether the .NET Framework comes along; of the connector also `url` and `url_force`.
     finding: why the host could not be inspected; then only its PowerShell is assessed.
     service: the result of tenant_administrator for the protection service.
+    statements: as in the variable aip_statements.
     """
     mappings = {
         "host": host,
@@ -88,8 +90,11 @@ def assess(
         "reboot": _flag("reboot", reboot),
         "bootstrap": _flag("bootstrap", bootstrap),
     }
-    findings = load().assess(subject, plain(statements), str(finding or ""))
-    return [asdict(item) for item in findings]
+    today = operator_statements.today()
+    stated, errors = load().read_statements(plain(statements or {}), today)
+    if errors:
+        raise AnsibleFilterError("\n".join(errors))
+    return [asdict(item) for item in load().assess(subject, stated, today, str(finding or ""))]
 
 
 def assess_host(
@@ -181,7 +186,7 @@ def assess_lines(hosts: Mapping[str, Findings | str], severity: str = "") -> lis
     if not isinstance(hosts, Mapping):
         raise AnsibleFilterError(f"expected findings by host, found {type(hosts).__name__}")
     lines = []
-    general: dict[str, str] = {}
+    general: dict[str, None] = {}
     for name, findings in hosts.items():
         if isinstance(findings, str):
             if severity != "advises":
@@ -189,13 +194,14 @@ def assess_lines(hosts: Mapping[str, Findings | str], severity: str = "") -> lis
             continue
         wanted = [item for item in _checked(name, findings) if severity in ("", item["severity"])]
         own = [item for item in wanted if item["status"] != NOT_STATED]
-        general |= {item["id"]: _line(item) for item in wanted if item["status"] == NOT_STATED}
+        # once for all hosts
+        general |= dict.fromkeys(_line(item) for item in wanted if item["status"] == NOT_STATED)
         if own:
             lines.append(f"{name}:")
             lines += [f"  {_line(item)}" for item in own]
     if general:
-        lines.append("Not stated by anybody (aip_statements):")
-        lines += [f"  {line}" for line in general.values()]
+        lines.append("Operator statements to make or renew (aip_statements):")
+        lines += [f"  {line}" for line in general]
     return lines
 
 

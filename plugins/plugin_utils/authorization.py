@@ -359,6 +359,7 @@ def list_step(groups: Iterable[Mapping[str, Any]], host: str, cloud: str) -> dic
     accounts = {group["title"]: group["account"] for group in groups}
     return {
         "host": host,
+        "title": "Authorize the servers that use the connectors",
         "program": "Microsoft RMS connector",
         "account_role": "ConnectorAdministrator",
         "cloud": cloud,
@@ -373,6 +374,44 @@ def list_step(groups: Iterable[Mapping[str, Any]], host: str, cloud: str) -> dic
             " this again: it verifies the list.",
         ],
     }
+
+
+@dataclass(frozen=True)
+class List:
+    """The wanted authorization list of a connector.
+
+    Attributes:
+        groups: as in what `plan` returns.
+        ignore: accounts whose refusal means nothing.
+        cloud: that an operator signs in to.
+    """
+
+    groups: list[dict[str, Any]]
+    ignore: list[str]
+    cloud: str
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> List | None:
+        """Read the variables rms_authorization_*; None where they name no group, or none that can be read."""
+        given = {role: values.get(f"rms_authorization_{role}_group") for role in ROLES}
+        wanted = {role: {"group": group} for role, group in given.items() if group}
+        cloud = values.get("rms_authorization_cloud") or values.get("rms_connector_cloud") or "AzureCloud"
+        try:
+            groups = plan(wanted, (), "universal", False, values.get("rms_authorization_domain", ""))["groups"]
+        except AuthorizationError:
+            return None
+        return cls(groups, values.get("rms_authorization_ignore", []), cloud) if groups else None
+
+    @property
+    def accounts(self) -> list[str]:
+        return [group["account"] for group in self.groups]
+
+    def is_verified(self, connector: Mapping[str, Any]) -> bool:
+        return bool(verify(connector, self.accounts, self.ignore)["status"] == "verified")
+
+    def step(self, host: str) -> dict[str, Any]:
+        """What an operator has to do."""
+        return list_step(self.groups, host, self.cloud)
 
 
 def verify(connector: Any, wanted: Iterable[Any], ignore: Iterable[Any] = ()) -> dict[str, Any]:

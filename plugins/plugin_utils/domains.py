@@ -233,7 +233,7 @@ DOMAINS = {
             "tls",
             "aip_tls",
             (CLIENTS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS),
-            _named("aip_tls_", "state", "minimum", "parts", "disable_older", "explicit", "policy_conflict"),
+            _named("aip_tls_", "state", "parts", "disable_older", "explicit", "policy_conflict"),
             always=True,
             values=_of_tls,
         ),

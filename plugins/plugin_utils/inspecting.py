@@ -102,6 +102,21 @@ def _not_yet(reason: str) -> Result:
     return {"compliant": False, "changes": [], "notes": [], **restart, "refused": [reason]}
 
 
+def manual_steps(name: str, found: Mapping[str, Any]) -> list[Result]:
+    """What an operator has to do at the host for its software, as the inspection tells."""
+    domains = found.get("domains")
+    return [
+        manual_step(name, domain, state["attended_step"])
+        for domain, state in (domains.items() if isinstance(domains, Mapping) else ())
+        if isinstance(state, Mapping) and isinstance(state.get("attended_step"), Mapping)
+    ]
+
+
+def manual_step(name: str, domain: str, attended_step: Mapping[str, Any]) -> Result:
+    """A manual step of a module's result, with the host's name in the inventory and a title."""
+    return {**attended_step, "host": name, "title": f"Complete the setup of the {domain}"}
+
+
 def steps(found: Mapping[str, Any], host: HostVariables) -> list[str]:
     """What has to be done on the host, in this order; empty where it complies.
 

@@ -77,11 +77,16 @@ class DomainResult:
 
 @dataclass(frozen=True)
 class Inspection:
-    """How a host differs, in the order of the domains' names."""
+    """How a host differs, in the order of the domains' names.
+
+    Attributes:
+        pending_reasons: why a restart of the host is pending, whatever differs; None where the result does not tell.
+    """
 
     domains: tuple[DomainResult, ...]
     reboot_required: bool
     reboot_reasons: tuple[str, ...]
+    pending_reasons: frozenset[str] | None
     connector_status: str
     connector_restart_due: bool
 
@@ -94,11 +99,14 @@ class Inspection:
         """
         domains = _mapping(result, "domains")
         facts = result.get("host")
-        connector = facts.get("connector") if isinstance(facts, Mapping) else None
+        facts = facts if isinstance(facts, Mapping) else {}
+        connector, restart = facts.get("connector"), facts.get("reboot")
+        pending = _list(restart, "host.reboot", "reasons") if isinstance(restart, Mapping) else None
         return cls(
             tuple(_domain(str(name), domains[name]) for name in sorted(domains, key=str)),
             bool(_item(result, "", "reboot_required", bool)),
             tuple(map(str, _list(result, "", "reboot_reasons"))),
+            None if pending is None else frozenset(map(str, pending)),
             str(connector.get("status") or "") if isinstance(connector, Mapping) else "",
             bool(connector.get("restart_due")) if isinstance(connector, Mapping) else False,
         )

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .domains import NOTHING
+from .rollout import Pool
+from .rollout_lease import busy
 
 _SIZE = re.compile(r"[1-9][0-9]*%?")
 
@@ -31,6 +33,9 @@ class Connector:
         left: whether a run took it out of service and did not put it back.
         restart_due: whether IIS has to be restarted for its settings.
         changes_url: whether the run moves it to another URL.
+        lease: another run that works on it, in words.
+        pool: the pool that it is a member of; None where the variables do not tell.
+        no_pool: why they do not.
     """
 
     serves: bool = False
@@ -38,6 +43,9 @@ class Connector:
     left: bool = False
     restart_due: bool = False
     changes_url: bool = False
+    lease: str = ""
+    pool: Pool | None = None
+    no_pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ class Host:
         stop: what a blocked host stops: the "run", the "host" itself, or "never" anything.
         lost: why it could not be inspected.
         connector: of a host whose connector is managed.
-        restart: why it has to be restarted.
+        restart: why a restart of it is pending.
+        manual_steps: what an operator has to do at it.
     """
 
     name: str
@@ -60,6 +69,7 @@ class Host:
     lost: str = ""
     connector: Connector | None = None
     restart: tuple[str, ...] = ()
+    manual_steps: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,21 @@ class Waves:
 
 
 @dataclass(frozen=True)
+class PoolTurns:
+    """What a run does with a pool of connectors.
+
+    Attributes:
+        members: all of them.
+        minimum_in_service: how many of them stay in service whatever is done.
+        turns: those that have a turn, in their order.
+    """
+
+    members: list[str]
+    minimum_in_service: int
+    turns: list[str]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Who has a turn, and when.
 
@@ -104,8 +129,11 @@ class Plan:
         lost: host -> why it could not be inspected.
         connectors: in their order, one at a time.
         asleep: those of them that IIS may only have put to sleep; a request wakes them.
+        pools: the pools of connectors.
+        obstacles: why no connector may be worked on: an unexpired lease of another run, or a pool that is not known.
         batches: the other hosts that differ, wave by wave.
-        restart: host -> why it has to be restarted.
+        manual_steps: what operators have to do.
+        restart: host -> why a restart of it is pending.
         ends: whether the run ends before anything is changed.
     """
 
@@ -115,9 +143,27 @@ class Plan:
     lost: dict[str, str] = field(default_factory=dict)
     connectors: list[str] = field(default_factory=list)
     asleep: list[str] = field(default_factory=list)
+    pools: list[PoolTurns] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
     batches: list[list[str]] = field(default_factory=list)
+    manual_steps: list[Mapping[str, Any]] = field(default_factory=list)
     restart: dict[str, list[str]] = field(default_factory=dict)
     ends: bool = False
+
+    @property
+    def order(self) -> list[str]:
+        """In which order hosts have their turn, a line for each pool and one for the batches."""
+        lines = [
+            f"connectors, one at a time: {', '.join(pool.turns)} (of {len(pool.members)} in the pool, at least"
+            f" {pool.minimum_in_service} in service)"
+            for pool in self.pools
+            if pool.turns
+        ]
+        if len(self.batches) > 1:
+            lines.append(f"batches of {', '.join(str(len(batch)) for batch in self.batches)} hosts")
+        if self.waits:
+            lines.append(f"in none of the rings, left as they are: {', '.join(self.waits)}")
+        return lines
 
 
 def make(hosts: Sequence[Host], waves: Waves, rings: Mapping[str, Iterable[str]], check: bool = False) -> Plan:
@@ -125,13 +171,13 @@ def make(hosts: Sequence[Host], waves: Waves, rings: Mapping[str, Iterable[str]]
 
     hosts: in the order of the inventory.
     rings: the hosts of each ring.
-    check: check mode, in which no connector is woken.
+    check: check mode, in which no connector is woken, and obstacles do not end the run.
     """
     plan = Plan(
         lost={host.name: host.lost for host in hosts if host.lost},
         blocked=[host.name for host in hosts if host.blocked],
         restart={host.name: list(host.restart) for host in hosts if host.restart},
-        ends=any(host.blocked and host.stop == "run" for host in hosts),
+        manual_steps=[step for host in hosts for step in host.manual_steps],
     )
     members = {name: frozenset(names) for name, names in rings.items()}
     turns: dict[int, list[str]] = {}
@@ -157,7 +203,11 @@ def make(hosts: Sequence[Host], waves: Waves, rings: Mapping[str, Iterable[str]]
         plan.batches.extend(names for names in by_ring.values() if names)
     else:
         plan.batches.extend(batches([name for _ring, name in differing], waves.sizes))
-    return plan
+    connectors = {host.name: host.connector for host in hosts if host.connector}
+    plan.pools.extend(_pools(plan.connectors, connectors))
+    plan.obstacles.extend(_obstacles([name for name in plan.connectors if name not in plan.asleep], connectors))
+    blocked = any(host.blocked and host.stop == "run" for host in hosts)
+    return replace(plan, ends=blocked or bool(plan.obstacles) and not check)
 
 
 def batches(names: Sequence[str], sizes: Sequence[str]) -> list[list[str]]:
@@ -174,6 +224,27 @@ def batches(names: Sequence[str], sizes: Sequence[str]) -> list[list[str]]:
 
 def _count(size: str, of: int) -> int:
     return max(1, int(size[:-1]) * of // 100) if size.endswith("%") else int(size)
+
+
+def _pools(turns: Sequence[str], connectors: Mapping[str, Connector]) -> list[PoolTurns]:
+    pools = dict.fromkeys(connector.pool for connector in connectors.values() if connector.pool)
+    return [
+        PoolTurns(list(pool.members), pool.minimum, [name for name in turns if name in pool.members]) for pool in pools
+    ]
+
+
+def _obstacles(turns: Sequence[str], connectors: Mapping[str, Connector]) -> list[str]:
+    found: dict[str, str] = {}
+    for name in turns:
+        pool = connectors[name].pool
+        if pool is None:
+            found.setdefault(connectors[name].no_pool, connectors[name].no_pool)
+            continue
+        for member in pool.members:
+            if member in connectors and (lease := connectors[member].lease):
+                where = "it" if member == name else f"{member} of its pool"
+                found.setdefault(member, busy(name, where, lease))
+    return [text for text in found.values() if text]
 
 
 def _has_turn(host: Host) -> bool:

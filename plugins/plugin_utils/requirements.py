@@ -18,6 +18,9 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.yaml import yaml_load
 
+from . import statements
+from .statements import Statement
+
 try:
     import jmespath
     from jmespath.exceptions import JMESPathError
@@ -108,15 +111,19 @@ class Catalogue:
     constants: Mapping[str, Any]
 
     def assess(
-        self, subject: Mapping[str, Any], statements: Mapping[str, Any] | None = None, look: str = ""
+        self,
+        subject: Mapping[str, Any],
+        stated: Mapping[str, Statement],
+        today: datetime.date,
+        look: str = "",
     ) -> list[Finding]:
         """What this host does not meet, what blocks first.
 
         subject: what conditions see, without the constants.
-        statements: name and date of who states that a requirement is met, by its id.
+        stated: operator statements by the id of the requirement. An expired one counts as missing.
+        today: the day to judge by.
         look: why the host could not be looked at because of its PowerShell; then nothing else is known of it.
         """
-        stated = self._stated(statements or {})
         subject = {**subject, "constants": self.constants}
         findings = []
         for requirement in self.requirements:
@@ -124,9 +131,12 @@ class Catalogue:
                 continue
             if not requirement.concerns(subject):
                 continue
-            if requirement.id in stated and not requirement.outranks_statement(subject):
+            statement = None if requirement.outranks_statement(subject) else stated.get(requirement.id)
+            if statement and statement.state(today) != statements.EXPIRED:
                 continue
             finding = self._judge(requirement, subject, look)
+            if finding and statement:
+                finding = _with_expired(finding, statement.described(today))
             if finding and _spared(requirement, subject):
                 finding = replace(finding, severity=ADVISES)
             if finding:
@@ -164,25 +174,19 @@ class Catalogue:
             return finding(UNKNOWN, hidden)
         return None
 
-    def _stated(self, statements: Mapping[str, Any]) -> set[str]:
-        """The ids of the requirements that somebody states to be met."""
+    def read_statements(self, given: Any, today: datetime.date) -> tuple[dict[str, Statement], list[str]]:
+        """The statements of the variable aip_statements, and an error for each that cannot be read."""
+        if not isinstance(given, Mapping):
+            return {}, [f"aip_statements is {given!r}: expected a dictionary by the id of the requirement"]
         known = {requirement.id: requirement for requirement in self.requirements if requirement.statement}
-        if not isinstance(statements, Mapping):
-            raise AnsibleFilterError(f"statements: expected a dictionary by id, found {type(statements).__name__}")
-        for name, statement in statements.items():
-            if name not in known:
-                raise AnsibleFilterError(
-                    f"statements: nothing can be stated of {name!r}; expected one of {sorted(known)}"
-                )
-            said = statement if isinstance(statement, Mapping) else {}
-            texts = ["name", "tool"] if known[name].tool else ["name"]
-            if not all(str(said.get(text) or "").strip() for text in texts) or not _is_date(said.get("date")):
-                tool = ", the tool" if known[name].tool else ""
-                raise AnsibleFilterError(
-                    f"statements: {name} needs the name of who states it{tool} and a date (2026-11-30),"
-                    f" found {statement!r}"
-                )
-        return set(statements)
+        found, errors = statements.read(
+            {name: value for name, value in given.items() if name in known},
+            today,
+            [name for name, requirement in known.items() if requirement.tool],
+        )
+        unknown = sorted(str(name) for name in given if name not in known)
+        errors += [f"{name} cannot be stated: expected one of {', '.join(sorted(known))}" for name in unknown]
+        return found, [f"aip_statements: {error}" for error in errors]
 
 
 @functools.cache
@@ -225,6 +229,13 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return value
+
+
+def _with_expired(finding: Finding, statement: str) -> Finding:
+    """The finding that an expired statement no longer takes away, with that statement."""
+    if finding.status == NOT_STATED:
+        return replace(finding, found=finding.found.replace(NO_STATEMENT, statement, 1))
+    return replace(finding, found=f"{finding.found} ({statement})")
 
 
 def _spared(requirement: Requirement, subject: Mapping[str, Any]) -> bool:
@@ -327,13 +338,3 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_words(item) for item in value)
     return "nothing" if value in (None, "") else str(value)
-
-
-def _is_date(value: Any) -> bool:
-    if isinstance(value, datetime.date):
-        return True
-    try:
-        datetime.date.fromisoformat(value)
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -84,7 +84,7 @@ def next_step(
         raise RolloutStopError(f"The rollout stops before {member}: this run did not finish {', '.join(unfinished)}.")
     for name, lease in facts.leases.items():
         if name in others and lease and lease.seconds_left and not take_over:
-            raise busy(member, f"{name} of its pool", lease)
+            raise RolloutStopError(busy(member, f"{name} of its pool", lease))
     leased = {name for name in others if facts.leases.get(name, Lease())}
     balanced = pool.members if facts.in_service is None else facts.in_service
     serving = [name for name in pool.members if name in facts.healthy and name in balanced and name not in leased]

@@ -49,8 +49,8 @@ class Lease:
     seconds_left: int = 0
 
     def __str__(self) -> str:
-        until = f"until {self.expires} by that host's clock, in {-(-self.seconds_left // 60)} minutes"
-        end = until if self.seconds_left else f"expired at {self.expires}"
+        left = f", in {-(-self.seconds_left // 60)} minutes"
+        end = f"{until(self.expires)}{left}" if self.seconds_left else f"expired at {self.expires}"
         return f"run {self.run} on {self.controller}, since {self.started}, {end}"
 
 
@@ -67,9 +67,21 @@ def controller_of(variables: Mapping[str, Any]) -> str:
     return f"{platform.node()}, AWX job {job}" if job else platform.node()
 
 
-def busy(member: str, where: str, lease: Lease) -> RolloutStopError:
+def until(expires: Any) -> str:
+    """The end of a lease, in words."""
+    return f"until {expires} by that host's clock"
+
+
+def unexpired(fact: Any) -> str:
+    """The run of an unexpired lease, by the fact `connector.lease` of a host; empty for none."""
+    if not isinstance(fact, Mapping) or fact.get("expired"):
+        return ""
+    return f"run {fact.get('run')} on {fact.get('controller')}, since {fact.get('started')}, {until(fact.get('expires'))}"
+
+
+def busy(member: str, where: str, lease: Lease | str) -> str:
     """Another run has an unexpired lease there."""
-    return RolloutStopError(
+    return (
         f"The rollout stops before {member}: another run works on {where}: {lease}. Run this again after that. If you"
         " know that the other run has ended, set rms_pool_take_over=true."
     )
@@ -100,7 +112,7 @@ class Hold:
         answer = self.ask(run=self.run, seconds=self.seconds, **wanted)
         lease = lease_of(answer)
         if lease and not answer["held"]:
-            raise busy(self.member, "it", lease)
+            raise RolloutStopError(busy(self.member, "it", lease))
         return lease
 
     def renew(self, stage: str = "") -> None:

@@ -116,18 +116,18 @@ def read(
     return found, errors
 
 
-def counting(statements: Mapping[str, Statement], today: datetime.date) -> set[str]:
-    """The requirements whose statement counts. An expired statement counts as missing."""
-    return {name for name, statement in statements.items() if statement.state(today) != EXPIRED}
-
-
-def warnings(statements: Mapping[str, Statement], today: datetime.date) -> list[str]:
-    """A line for each statement that expires soon or has expired, the earliest first."""
-    ending = [statement for statement in statements.values() if statement.state(today) != VALID]
+def warnings(statements: Iterable[Statement], today: datetime.date) -> list[str]:
+    """A line for each statement that expires soon, the earliest first. An expired one is a finding."""
+    ending = {statement for statement in statements if statement.state(today) == EXPIRES_SOON}
     return [
-        f"{statement.id}: {statement.described(today)}. Verify the answer and renew the statement."
-        for statement in sorted(ending, key=lambda statement: (statement.expires, statement.id))
+        f"aip_statements: {statement.id}: {statement.described(today)}. Verify the answer and renew the statement."
+        for statement in sorted(ending, key=lambda statement: (statement.expires, statement.id, statement.name))
     ]
+
+
+def today() -> datetime.date:
+    """The day by which a run judges statements."""
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def one_year_after(date: datetime.date) -> datetime.date:

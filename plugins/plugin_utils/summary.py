@@ -30,7 +30,7 @@ def lines(result: Result) -> list[str]:
 
 
 def summary(result: Result, verb: str = "differs in", restarted: bool = False) -> str:
-    """One line for the host, such as 'differs in 19 values (client_settings 1, tls 18), needs a restart'.
+    """One line for the host, such as 'differs in 19 values (client_settings 1, tls 18), a restart will be needed (tls)'.
 
     verb: such as "set" for a result that applied the values.
     restarted: the host was restarted after they were set.
@@ -54,7 +54,7 @@ def summary(result: Result, verb: str = "differs in", restarted: bool = False) -
         split = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         parts.append(f"{verb} {what} ({split})")
     if unreadable:
-        parts.append(f"cannot read {unreadable}")
+        parts.append(f"{unreadable} {'item' if unreadable == 1 else 'items'} cannot be read")
     parts += refused
     if waiting:
         parts.append(f"waits for the operator at the host ({', '.join(waiting)})")
@@ -63,13 +63,24 @@ def summary(result: Result, verb: str = "differs in", restarted: bool = False) -
     if inspection.connector_status in ("starting", "stopped"):
         parts.append(f"connector {inspection.connector_status}")
     if inspection.connector_restart_due:
-        parts.append("connector needs IIS to be restarted")
+        parts.append("a restart of IIS is due for the connector")
     if restarted:
         parts.append("restarted")
     elif inspection.reboot_required:
-        reasons = ", ".join(inspection.reboot_reasons)
-        parts.append(f"needs a restart ({reasons})" if reasons else "needs a restart")
+        parts += _restart(inspection)
     return ", ".join(parts)
+
+
+def _restart(inspection: Inspection) -> list[str]:
+    """A restart that is pending, and one that will be needed once the values are set, told apart."""
+    if inspection.pending_reasons is None or not inspection.reboot_reasons:
+        reasons = f" ({', '.join(inspection.reboot_reasons)})" if inspection.reboot_reasons else ""
+        return [f"a restart is needed{reasons}"]
+    told: dict[str, list[str]] = {"a restart is pending": [], "a restart will be needed": []}
+    for reason in inspection.reboot_reasons:
+        pending = reason in inspection.pending_reasons
+        told["a restart is pending" if pending else "a restart will be needed"].append(reason)
+    return [f"{what} ({', '.join(reasons)})" for what, reasons in told.items() if reasons]
 
 
 def _read(result: Result) -> Inspection | str:

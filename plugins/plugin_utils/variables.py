@@ -18,7 +18,8 @@ from ansible.module_utils.common.yaml import yaml_load
 from .addresses import HIDDEN, has_account
 from .domains import NOTHING, TAGS, HostVariables, unknown_tags
 from .option_types import mistyped
-from .requirements import plain
+from . import statements
+from .requirements import load, plain
 
 ROLES = Path(__file__).parents[2] / "roles"
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
@@ -137,6 +138,8 @@ def read(
     described = {variable: specs()[variable] for variable in values}
     checked = ArgumentSpecValidator(_optional(described)).validate(values, validate_role_argument_spec=True)
     errors += [*checked.error_messages, *mistyped(described, values)]
+    if isinstance(given := values.get("aip_statements"), Mapping):
+        errors += load().read_statements(given, statements.today())[1]
     for variable, value in values.items():
         if isinstance(value, str) and not described[variable].get("no_log") and has_account(value):
             errors.append(f"{variable} is {HIDDEN}: expected an address without them")

@@ -132,7 +132,6 @@ def write_world(folder: Path, hosts: list[Host]) -> Path:
     everywhere: Json = yaml.safe_load(STATEMENTS.read_text(encoding="utf-8"))
     everywhere |= {
         "ansible_connection": "simulated",
-        "aip_tls_minimum": "1.2",
         "aip_reboot": False,
         # Each site has two connectors.
         "rms_connector_pool": [{"members": connectors[start : start + 2]} for start in range(0, len(connectors), 2)],

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements, statements
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.assessment import assess, assess_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -599,7 +599,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "irm_ntlm": [(irm("fci_servers", ntlm={"restrict_sending": 2}), "RestrictSendingNTLMTraffic 2")],
 }
-STATED = {"name": "A. Admin", "date": "2026-11-30"}
+STATED = {"name": "A. Admin", "date": "2025-01-01", "expires": "2099-12-31"}
 STATEMENTS = {"subscription": STATED, "directory_integration": STATED, "tls_inspection": STATED}
 CONNECTOR_STATEMENTS = {
     "protection_service_activated": STATED,
@@ -941,30 +941,60 @@ def test_a_host_that_could_not_be_looked_at_has_one_finding(bootstrap: bool, sev
 def test_statements_take_findings_away() -> None:
     without = findings(FAILS["session_host"][0][0])
     assert {"session_host", "profile_deletion", "subscription"} <= set(without)
-    stated = {"session_host": {"name": "A", "date": datetime.date(2026, 11, 30)}, "subscription": STATED}
+    unquoted = {"name": "A", "date": datetime.date.today()}  # as YAML reads it
+    stated = {"session_host": unquoted, "subscription": STATED}
     assert set(without) - set(findings(FAILS["session_host"][0][0], statements=stated)) == set(stated)
 
 
+TODAY = datetime.date(2026, 11, 29)
+SESSION_HOST = {**FACTS, **FAILS["session_host"][0][0]}
+
+
+@pytest.mark.parametrize(("date", "counts"), [("2025-11-29", True), ("2025-11-28", False)])
+def test_an_expired_statement_counts_as_missing(monkeypatch: pytest.MonkeyPatch, date: str, counts: bool) -> None:
+    """For what only a statement tells, and for what a host shows."""
+    monkeypatch.setattr(statements, "today", lambda: TODAY)
+    stated = dict.fromkeys(("session_host", "subscription", "ad_rms"), {"name": "A", "date": date})
+    # of the host itself, nothing is wrong
+    found = {item["id"]: item for item in assess(SESSION_HOST, domains=["client"], statements=stated)}
+    assert not {"session_host", "subscription"} & set(found) if counts else {"session_host", "subscription"} <= set(found)
+    assert "ad_rms" not in found
+    if not counts:
+        expired = "statement of A from 2025-11-28, expired on 2026-11-28"
+        assert found["subscription"]["found"] == expired
+        assert found["session_host"]["found"].endswith(f"({expired})")
+        (line,) = [line for line in assess_lines({"a": found.values()}) if "subscription (advises)" in line]
+        assert f"Found: {expired}; expected: a plan" in line
+
+
+def test_an_expired_statement_no_longer_keeps_a_host_from_being_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "today", lambda: TODAY)
+    host = {**FACTS, "redirections": [redirection(cloud=False)]}
+    stated = {"connector_redirection": {"name": "A", "date": "2026-01-01", "expires": "2026-11-28"}}
+    (first, *_rest) = assess(host, domains=["client"], statements=stated)
+    assert (first["id"], first["severity"]) == ("connector_redirection", "blocks")
+    assert first["found"].endswith("(statement of A from 2026-01-01, expired on 2026-11-28)")
+    stated["connector_redirection"]["expires"] = "2026-11-29"
+    assert "connector_redirection" not in {item["id"] for item in assess(host, domains=["client"], statements=stated)}
+
+
 @pytest.mark.parametrize(
-    ("statements", "message"),
+    ("given", "message"),
     [
-        ({"subscripton": STATED}, r"nothing can be stated of 'subscripton'; expected one of \[.*'subscription'"),
-        ({"server_installation": STATED}, "nothing can be stated of 'server_installation'"),
-        ({"subscription": {"name": "A. Admin"}}, "subscription needs the name of who states it and a date"),
-        ({"subscription": {"name": " ", "date": "2026-11-30"}}, "subscription needs the name"),
-        ({"subscription": {"name": "A", "date": "30.11.2026"}}, "subscription needs the name"),
-        ({"subscription": True}, "subscription needs the name"),
-        (
-            {"directory_synchronization": STATED},
-            "directory_synchronization needs the name of who states it, the tool and",
-        ),
-        ({"directory_synchronization": {**STATED, "tool": " "}}, "directory_synchronization needs the name of who"),
-        (["subscription"], "expected a dictionary by id, found list"),
+        ({"subscripton": STATED}, "aip_statements: subscripton cannot be stated: expected one of .*subscription"),
+        ({"server_installation": STATED}, "aip_statements: server_installation cannot be stated"),
+        ({"subscription": {"name": "A. Admin"}}, "aip_statements: subscription has the date None"),
+        ({"subscription": {"name": " ", "date": "2026-11-30"}}, "subscription has no name"),
+        ({"subscription": {"name": "A", "date": "30.11.2026"}}, "subscription has the date '30.11.2026'"),
+        ({"subscription": True}, "subscription is True: expected a dictionary with name and date"),
+        ({"directory_synchronization": STATED}, "directory_synchronization has no tool"),
+        ({"directory_synchronization": {**STATED, "tool": " "}}, "directory_synchronization has no tool"),
+        (["subscription"], r"aip_statements is \['subscription'\]: expected a dictionary"),
     ],
 )
-def test_statements_that_say_nothing_are_refused(statements: Any, message: str) -> None:
+def test_statements_that_say_nothing_are_refused(given: Any, message: str) -> None:
     with pytest.raises(AnsibleFilterError, match=message):
-        findings({}, statements=statements)
+        findings({}, statements=given)
 
 
 @pytest.mark.parametrize(
@@ -1048,7 +1078,7 @@ def test_lines_name_every_host_what_is_missing_and_how_it_is_mended() -> None:
         "subscription",
         "directory_integration",
     ]
-    assert "Not stated by anybody (aip_statements):" in advising and "lost" not in "".join(advising)
+    assert "Operator statements to make or renew (aip_statements):" in advising and "lost" not in "".join(advising)
     assert all(line in text for line in blocking + advising)
     assert assess_lines({"fine": []}) == []
 

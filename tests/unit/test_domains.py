@@ -162,13 +162,13 @@ def test_what_roles_and_playbooks_make_for_themselves_is_known() -> None:
 def test_all_wrong_variables_of_all_roles_are_named() -> None:
     found = errors(
         "aip_clients",
-        aip_tls_minimum="1.1",
+        aip_tls_disable_older="sometimes",
         aip_reboot="perhaps",
         aip_client_version=3.10,
         rms_connector_sign_in="later",
     )
     text = "\n".join(found)
-    for name in ("aip_tls_minimum", "aip_reboot", "aip_client_version", "rms_connector_sign_in"):
+    for name in ("aip_tls_disable_older", "aip_reboot", "aip_client_version", "rms_connector_sign_in"):
         assert name in text
     assert "aip_client_version is a number (3.1): expected text. Quote it" in text
 
@@ -218,9 +218,9 @@ def test_a_variable_that_cannot_be_worked_out_is_one_error_among_others() -> Non
             raise AnsibleError("'share' is undefined")
         return "1.1"
 
-    _host, wrong = variables.read("host", [], ["aip_client_src", "aip_tls_minimum"], value_of)
+    _host, wrong = variables.read("host", [], ["aip_client_src", "aip_tls_disable_older"], value_of)
     assert wrong[0] == "aip_client_src cannot be worked out: 'share' is undefined"
-    assert "aip_tls_minimum" in wrong[1]
+    assert "aip_tls_disable_older" in wrong[1]
 
 
 def test_every_variable_of_the_table_is_documented() -> None:

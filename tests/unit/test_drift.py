@@ -47,7 +47,7 @@ def test_drift_has_one_line_for_each_value() -> None:
 
 
 def test_summary_counts_by_domain() -> None:
-    assert drift_summary(DIFFERENT) == "differs in 3 values (client_settings 1, tls 2), cannot read 1, needs a restart"
+    assert drift_summary(DIFFERENT) == "differs in 3 values (client_settings 1, tls 2), 1 item cannot be read, a restart is needed"
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_summary_counts_by_domain() -> None:
     [
         (look(tls={"changes": []}), {}, "complies"),
         (look(), {}, "complies"),
-        (look(True, tls={"changes": []}), {}, "complies, needs a restart"),
+        (look(True, tls={"changes": []}), {}, "complies, a restart is needed"),
         (
             {**look(True, tls={"changes": []}), "reboot_reasons": ["tls", "tls_dotnet"]},
             {},
-            "complies, needs a restart (tls, tls_dotnet)",
+            "complies, a restart is needed (tls, tls_dotnet)",
         ),
         (look(True, tls={"changes": []}), {"restarted": True}, "complies, restarted"),
         (look(tls={"changes": [change("A", None, ONE)]}), {"verb": "set"}, "set 1 value (tls 1)"),
@@ -71,6 +71,23 @@ def test_summary_counts_by_domain() -> None:
 )
 def test_summary(result: dict[str, Any], arguments: dict[str, Any], expected: str) -> None:
     assert drift_summary(result, **arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("due", "pending", "expected"),
+    [
+        (["tls"], [], "a restart will be needed (tls)"),
+        (["tls"], ["file_rename"], "a restart will be needed (tls)"),
+        (["tls"], ["tls", "file_rename"], "a restart is pending (tls)"),
+        (["tls", "tls_dotnet"], ["tls_dotnet"], "a restart is pending (tls_dotnet), a restart will be needed (tls)"),
+    ],
+)
+def test_a_restart_that_is_pending_is_told_from_one_that_will_be_needed(
+    due: list[str], pending: list[str], expected: str
+) -> None:
+    result = look(True, tls={"changes": [change("A", None, ONE)]}) | {"reboot_reasons": due}
+    result["host"] = {"reboot": {"required": bool(pending), "reasons": pending}}
+    assert drift_summary(result) == f"differs in 1 value (tls 1), {expected}"
 
 
 def test_a_host_that_is_not_known_is_drift() -> None:

@@ -151,7 +151,7 @@ def test_a_secret_of_another_type_is_not_repeated(value: object) -> None:
         ("registry_values", {"values": [VALUE, {"path": "HKLM:\\X", "data": 5, "view": 64}], "purge": None}),
         ("registry_values", {"values": ["path=HKLM:\\X name=y"]}),
         ("connector_https", {"state": None, "port": "8443", "pfx_password": None}),
-        ("desired_state", {"tls": {"minimum": 1.2, "parts": "dotnet,winhttp"}, "client": None}),
+        ("desired_state", {"tls": {"explicit": "yes", "parts": "dotnet,winhttp"}, "client": None}),
         ("client", {"product": "purview", "reboot": "yes", "arguments": ["/quiet"], "timeout": "60"}),
         # of ansible-core, when the task is tried again
         ("connector_https", {"_ansible_check_mode": False, "_ansible_verbosity": 3}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.action import prepare
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import statements
 
 Json = dict[str, Any]
 FACTS = {"powershell": {"version": "5.1.17763.5458"}}
@@ -97,6 +99,33 @@ def test_everything_that_is_wrong_is_reported_together_with_the_hosts_that_have_
     assert Fleet(a={}).run("prepare", variables=tags) == {"tenants": {}, "asks_service": False}
 
 
+def test_operator_statements_are_checked_before_a_host_is_contacted() -> None:
+    """All of them, with everything else that is wrong."""
+    fleet = Fleet(
+        a={"aip_statements": {"subscripton": {"name": "A"}, "subscription": {"name": "A"}}},
+        b={"aip_statements": {"tls_inspection": {"name": "A", "date": "2026-01-01", "expires": "2025-01-01"}}},
+    )
+    with pytest.raises(AnsibleActionFail) as error:
+        fleet.run("prepare")
+    wrong = str(error.value)
+    assert "a: aip_statements: subscripton cannot be stated: expected one of" in wrong
+    assert "a: aip_statements: subscription has the date None: expected a day" in wrong
+    assert "b: aip_statements: tls_inspection expires on 2025-01-01, before its date 2026-01-01" in wrong
+    assert fleet.asked == []
+
+
+def test_a_statement_that_expires_soon_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "today", lambda: datetime.date(2026, 11, 29))
+    stated = {"tls_inspection": {"name": "A", "date": "2025-12-14"}, "subscription": {"name": "A", "date": "2026-01-01"}}
+    fleet = Fleet(a={"aip_statements": stated}, b={"aip_statements": stated}, c={})
+    (warning,) = fleet.run("prepare")["warnings"]
+    assert warning.startswith("aip_statements: tls_inspection: statement of A from 2025-12-14, expires on 2026-12-14.")
+    assert "warnings" not in Fleet(c={}).run("prepare")
+    # the report has them from the inspection
+    found = fleet.run("inspect")["statements"]
+    assert found["subscription"] == {"name": "A", "date": "2026-01-01", "expires": "2027-01-01"}
+
+
 def test_a_variable_of_the_play_counts_for_all_hosts() -> None:
     fleet = Fleet(a={}, b={})
     with pytest.raises(AnsibleActionFail, match=r"a, b: .*aip_domains"):
@@ -131,9 +160,9 @@ def test_without_an_account_the_service_is_asked_or_nothing_goes_on() -> None:
 
 
 def test_variables_become_the_question() -> None:
-    fleet = Fleet(a={"aip_tls_minimum": "1.2", "aip_client_product": "purview", "aip_client_version": ""})
+    fleet = Fleet(a={"aip_tls_disable_older": "auto", "aip_client_product": "purview", "aip_client_version": ""})
     found = fleet.run("inspect")
-    assert fleet.asked == [("desired_state", {"client": {"product": "purview"}, "tls": {"minimum": "1.2"}})]
+    assert fleet.asked == [("desired_state", {"client": {"product": "purview"}, "tls": {"disable_older": "auto"}})]
     assert found["looked_for"] == fleet.asked[0][1] and not found["changed"] and "diff" not in found
     assert (found["steps"], found["stop"]) == ([], "run")
 
@@ -246,6 +275,64 @@ def test_a_lost_host_is_named() -> None:
     plan = fleet.run("plan")
     assert plan["lost"] == {"b": "unreachable: timed out"} and plan["complies"] == ["a"]
     assert "b  unreachable: timed out" in plan["lines"]
+
+
+LEASE = {"run": "5f3a", "controller": "awx-2", "started": "2026-11-29T09:12:00Z", "expires": "2026-11-29T10:42:00Z"}
+STEP = {"host": "a.contoso.test", "account_role": "an administrator", "steps": ["Sign in."]}
+
+
+def connectors(**facts: Json) -> Fleet:
+    """Connectors that differ in a setting, each with more facts."""
+    fleet = Fleet(**{name: {"group_names": ["rms_connectors"], "aip_endpoints": []} for name in facts})
+    for name, more in facts.items():
+        fact = {"installed": True, "status": "running", "lease": None, **more}
+        tls = {"compliant": False, "changes": [], "reboot_required": False}
+        found = COMPLIES | {"compliant": False, "domains": {"tls": tls}, "host": FACTS | {"connector": fact}}
+        fleet.hostvars[name]["aip_apply_inspection"] = {
+            **found, "findings": [], "steps": ["settings"], "stop": "run", "changes_url": False, "looked_for": {}
+        }  # fmt: skip
+    return fleet
+
+
+def test_a_lease_of_another_run_is_shown_before_anything_is_changed() -> None:
+    fleet = connectors(a={}, b={"lease": {**LEASE, "expired": False}})
+    plan = fleet.run("plan")
+    busy = "another run works on it: run 5f3a on awx-2, since 2026-11-29T09:12:00Z, until 2026-11-29T10:42:00Z"
+    assert plan["failed"] and plan["msg"].startswith("Nothing was changed.\nThe rollout stops before b: " + busy)
+    audit = fleet.run("plan", report_only=True)
+    assert not audit.get("failed") and any(busy in line for line in audit["lines"])
+    fleet.check_mode = True
+    assert not fleet.run("plan").get("failed") and any(busy in line for line in fleet.run("plan")["lines"])
+    fleet.check_mode = False
+    for variables in fleet.hostvars.values():
+        variables["rms_pool_take_over"] = True
+    assert not fleet.run("plan").get("failed")
+    assert not connectors(a={}, b={"lease": {**LEASE, "expired": True}}).run("plan").get("failed")
+
+
+def test_a_lone_connector_is_named_before_anything_is_changed() -> None:
+    fleet = connectors(a={})
+    plan = fleet.run("plan")
+    assert plan["failed"] and "rms_connector_pool is not set, and a is the only host" in plan["msg"]
+    fleet.hostvars["a"]["rms_connector_pool"] = [{"members": ["a"]}]
+    plan = fleet.run("plan")
+    (pool,) = plan["pools"]
+    assert pool == {"members": ["a"], "minimum_in_service": 0, "turns": ["a"], "authorized": []}
+    assert not plan.get("failed") and "connectors, one at a time: a (of 1 in the pool" in plan["lines"][-2]
+
+
+def test_the_plan_has_the_wanted_list_and_the_manual_steps() -> None:
+    fleet = connectors(a={"authorized": [], "events": [], "last_list_update": "2026-11-29T08:45:00Z"}, b={})
+    for variables in fleet.hostvars.values():
+        variables |= {"rms_authorization_exchange_group": "RMS-Exchange", "rms_authorization_domain": "CONTOSO"}
+    fleet.hostvars["b"]["aip_apply_inspection"]["domains"]["connector"] = {"compliant": False, "attended_step": STEP}
+    plan = fleet.run("plan")
+    assert plan["pools"][0]["authorized"] == ["CONTOSO\\RMS-Exchange"]
+    setup = {**STEP, "host": "b", "title": "Complete the setup of the connector"}
+    assert plan["manual_steps"] == [setup]
+    # an audit does not ask the role rms_authorization
+    first, second = fleet.run("plan", report_only=True)["manual_steps"]
+    assert first == setup and (second["host"], second["title"][:9]) == ("a", "Authorize")
 
 
 def test_waves_that_make_no_sense_end_the_run() -> None:

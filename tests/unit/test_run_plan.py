@@ -11,10 +11,12 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.plan import (
     Host,
     Plan,
     PlanError,
+    PoolTurns,
     Waves,
     batches,
     make,
 )
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Pool
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +117,50 @@ def test_one_that_may_only_sleep_is_asked_before_it_is_restarted(host: Host, che
 def test_a_connector_that_changes_its_url_has_a_turn() -> None:
     plan = make([Host("a", connector=Connector(serves=True, changes_url=True))], Waves(), {})
     assert plan.connectors == ["a"]
+
+
+POOL = Pool(("a", "b", "c"), 2)
+LEASE = "run 1 on awx, since 9:00, until 10:00 by that host's clock"
+
+
+def test_the_turns_of_each_pool() -> None:
+    other = Pool(("x",), 0)
+    hosts = [
+        Host("a", complies=False, connector=Connector(serves=True, pool=POOL)),
+        Host("b", complies=False, connector=Connector(pool=POOL)),
+        Host("x", connector=Connector(serves=True, pool=other)),
+    ]
+    plan = make(hosts, Waves(), {})
+    assert plan.pools == [PoolTurns(["a", "b", "c"], 2, ["b", "a"]), PoolTurns(["x"], 0, [])]
+    assert plan.order == ["connectors, one at a time: b, a (of 3 in the pool, at least 2 in service)"]
+    assert not plan.ends
+
+
+@pytest.mark.parametrize("member", ["a", "b"])
+def test_the_lease_of_another_run_ends_the_run_before_anything_is_changed(member: str) -> None:
+    """On a connector that has a turn, or on another member of its pool. Check mode only shows it."""
+    connectors = {name: Connector(serves=True, pool=POOL) for name in "ab"}
+    connectors[member] = replace(connectors[member], lease=LEASE, left=True)
+    hosts = [Host("a", complies=False, connector=connectors["a"]), Host("b", connector=connectors["b"])]
+    plan = make([*hosts, Host("client", complies=False)], Waves(), {})
+    assert plan.ends and len(plan.obstacles) == 1
+    assert "another run works on " in plan.obstacles[0] and f": {LEASE}. Run this again after that." in plan.obstacles[0]
+    checked = make(hosts, Waves(), {}, check=True)
+    assert checked.obstacles == plan.obstacles and not checked.ends
+
+
+def test_a_lone_connector_without_a_pool_ends_the_run_only_where_it_has_a_turn() -> None:
+    lone = Connector(serves=True, no_pool="rms_connector_pool is not set")
+    plan = make([Host("a", complies=False, connector=lone)], Waves(), {})
+    assert (plan.obstacles, plan.ends, plan.pools) == (["rms_connector_pool is not set"], True, [])
+    assert not make([Host("a", connector=lone)], Waves(), {}).ends
+    # a health check wakes it; that takes nothing out of service
+    assert not make([Host("a", connector=replace(lone, serves=False, starts=True))], Waves(), {}).ends
+
+
+def test_manual_steps_are_in_the_order_of_the_hosts() -> None:
+    hosts = [Host("b", manual_steps=({"host": "b"},)), Host("a", complies=False, manual_steps=({"host": "a"},))]
+    assert make(hosts, Waves(), {}).manual_steps == [{"host": "b"}, {"host": "a"}]
 
 
 CONNECTORS = st.none() | st.builds(Connector, *(st.booleans() for _ in range(5)))

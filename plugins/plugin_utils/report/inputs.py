@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import authorization, statements
+from .. import authorization, inspecting, statements
 from ..inspection import DomainResult, Inspection, MalformedError, Step, Value, ValueChange
 from . import difference, model
 from .text import clean
@@ -46,16 +47,20 @@ def from_inspections(
         inspections: host -> result of infoprotect.aip.inspect: that of desired_state (`domains`, `host`,
             `reboot_required`, `reboot_reasons`) with `findings` and `statements`, or a failure with `msg`.
         now: when the report is made, with a time zone.
-        plan: `pools`, each with `members` and perhaps `name`, `minimum_in_service` and `authorized` (the wanted
-            accounts), and `manual_steps`, each with `host`, `title` and `steps`.
-        applied: host -> results of the modules that changed it, with `receipt` where registry values were written.
-            An item may have `domain`, if the module works on one domain.
+        plan: `pools`, each with `members` and perhaps `name`, `minimum_in_service`, `turns` (members that have one, in
+            order) and `authorized` (the wanted accounts), and `manual_steps`, each with `host`, `title` and `steps`.
+        applied: host -> results of what was done on it, in order, with `receipt` where registry values were written.
+            An item may have `domain`, if the module works on one domain. One with `host` has facts that are newer than
+            the inspection's. One with `title` and `steps` is a manual step. In check mode, only failures count.
         unreachable: host -> the connection error.
         requirements: requirement -> `text` and `statement`, for statements that no host lacks.
         previous: the content of the previous report.json.
         run: which run this is.
     """
+    run = run or model.Run()
     results = {name: _plain_results(items) for name, items in (applied or {}).items()}
+    if run.check_mode:
+        results = {name: [item for item in items if _failed(item)] for name, items in results.items()}
     names = sorted({*inspections, *(unreachable or {}), *results}, key=str)
     hosts, inspected = [], {}
     for name in names:
@@ -70,13 +75,13 @@ def from_inspections(
     used = {str(name): value for name, value in inspections.items() if isinstance(value, Mapping)}
     report = model.Report(
         generated=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        run=run or model.Run(),
+        run=run,
         domains=tuple(sorted({domain for host in hosts for domain in host.domains})),
         hosts=tuple(hosts),
         prerequisites=_prerequisites(used.values()),
         statements=_statements(used.values(), hosts, requirements or {}, now.date()),
-        pools=_pools(plan or {}, used),
-        manual_steps=_manual_steps(plan or {}, used),
+        pools=_pools(plan or {}, used, results),
+        manual_steps=_manual_steps(plan or {}, used, results),
         changes=tuple(_change(str(name), item) for name, items in results.items() for item in items if _did(item)),
     )
     return difference.since(report, previous) if previous else report
@@ -105,7 +110,7 @@ def _host(name: str, result: Any, lost: Any, applied: Sequence[Result]) -> tuple
     domains = {
         clean(domain.name): _domain(domain, result["domains"][domain.name], applied) for domain in inspection.domains
     }
-    failure = next((item for item in applied if item.get("failed") or item.get("unreachable")), None)
+    failure = next(filter(_failed, applied), None)
     if any(finding.severity == _BLOCKS for finding in findings):
         status = model.BLOCKED
     elif failure is not None:
@@ -152,7 +157,7 @@ def _domain(domain: DomainResult, raw: Result, applied: Sequence[Result]) -> mod
 
 def _settled(domain: str, item: Result) -> bool:
     """Whether this result brought the domain to its wanted state."""
-    if item.get("failed") or item.get("unreachable"):
+    if _failed(item):
         return False
     done = item.get("domains")
     return item.get("domain") == domain or (isinstance(done, Mapping) and domain in done and "changes" in done[domain])
@@ -235,11 +240,9 @@ def _statements(
     texts = {
         str(item.get("id")): clean(item.get("text")) for result in results for item in _dicts(result.get("findings"))
     }
-    lacking: dict[str, int] = {}
-    for host in hosts:
-        for finding in host.findings:
-            if finding.status == _NOT_STATED:
-                lacking[finding.id] = lacking.get(finding.id, 0) + 1
+    findings = [finding for host in hosts for finding in host.findings]
+    affected = Counter(finding.id for finding in findings)
+    lacking = Counter(finding.id for finding in findings if finding.status == _NOT_STATED)
 
     def text_of(name: str) -> str:
         entry = requirements.get(name) or {}
@@ -263,7 +266,7 @@ def _statements(
                 statement.expires.isoformat(),
                 statement.age(today),
                 statement.days_left(today),
-                lacking.get(name, 0),
+                (affected if statement.state(today) == statements.EXPIRED else lacking)[name],
             )
         )
     stated = {line.id for line in lines}
@@ -279,8 +282,11 @@ def _statements(
 # -- pools and manual steps -------------------------------------------------------------------------------------------
 
 
-def _pools(plan: Result, results: Mapping[str, Result]) -> tuple[model.Pool, ...]:
-    connectors = {name: fact for name, result in results.items() if (fact := _connector(result))}
+def _pools(
+    plan: Result, inspections: Mapping[str, Result], applied: Mapping[str, Sequence[Result]]
+) -> tuple[model.Pool, ...]:
+    latest = {name: _latest_connector(result, applied.get(name, ())) for name, result in inspections.items()}
+    connectors = {name: fact for name, fact in latest.items() if fact}
     described = _dicts(plan.get("pools"))
     if not described:
         described = [{"members": sorted(connectors)}] if connectors else []
@@ -293,12 +299,22 @@ def _pools(plan: Result, results: Mapping[str, Result]) -> tuple[model.Pool, ...
         pools.append(
             model.Pool(
                 clean(pool.get("name") or (urls[0] if urls else f"Pool {number}")),
-                minimum if isinstance(minimum, int) and not isinstance(minimum, bool) else None,
+                _number(minimum),
+                tuple(map(clean, _texts(pool.get("turns")))),
                 tuple(map(clean, wanted)),
                 tuple(_member(name, connectors.get(name, {}), wanted) for name in members),
             )
         )
     return tuple(pools)
+
+
+def _latest_connector(inspection: Result, applied: Sequence[Result]) -> Result:
+    """The fact `connector` after the run. A lease whose turn has ended was this run's own."""
+    known = [item for item in (inspection, *applied) if isinstance(item.get("host"), Mapping)]
+    connector = _connector(known[-1]) if known else {}
+    lease, ended = connector.get("lease"), {item.get("run") for item in applied}
+    own = isinstance(lease, Mapping) and lease.get("run") in ended
+    return {**connector, "lease": None} if own else connector
 
 
 def _connector(result: Result) -> Result:
@@ -350,23 +366,40 @@ def _lease(lease: Result) -> model.Lease:
     return model.Lease(run, controller, started, expires, stage, bool(lease.get("expired")))
 
 
-def _manual_steps(plan: Result, results: Mapping[str, Result]) -> tuple[model.ManualStep, ...]:
-    steps = [
-        _manual_step(str(item.get("host") or ""), item, "Manual step") for item in _dicts(plan.get("manual_steps"))
-    ]
-    for name, result in results.items():
-        domains = result.get("domains")
-        for domain, state in domains.items() if isinstance(domains, Mapping) else ():
-            step = state.get("attended_step") if isinstance(state, Mapping) else None
-            if isinstance(step, Mapping):
-                steps.append(_manual_step(name, step, f"Complete the setup of the {domain}"))
-    return tuple({(step.host, step.steps): step for step in reversed(steps)}.values())[::-1]
+def _manual_steps(
+    plan: Result, inspections: Mapping[str, Result], applied: Mapping[str, Sequence[Result]]
+) -> tuple[model.ManualStep, ...]:
+    """What is left to operators: what was planned, and what came of it."""
+    inspected = (step for name, result in inspections.items() for step in inspecting.manual_steps(name, result))
+    planned = [*_dicts(plan.get("manual_steps")), *inspected]
+    steps = {(str(step.get("host") or ""), str(step.get("title") or "")): step for step in planned}
+    for name, items in applied.items():
+        for number, item in enumerate(items):
+            if item.get("title") and item.get("steps"):
+                steps[str(item.get("host")), str(item["title"])] = item
+            elif item.get("domain") and not _failed(item):
+                step = inspecting.manual_step(name, item["domain"], item.get("attended_step") or {})
+                steps.pop((name, step["title"]), None)
+                if item.get("attended_step") and not _was_done(item, items[number + 1 :]):
+                    steps[name, step["title"]] = step
+    return tuple(map(_manual_step, steps.values()))
 
 
-def _manual_step(host: str, step: Result, title: str) -> model.ManualStep:
+def _was_done(setup: Result, later: Sequence[Result]) -> bool:
+    """Whether an operator has done the manual step of a setup while the run waited for it."""
+    facts = [item["host"] for item in later if isinstance(item.get("host"), Mapping)]
+    if not facts:
+        return False
+    connector = facts[-1].get("connector") or {}
+    if setup.get("status") == "awaiting_removal":
+        return not connector.get("installed")
+    return bool(connector.get("installed")) and not connector.get("staged_version")
+
+
+def _manual_step(step: Result) -> model.ManualStep:
     return model.ManualStep(
-        clean(host),
-        clean(step.get("title") or title),
+        clean(step.get("host")),
+        clean(step.get("title") or "Manual step"),
         clean(step.get("account_role")),
         clean(step.get("file")),
         clean(step.get("cloud")),
@@ -379,6 +412,10 @@ def _manual_step(host: str, step: Result, title: str) -> model.ManualStep:
 
 def _plain_results(items: Any) -> list[Result]:
     return _dicts([items] if isinstance(items, Mapping) else items)
+
+
+def _failed(item: Result) -> bool:
+    return bool(item.get("failed") or item.get("unreachable"))
 
 
 def _did(item: Result) -> bool:

@@ -41,6 +41,7 @@ def _lines(content: Content) -> Iterator[str]:
     yield from _hosts(content)
     yield from _prerequisites(content)
     yield from _statements(content)
+    yield from _pools(content)
     yield from _manual_steps(content)
     yield from _changes(content)
     yield from _previous(content)
@@ -88,6 +89,39 @@ def _statements(content: Content) -> Iterator[str]:
         yield from ("", "## Operator statements to make or renew", "")
     for line in ending:
         yield f"- {code(line['id'])}: {plain(line['text'])} ({code(words.statement(line))})"
+
+
+def _pools(content: Content) -> Iterator[str]:
+    if content["pools"]:
+        yield from ("", "## Connector pools")
+    for pool in content["pools"]:
+        least = pool["minimum_in_service"]
+        yield from ("", f"### {code(pool['name'])}", "")
+        if least is not None:
+            yield from (f"At least {least} of {counted(len(pool['members']), 'member')} in service.", "")
+        if pool["turns"]:
+            yield from (f"Order of this run, one at a time: {_names(pool['turns'])}", "")
+        yield "| Member | Health | Version | Certificate | Authorization list | Lease |"
+        yield "|---|---|---|---|---|---|"
+        for member in pool["members"]:
+            certificate, verdict, lease = (member[key] for key in ("certificate", "authorization", "lease"))
+            cells = (
+                member["host"],
+                member["health"].replace("_", " ") or "unknown",
+                member["version"],
+                f"expires {certificate['expires'][:10]}" if certificate else "",
+                verdict["status"] if verdict else "",
+                words.lease(lease) if lease else "",
+            )
+            yield f"| {' | '.join(map(_cell, cells))} |"
+        events = [(member["host"], event) for member in pool["members"] for event in member["events"]]
+        if events:
+            yield ""
+        for host, event in events[:_MOST_LINES]:
+            times = f" ({event['count']} times)" if event["count"] > 1 else ""
+            yield f"- {code(host)}, {code(event['time'])}: event {event['id']}, {code(event['text'])}{times}"
+        if len(events) > _MOST_LINES:
+            yield f"- and {len(events) - _MOST_LINES:,} more events"
 
 
 def _manual_steps(content: Content) -> Iterator[str]:

@@ -218,10 +218,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Pool:
-    """Connectors behind one load balancer."""
+    """Connectors behind one load balancer.
+
+    Attributes:
+        turns: the members that had a turn in this run, in their order.
+        wanted: the accounts that are wanted on the authorization list.
+    """
 
     name: str
     minimum_in_service: int | None
+    turns: tuple[str, ...]
     wanted: tuple[str, ...]
     members: tuple[Member, ...]
 

@@ -83,6 +83,12 @@ def source(entry: Content) -> str:
     return f"{entry['document']}, {entry['section']}" if entry["section"] else str(entry["document"])
 
 
+def lease(held: Content) -> str:
+    """The run that has a lease, and until when."""
+    end = "expired at" if held["expired"] else "until"
+    return f"run {held['run']} on {held['controller']}, {end} {held['expires']}"
+
+
 def statement(line: Content) -> str:
     """Who stated it, when, and until when it counts."""
     if not line["name"]:

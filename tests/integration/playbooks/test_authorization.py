@@ -409,7 +409,7 @@ def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -
     """Once in a run, where a connector has to be set up; what it says outranks a statement."""
     requirement = "protection_service_activated"
     new, done = ["connector-1", "connector-2"], "connector-3"
-    stated = {requirement: {"name": "A. Admin", "date": "2026-11-30"}}
+    stated = {requirement: {"name": "A. Admin", "date": "2025-01-01", "expires": "2099-12-31"}}
     variables: Json = {
         "aip_domains": ["connector"],
         "rms_connector_state": "present",

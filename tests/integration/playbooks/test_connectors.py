@@ -244,7 +244,7 @@ def test_settings_that_were_never_taken(connectors: AnsiblePlaybook, proxy: str)
         "lease": "",
     }
     audit = connectors.run(ROOT / "playbooks/audit.yml", f"--limit={FIRST}", CONNECTOR_TAGS)
-    assert "connector needs IIS to be restarted" in audit.stdout
+    assert "a restart of IIS is due for the connector" in audit.stdout
     rest = run(connectors, f"--limit={FIRST}", rms_pool_take_over=True, **absent)
     assert rest.task(RESTART, FIRST)["changed"]
     assert look(connectors, FIRST) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": None, "lease": None}

@@ -58,7 +58,7 @@ def test_waves(playbook: AnsiblePlaybook, rings: str) -> None:
     rest = playbook.run(CLIENTS, *only, extra_vars={"aip_waves": [1, "100%"]})
     assert turns(rest) == ["client-2012r2", "client-2019"], "a host that complies is in no wave"
     (said,) = [result["msg"] for task, _host, result in rest.results if task == "Show the plan"]
-    assert "client-2016    complies, needs a restart (tls_dotnet)" in said
+    assert "client-2016    complies, a restart is pending (tls_dotnet)" in said
     for wrong in "ring_pilto", "1,0", "ring_pilot,50%":
         refused = playbook.run(CLIENTS, rings, *only, extra_vars={"aip_waves": wrong}, expect=2)
         assert f"aip_waves is {wrong}: expected numbers and percentages" in refused.stdout

@@ -108,11 +108,6 @@ def test_tls_absent(powershell: PowerShellHost) -> None:
     assert not any(tls_cases.STRONG.keys() & names for key, names in cycle.after.items() if ".NETFramework" in key)
 
 
-@pytest.mark.parametrize("minimum", ["1.1", "1.0", "2", "TLS 1.2"])
-def test_tls_with_another_minimum(powershell: PowerShellHost, minimum: str) -> None:
-    refused(powershell.module("tls", {"minimum": minimum}), "minimum", minimum, "1.2")
-
-
 SETTINGS: list[tuple[Json, Json]] = [
     ({"use_default_credentials_in_proxy": True}, {"UseDefaultCredentialsInProxy": 1}),
     ({"use_default_credentials_in_proxy": False}, {"UseDefaultCredentialsInProxy": 0}),
@@ -325,7 +320,7 @@ def test_restore_of_what_is_no_receipt(powershell: PowerShellHost, key: str, con
 
 
 BAD_DOMAINS: list[tuple[Json, list[str]]] = [
-    ({"tls": {"minimum": "1.1"}}, ["minimum", "1.1", "1.2"]),
+    ({"tls": {"disable_older": "1.1"}}, ["disable_older", "1.1", "auto"]),
     ({"tls": {"parts": ["schannel", "dotnet"]}}, ["parts", "schannel"]),
     ({"tls": {"versoin": "1.2"}}, ["versoin"]),
     ({"client_settings": {}}, ["client_settings"]),

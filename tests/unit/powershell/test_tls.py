@@ -47,7 +47,7 @@ OFF = [
 ]
 
 WANTED = """
-$option = @{ state = 'present'; minimum = '1.2'; disable_older = 'auto'; explicit = $false }
+$option = @{ state = 'present'; disable_older = 'auto'; explicit = $false }
 foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
 $role = @{}
 foreach ($name in $case.roles) { $role[$name] = @{ found = $true } }

@@ -231,7 +231,7 @@ def test_a_member_that_was_not_inspected_is_still_one() -> None:
 
 def test_manual_steps_of_hosts_and_of_the_plan() -> None:
     step = {"host": "rmsc03", "title": "Authorize the servers", "steps": ["Open the administration tool"]}
-    plan = {"manual_steps": [step, {**step, "host": "rmsc03", "title": "again"}]}
+    plan = {"manual_steps": [step, step]}
     inspections = {"rmsc03": report_fleet.showcase()["inspections"]["rmsc03"]}
     steps = report(inspections, plan=plan)["manual_steps"]
     assert [(one["host"], one["title"]) for one in steps] == [
@@ -339,3 +339,50 @@ def test_any_input_gives_a_report(inspections: Data, plan: Data, applied: Data) 
     jsonschema.validate(made, SCHEMA, cls=jsonschema.Draft202012Validator)
     assert all(text for _file, text in files.render(made, files.FORMATS).values())
     assert terminal.table(made) and terminal.artifact(made) and content({"inspections": mixed}, made)["previous"]
+
+
+def test_a_pool_is_reported_as_it_is_after_the_run() -> None:
+    """By the newest facts, and without the run's own lease."""
+    own = {"run": "abcd", "controller": "me", "started": "a", "expires": "b", "stage": "returning", "expired": False}
+    upgraded = {"changed": False, "host": {"connector": connector_fact("3.1.0.0", lease=own)}}
+    plan = {"pools": [{"members": ["a", "b", "c"], "minimum_in_service": 2, "turns": ["b"]}], "manual_steps": []}
+    inspections = {name: connector(name, connector_fact("3.0.0.0", lease=None)) for name in ("a", "b")}
+    applied = {"b": [{"domain": "connector", "changed": True}, upgraded, {"run": "abcd"}]}
+    (pool,) = report(inspections, plan=plan, applied=applied)["pools"]
+    assert [(member["host"], member["version"]) for member in pool["members"]] == [
+        ("a", "3.0.0.0"), ("b", "3.1.0.0"), ("c", ""),
+    ]  # fmt: skip
+    assert pool["turns"] == ["b"] and not any(member["lease"] for member in pool["members"])
+    del applied["b"][2]
+    (pool,) = report(inspections, plan=plan, applied=applied)["pools"]
+    assert pool["members"][1]["lease"]["run"] == "abcd", "a turn that has not ended"
+
+
+def test_manual_steps_are_those_that_are_left_after_the_run() -> None:
+    waits = {"installed": True, "version": "3.0.0.0", "staged_version": "3.1.0.0"}
+    setup = {"domain": "connector", "changed": True, "status": "awaiting_sign_in", "attended_step": report_fleet.SETUP}
+    inspections = {"a": connector("a", waits, {"connector": domain([], attended_step=report_fleet.SETUP)})}
+
+    def left(*results: Data, **plan: Any) -> list[tuple[str, str]]:
+        steps = report(inspections, applied={"a": list(results)}, plan=plan)["manual_steps"]
+        return [(step["host"], step["title"]) for step in steps]
+
+    title = "Complete the setup of the connector"
+    assert left() == left(setup) == [("a", title)]
+    assert left(setup, {"host": {"connector": waits}}) == [("a", title)]
+    assert left(setup, {"host": {"connector": {**waits, "staged_version": None}}}) == []
+    assert left({"domain": "connector", "changed": True}) == [], "an operator's arguments made it automatic"
+    assert left({**setup, "failed": True}) == [("a", title)]
+    removal = {**setup, "status": "awaiting_removal"}
+    assert left(removal, {"host": {"connector": waits}}) == [("a", title)]
+    assert left(removal, {"host": {"connector": None}}) == []
+    authorize = {"host": "a", "title": "Authorize", "account_role": "x", "steps": ["y"]}
+    assert left(setup, authorize) == [("a", title), ("a", "Authorize")]
+    assert left(manual_steps=[authorize]) == [("a", "Authorize"), ("a", title)]
+
+
+def test_check_mode_has_set_nothing() -> None:
+    inspections = {"a": report_fleet.client("a", differs=True)}
+    applied = {"a": {"changed": True, "domains": {"tls": domain(report_fleet.tls_changes())}}}
+    made = report(inspections, applied=applied, run=model.Run("site", check_mode=True))
+    assert made["changes"] == [] and made["hosts"][0]["domains"]["tls"]["state"] == "drifted"
