@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from setup.environment import PYTHONS_OF_CORE
+from winfleet.paths import state_directory
 
 from .forked_ansible import Completed, ForkedAnsible
 
@@ -43,16 +45,35 @@ def reset_hosts(*hosts: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def lose_host(host: str, after: float, run: Callable[[], Run]) -> Run:
-    """A run whose host is lost after so many seconds, and back when the run has ended."""
+def lose_host(host: str, installer: str, run: Callable[[], Run]) -> Run:
+    """A run whose host loses power as soon as it runs the installer, and is back when the run has ended."""
     fault = [str(ROOT / "bin/fleet"), "fault", host]
     with ThreadPoolExecutor() as beside:
         lost = beside.submit(run)
-        time.sleep(after)
+        deadline = time.monotonic() + 300
+        while not (processes := processes_of(host, installer)):
+            assert not lost.done(), f"the run has ended, and {installer} did not run: {lost.result().stdout}"
+            assert time.monotonic() < deadline, f"{host} does not run {installer}"
+            time.sleep(0.1)
         subprocess.run([*fault, "lost_host"], check=True)
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         wait([lost])
         subprocess.run([*fault, "clear"], check=True)
         return lost.result()
+
+
+def processes_of(host: str, program: str) -> list[int]:
+    """Those of the host whose command line has the program's name."""
+    prefix = f"WINEPREFIX={state_directory() / 'hosts' / host / 'prefix'}\0"
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command, environment = ((process / name).read_text(errors="replace") for name in ("cmdline", "environ"))
+            if program in command and prefix in environment:
+                found.append(int(process.name))
+    return found
 
 
 @dataclass(frozen=True)

@@ -272,9 +272,9 @@ def test_a_restart_that_is_due(playbook: AnsiblePlaybook, packages: Path) -> Non
 
 def test_a_host_that_is_lost_while_installing(playbook: AnsiblePlaybook, packages: Path) -> None:
     """The run says so; the next one goes on from whatever there is."""
-    run(playbook, prepare_task("nothing", None), *fault("slow", hang="8"))
+    run(playbook, prepare_task("nothing", None), *fault("slow", hang="60"))
     install = client("install", path=rf"{SHARE}\{CURRENT}.exe")
-    result = lose_host(HOST, 6, lambda: run(playbook, install, expect=None)).task("install", HOST)
+    result = lose_host(HOST, CURRENT, lambda: run(playbook, install, expect=None)).task("install", HOST)
     assert result.get("unreachable") or result.get("failed"), result
     done = run(
         playbook,

@@ -67,9 +67,9 @@ def test_a_host_that_is_lost_while_it_is_installed(playbook: AnsiblePlaybook, pa
         "infoprotect.aip.dotnet_framework": {"version": "4.7.2", "path": rf"{SHARE}\{INSTALLER}"},
         "ignore_unreachable": True,
     }
-    slow = {"path": FAULTS, "name": "hang", "data": "15", "type": "string"}
+    slow = {"path": FAULTS, "name": "hang", "data": "60", "type": "string"}
     run(playbook, {"name": "slow", "ansible.windows.win_regedit": slow})
-    result = lose_host(HOST, 9, lambda: run(playbook, install, expect=None)).task("install", HOST)
+    result = lose_host(HOST, INSTALLER, lambda: run(playbook, install, expect=None)).task("install", HOST)
     assert result.get("unreachable") or result.get("failed"), result
 
     client = {"product": "unified_labeling", "path": rf"{SHARE}\{CLIENT}"}
