@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils._other_action import run_action
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS, HostVariables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import own_variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
@@ -45,7 +46,8 @@ class ActionModule(ActionBase):
             what = f"The {step} would be installed once .NET Framework is there."
             return {**result, "changed": True, "msg": what, **_url(host, inspection)}
         module, options = _module(step, host, inspection)
-        result |= self._run(f"infoprotect.aip.{module}", options, known)
+        # with its controller's side, which brings files over and restarts the host
+        result |= run_action(self, f"infoprotect.aip.{module}", options, known)
         if step in DOMAINS:
             result["domain"] = step
         if step == "connector":
@@ -55,22 +57,6 @@ class ActionModule(ActionBase):
                 _with_waiting(result, inspection), "would set" if self._task.check_mode else "set"
             )
         return result
-
-    def _run(self, module: str, options: Result, known: Result) -> Result:
-        """Run a module with its controller's side, which brings files over and restarts the host."""
-        task = self._task.copy()
-        task.action, task.args = module, dict(options)
-        action = self._shared_loader_obj.action_loader.get(
-            module,
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
-        done: Result = action.run(task_vars=known)
-        return done
 
 
 def _module(step: str, host: HostVariables, inspection: Result) -> tuple[str, Result]:

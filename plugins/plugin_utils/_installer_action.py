@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.infoprotect.aip.plugins.plugin_utils._checked_action import check_options
+from ansible_collections.infoprotect.aip.plugins.plugin_utils._other_action import run_action
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.local_files import sha256
 
 Result = dict[str, Any]
@@ -90,21 +91,11 @@ class InstallerAction(ActionBase):
 
     def _restart(self, arguments: Result, module: Result, task_vars: Result | None) -> Result:
         if not self._task.check_mode:
-            task = self._task.copy()
-            task.args = {
+            options = {
                 "msg": f"Restart by Ansible, {self._task.action}",
                 "reboot_timeout": arguments.get("reboot_timeout", 600),
             }
-            action = self._shared_loader_obj.action_loader.get(
-                "ansible.windows.win_reboot",
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
-            )
-            restart = action.run(task_vars=task_vars)
+            restart = run_action(self, "ansible.windows.win_reboot", options, task_vars)
             if restart.get("failed"):
                 return {
                     **module,

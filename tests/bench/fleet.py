@@ -260,12 +260,23 @@ def table(costs: dict[tuple[str, int], Cost]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def commands_in(folder: str) -> Path:
+    """The folder of an ansible-core's commands. It is absolute: a run has its own current directory."""
+    # not resolved, since the commands of a virtual environment may be links out of it
+    path = Path(folder).absolute()
+    if not (path / "ansible-playbook").is_file():
+        raise argparse.ArgumentTypeError(f"{path} has no ansible-playbook: expected the folder that has it")
+    return path
+
+
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--hosts", type=int, nargs="+", default=[100, 1000], help="sizes of the fleet (100 1000)")
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES), help="measure only these")
     parser.add_argument("--rounds", type=int, default=1, help="runs of each; the one with the median CPU counts")
-    parser.add_argument("--commands", type=Path, default=Path(sys.executable).parent, help="where ansible-playbook is")
+    parser.add_argument(
+        "--commands", type=commands_in, default=Path(sys.executable).parent, help="the folder that has ansible-playbook"
+    )
     parser.add_argument("--output", type=Path, help="also write the table to this file")
     arguments = parser.parse_args(words)
     costs = []

@@ -53,6 +53,23 @@ def test_shares_of_a_fleet() -> None:
         assert sum(host.group == "aip_clients" for host in hosts) == 0.7 * size
 
 
+def test_the_folder_of_the_commands_may_be_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run has a current directory of its own. A folder without the command is refused before anything runs."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        fleet.main(["--commands", "bin"])
+    assert f"{tmp_path}/bin has no ansible-playbook: expected the folder that has it" in capsys.readouterr().err
+    (tmp_path / "bin/ansible-playbook").touch()
+    used: list[Path] = []
+    monkeypatch.setattr(fleet, "measure", lambda _case, _count, commands: used.append(commands))
+    monkeypatch.setattr(fleet, "medians", lambda _costs: {})
+    assert fleet.main(["--commands", "bin", "--hosts", "1", "--only", "win_ping"]) == 0
+    assert used == [tmp_path / "bin"]
+
+
 def test_each_case_is_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Complying hosts cost one module run also in site.yml, which runs more where a host differs or is blocked."""
     table = tmp_path / "table.md"
