@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(argument_spec=arguments)
         host, errors = own_variables(known, self._templar.template)
         if errors:
-            raise AnsibleActionFail("\n".join(["The host was not contacted, since this is wrong:", *errors]))
+            raise AnsibleActionFail("\n".join(["The host was not contacted. Correct these variables:", *errors]))
         selected = list(domains.DOMAINS)
         if given["by_tags"]:
             selected = domains.selected(*(plain(known.get(f"ansible_{kind}_tags", [])) for kind in ("run", "skip")))

@@ -19,6 +19,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import 
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import unexpired
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import counted
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import lines, summary
 
 from .prepare import SIGN_IN
@@ -72,7 +73,8 @@ class ActionModule(ActionBase):
             return result
         missing = self._missing_files(plan, inspections)
         if missing or plan.ends:
-            return {**result, "failed": True, "msg": "\n".join(_headline(plan, len(hosts), missing, findings))}
+            # alone: Ansible prints all that a failed task returns
+            return {"failed": True, "msg": "\n".join(_headline(plan, len(hosts), missing, findings))}
         return result
 
     def _inspection(self, name: str) -> Result:
@@ -182,18 +184,20 @@ class ActionModule(ActionBase):
 
     def _lines(self, plan: planning.Plan, inspections: Mapping[str, Result]) -> list[str]:
         """One line for each host of which there is something to say, and the sum."""
-        said = {name: summary(found) for name, found in inspections.items()}
+        said = {name: _line(found) for name, found in inspections.items()}
         width = max((len(name) for name in said), default=0)
         table = [f"{name:<{width}}  {text}" for name, text in said.items() if text != "complies"]
         table += [*plan.order, *plan.obstacles]
+        comply = [name for name, text in said.items() if text.startswith("complies") and name not in plan.blocked]
         counts = {
-            "comply": len([text for text in said.values() if text.startswith("complies")]),
+            "comply": len(comply),
+            "differ": len(said) - len(comply) - len(plan.blocked) - len(plan.lost),
             "blocked": len(plan.blocked),
             "not inspected": len(plan.lost),
             "with a pending restart": len(plan.restart),
         }
         numbers = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        return [*table, f"{len(said)} hosts: {numbers or 'all differ'}"]
+        return [*table, f"{counted(len(said), 'host')}: {numbers or 'nothing to do'}"]
 
 
 def _list_steps(lists: Mapping[str, authorization.List], inspections: Mapping[str, Result]) -> list[Result]:
@@ -204,6 +208,12 @@ def _list_steps(lists: Mapping[str, authorization.List], inspections: Mapping[st
         if connector.get("installed") and not wanted.is_verified(connector):
             steps.setdefault(tuple(wanted.accounts), wanted.step(name))
     return list(steps.values())
+
+
+def _line(found: Mapping[str, Any]) -> str:
+    """How the host differs, and what blocks it."""
+    blocking = [item["id"] for item in found.get("findings", ()) if item["severity"] == assessment.BLOCKS]
+    return f"{summary(found)}, blocked by {', '.join(blocking)}" if blocking else summary(found)
 
 
 def _sources(host: HostVariables, steps: list[str]) -> list[tuple[str, str, bool]]:
@@ -224,7 +234,7 @@ def _headline(
 ) -> list[str]:
     lines = []
     if plan.blocked:
-        lines.append(f"{len(plan.blocked)} of {hosts} hosts cannot be served as they are: {', '.join(plan.blocked)}")
+        lines.append(f"Blocked, {len(plan.blocked)} of {counted(hosts, 'host')}: {', '.join(plan.blocked)}")
         lines += assessment.assess_lines({**findings, **plan.lost}, "blocks")
     lines += [f"{', '.join(names)}: {problem}" for problem, names in missing.items()]
     return ["Nothing was changed.", *lines, *plan.obstacles]

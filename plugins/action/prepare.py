@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
             for problem in wrong:
                 errors.setdefault(problem, []).append(name)
         if errors:
-            raise AnsibleActionFail("\n".join(["Nothing was contacted, since this is wrong:", *_lines(errors)]))
+            raise AnsibleActionFail("\n".join(["No host was contacted. Correct these variables and tags:", *_lines(errors)]))
         if warnings := _expiring(hosts):
             result["warnings"] = warnings
         selected = domains.selected(run_tags, skip_tags) if given["by_tags"] else list(domains.DOMAINS)
@@ -76,9 +76,9 @@ class ActionModule(ActionBase):
                 asks_service = True
             else:
                 raise AnsibleActionFail(
-                    f"{host.name}: the URL of the tenant is not known. Expected one of: irm_server_tenant_url;"
-                    " irm_server_discovery_username and irm_server_discovery_password, with which the connector is"
-                    " asked for it; the variables rms_authorization_tenant_*, with which the protection service is"
+                    f"{host.name}: the URL of the tenant is not known. Set irm_server_tenant_url; or"
+                    " irm_server_discovery_username and irm_server_discovery_password, to read it from the connector;"
+                    " or the variables rms_authorization_tenant_*, to read it from the protection service."
                 )
         return {"tenants": tenants, "asks_service": asks_service}
 

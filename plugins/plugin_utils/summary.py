@@ -57,7 +57,7 @@ def summary(result: Result, verb: str = "differs in", restarted: bool = False) -
         parts.append(f"{unreadable} {'item' if unreadable == 1 else 'items'} cannot be read")
     parts += refused
     if waiting:
-        parts.append(f"waits for the operator at the host ({', '.join(waiting)})")
+        parts.append(f"waits for an operator at the host ({', '.join(waiting)})")
     if not parts:
         parts.append("complies")
     if inspection.connector_status in ("starting", "stopped"):
@@ -90,17 +90,22 @@ def _read(result: Result) -> Inspection | str:
     if "finding" in result:
         return str(result["finding"])
     if result.get("unreachable"):
-        return f"unreachable: {result.get('msg', '')}"
+        return f"unreachable: {reason(result)}"
     if "domains" not in result:
-        return f"failed: {result.get('msg', 'the host was not looked at')}"
+        return f"failed: {reason(result) or 'the host was not inspected'}"
     try:
         return Inspection.of(result)
     except MalformedError as error:
         return f"failed: the host returned a result that is not one of infoprotect.aip.desired_state: {error}"
 
 
+def reason(result: Result) -> str:
+    """Why a task failed. ansible-core 2.19 and later put words before it that every failure has."""
+    return str(result.get("msg") or "").removeprefix("Task failed: ")
+
+
 def _step_line(step: Step) -> str:
-    who = ", by the operator at the host" if step.attended else ""
+    who = ", by an operator at the host" if step.attended else ""
     return f"{step.action} {step.product}: {step.before or '(absent)'} -> {step.after or '(absent)'}{who}"
 
 

@@ -102,18 +102,18 @@ def prepare() -> None:
 def unknown_names(names: Iterable[str]) -> list[str]:
     """An error for each name that has a prefix of the collection and is none of its variables."""
     odd = sorted(name for name in names if name.startswith(PREFIXES) and name not in known_names())
-    return [f"{name} is no variable of this collection{_nearest(name, sorted(specs()))}" for name in odd]
+    return [f"{name} is not a variable of this collection{_nearest(name, sorted(specs()))}" for name in odd]
 
 
 def wrong_tags(run_tags: Iterable[str], skip_tags: Iterable[str]) -> list[str]:
     """An error for each tag that no task has."""
-    return [f"{tag} is no tag of this collection{_nearest(tag, TAGS)}" for tag in unknown_tags(run_tags, skip_tags)]
+    return [f"{tag} is not a tag of this collection{_nearest(tag, TAGS)}" for tag in unknown_tags(run_tags, skip_tags)]
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     names = list(known)
     if near := difflib.get_close_matches(name, names, 1, SIMILARITY):
-        return f": do you mean {near[0]}?"
+        return f". Did you mean {near[0]}?"
     return f": expected one of {', '.join(names)}" if len(names) <= MOST else ""
 
 
@@ -123,7 +123,7 @@ def read(
     """The variables of a host, and an error for each that is wrong.
 
     names: of all variables that the host has.
-    value_of: returns the value of a variable; an AnsibleError where a template in it cannot be worked out.
+    value_of: returns the value of a variable; an AnsibleError where a template in it cannot be evaluated.
     """
     errors = unknown_names(names)
     values: dict[str, Any] = {}
@@ -131,7 +131,7 @@ def read(
         try:
             value = plain(value_of(variable))
         except AnsibleError as error:
-            errors.append(f"{variable} cannot be worked out: {error}")
+            errors.append(f"{variable} cannot be evaluated: {error}")
         else:
             if value not in NOTHING:
                 values[variable] = value

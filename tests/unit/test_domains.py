@@ -132,8 +132,8 @@ def test_tags_narrow_the_domains(run: list[str], skip: list[str], expected: list
 
 def test_a_wrong_tag_is_an_error_with_the_nearest_one() -> None:
     assert variables.wrong_tags(["tsl"], ["irm_servers"]) == [
-        "irm_servers is no tag of this collection: do you mean irm_server?",
-        "tsl is no tag of this collection: do you mean tls?",
+        "irm_servers is not a tag of this collection. Did you mean irm_server?",
+        "tsl is not a tag of this collection. Did you mean tls?",
     ]
     assert variables.wrong_tags(["all"], list(DOMAINS)) == []
 
@@ -143,9 +143,9 @@ def test_a_misspelt_variable_is_an_error_with_the_nearest_one() -> None:
         "aip_clients", aip_client_prodcut="purview", aip_tls_disable_oldr="never", my_own="x", rms_nothing_like=1
     )
     assert found == [
-        "aip_client_prodcut is no variable of this collection: do you mean aip_client_product?",
-        "aip_tls_disable_oldr is no variable of this collection: do you mean aip_tls_disable_older?",
-        "rms_nothing_like is no variable of this collection",
+        "aip_client_prodcut is not a variable of this collection. Did you mean aip_client_product?",
+        "aip_tls_disable_oldr is not a variable of this collection. Did you mean aip_tls_disable_older?",
+        "rms_nothing_like is not a variable of this collection",
     ]
 
 
@@ -219,7 +219,7 @@ def test_a_variable_that_cannot_be_worked_out_is_one_error_among_others() -> Non
         return "1.1"
 
     _host, wrong = variables.read("host", [], ["aip_client_src", "aip_tls_disable_older"], value_of)
-    assert wrong[0] == "aip_client_src cannot be worked out: 'share' is undefined"
+    assert wrong[0] == "aip_client_src cannot be evaluated: 'share' is undefined"
     assert "aip_tls_disable_older" in wrong[1]
 
 

@@ -66,7 +66,7 @@ def test_summary_counts_by_domain() -> None:
         ({"finding": "too old", "domains": {}, "reboot_required": False}, {}, "too old"),
         ({"unreachable": True, "msg": "no route"}, {}, "unreachable: no route"),
         ({"failed": True, "msg": "broken"}, {}, "failed: broken"),
-        ({}, {}, "failed: the host was not looked at"),
+        ({}, {}, "failed: the host was not inspected"),
     ],
 )
 def test_summary(result: dict[str, Any], arguments: dict[str, Any], expected: str) -> None:
@@ -109,8 +109,8 @@ def test_what_somebody_has_to_do_and_how_the_connector_is() -> None:
     step = {"action": "install", "product": "connector", "before": None, "after": "3.1.0 or later"}
     stage = step | {"action": "stage", "product": "connector setup"}
     result = look(connector={"changes": [stage, step | {"attended": True}]})
-    assert drift(result)[1] == "connector: install connector: (absent) -> 3.1.0 or later, by the operator at the host"
-    waits = "waits for the operator at the host (connector)"
+    assert drift(result)[1] == "connector: install connector: (absent) -> 3.1.0 or later, by an operator at the host"
+    waits = "waits for an operator at the host (connector)"
     assert drift_summary(result, verb="set") == f"set 1 installation (connector 1), {waits}"
     assert drift_summary(look(connector={"changes": [step | {"attended": True}]})) == waits
     runs = look(connector={"changes": []}) | {"host": {"connector": {"installed": True, "status": "stopped"}}}

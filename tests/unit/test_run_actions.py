@@ -90,9 +90,9 @@ def test_everything_that_is_wrong_is_reported_together_with_the_hosts_that_have_
     with pytest.raises(AnsibleActionFail) as error:
         fleet.run("prepare", variables=tags, by_tags=True)
     lines = str(error.value).splitlines()
-    assert lines[0] == "Nothing was contacted, since this is wrong:"
-    assert "--tags, --skip-tags: tsl is no tag of this collection: do you mean tls?" in lines
-    assert "a, b: aip_client_prodcut is no variable of this collection: do you mean aip_client_product?" in lines
+    assert lines[0] == "No host was contacted. Correct these variables and tags:"
+    assert "--tags, --skip-tags: tsl is not a tag of this collection. Did you mean tls?" in lines
+    assert "a, b: aip_client_prodcut is not a variable of this collection. Did you mean aip_client_product?" in lines
     assert any(line.startswith("b: ") and "aip_reboot" in line for line in lines)
     assert fleet.asked == []
     # tags of other playbooks are not checked
@@ -155,7 +155,7 @@ def test_without_an_account_the_service_is_asked_or_nothing_goes_on() -> None:
     server = {"group_names": ["exchange_servers"], "irm_server_connector_url": CONNECTOR_URL}
     signed = {"rms_authorization_tenant_username": "admin@contoso.test"}
     assert Fleet(a=server | signed).run("prepare")["asks_service"]
-    with pytest.raises(AnsibleActionFail, match=r"a: the URL of the tenant is not known\. Expected one of"):
+    with pytest.raises(AnsibleActionFail, match=r"a: the URL of the tenant is not known\. Set irm_server_tenant_url"):
         Fleet(a=server).run("prepare")
 
 
@@ -261,7 +261,7 @@ def test_a_blocked_host_ends_the_run_or_only_itself() -> None:
     fleet.answers["desired_state"] = dict(TOO_OLD)
     fleet.inspect()
     plan = fleet.run("plan")
-    assert plan["failed"] and "2 of 2 hosts cannot be served as they are: a, b" in plan["msg"]
+    assert plan["failed"] and "Blocked, 2 of 2 hosts: a, b" in plan["msg"]
     fleet.hostvars["a"]["aip_stop"] = fleet.hostvars["b"]["aip_stop"] = "host"
     fleet.inspect()
     plan = fleet.run("plan")

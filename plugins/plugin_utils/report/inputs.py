@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import authorization, inspecting, statements
+from ..summary import reason
 from ..inspection import DomainResult, Inspection, MalformedError, Step, Value, ValueChange
 from . import difference, model
 from .text import clean
@@ -92,15 +93,14 @@ def from_inspections(
 
 def _host(name: str, result: Any, lost: Any, applied: Sequence[Result]) -> tuple[model.Host, Inspection | None]:
     if lost is not None or (isinstance(result, Mapping) and result.get("unreachable")):
-        message = lost if lost is not None else result.get("msg")
-        return model.Host(clean(name), model.UNREACHABLE, clean(_message(message))), None
+        return model.Host(clean(name), model.UNREACHABLE, clean(_message(lost if lost is not None else result))), None
     if not isinstance(result, Mapping):
         return model.Host(clean(name), model.FAILED, "The host was not inspected."), None
     findings = tuple(map(_finding, _dicts(result.get("findings"))))
     if "finding" in result:
         return model.Host(clean(name), model.BLOCKED, clean(result["finding"]), findings=findings), None
     if "domains" not in result:
-        message = clean(result.get("msg") or "The host was not inspected.")
+        message = clean(reason(result) or "The host was not inspected.")
         return model.Host(clean(name), model.FAILED, message, findings=findings), None
     try:
         inspection = Inspection.of(result)
@@ -470,4 +470,4 @@ def _number(value: Any) -> int | None:
 
 
 def _message(value: Any) -> Any:
-    return value.get("msg") if isinstance(value, Mapping) else value
+    return reason(value) if isinstance(value, Mapping) else value

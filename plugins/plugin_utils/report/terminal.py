@@ -87,7 +87,7 @@ def _note(host: Content) -> str:
     if host["restart"]["pending"]:
         notes.append(_because("pending restart", host["restart"]["reasons"]))
     elif host["restart"]["after_changes"]:
-        notes.append("setting this needs a restart")
+        notes.append("a restart will be needed")
     return _cut("; ".join(notes), _WIDEST)
 
 

@@ -70,7 +70,7 @@ def test_all_blocked_hosts_are_named_before_the_first_change(playbook: AnsiblePl
     run = playbook.run(site(*hosts), lost, extra_vars=nobody_states, expect=None)
     assert run.rc != 0
     text = only(run, STOPPED)["msg"]
-    assert text.startswith(f"Nothing was changed.\n2 of 5 hosts cannot be served as they are: {CORE}, {LEGACY}\n")
+    assert text.startswith(f"Nothing was changed.\nBlocked, 2 of 5 hosts: {CORE}, {LEGACY}\n")
     lines = text.splitlines()
     assert "Found: Server Core; expected: Server with Desktop Experience" in lines[lines.index(f"{CORE}:") + 1]
     assert "PowerShell 5.1 is needed" in lines[lines.index(f"{LEGACY}:") + 1]
@@ -110,7 +110,7 @@ def test_everything_that_is_wrong_is_named_before_a_host_is_contacted(playbook: 
     wrong = {"aip_stop": "perhaps", "aip_client_prodcut": "purview", "aip_reboot": "maybe", "aip_domains": ["tls"]}
     run = playbook.run([play(CONTROLLER, CORE)], "--tags=tsl", extra_vars=wrong, expect=2)
     (said,) = [result["msg"] for _task, _host, result in run.results if result.get("failed")]
-    for text in ("tsl is no tag", "do you mean tls?", "aip_stop", "do you mean aip_client_product?", "aip_reboot"):
+    for text in ("tsl is not a tag", "Did you mean tls?", "aip_stop", "Did you mean aip_client_product?", "aip_reboot"):
         assert text in said
     assert run.module_runs(CONTROLLER) == run.module_runs(CORE) == []
 

@@ -181,12 +181,12 @@ def test_code_spans(text: str, expected: str) -> None:
 def test_table(sample: Data) -> None:
     assert terminal.table(sample) == [
         "HOST    STATUS       DIFFERS                              NOTES",
-        "core01  blocked      client 1, client_settings 1, tls 16  blocked by server_installation; setting this needs a"
-        " restart",
+        "core01  blocked      client 1, client_settings 1, tls 16  blocked by server_installation; a restart"
+        " will be needed",
         "ex01    blocked      irm_server refused                   blocked by exchange_version",
         "sp01    drifted      irm_server 1                         pending restart (windows_update)",
         "app03   drifted      tls unreadable",
-        "fs01    drifted      client 1, client_settings 1, tls 16  setting this needs a restart",
+        "fs01    drifted      client 1, client_settings 1, tls 16  a restart will be needed",
         "rmsc02  drifted      tls 16",
         "rmsc03  drifted      connector manual",
         "app09   unreachable                                       ssl: HTTPSConnectionPool(host='app09', port=5986):"
