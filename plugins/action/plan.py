@@ -16,10 +16,10 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment,
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import plan as planning
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS, DOMAINS, NOTHING, HostVariables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import manual_steps
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import counted
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import unexpired
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import counted
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import lines, summary
 
 from .prepare import SIGN_IN
@@ -201,7 +201,7 @@ class ActionModule(ActionBase):
 
 
 def _list_steps(lists: Mapping[str, authorization.List], inspections: Mapping[str, Result]) -> list[Result]:
-    """What an operator has to do about the authorization lists: the same for all connectors with the same wanted list."""
+    """What an operator has to do about authorization lists: once for all connectors with the same wanted list."""
     steps: dict[tuple[str, ...], Result] = {}
     for name, wanted in lists.items():
         connector = (inspections.get(name, {}).get("host") or {}).get("connector") or {}

@@ -49,7 +49,9 @@ class ActionModule(ActionBase):
             for problem in wrong:
                 errors.setdefault(problem, []).append(name)
         if errors:
-            raise AnsibleActionFail("\n".join(["No host was contacted. Correct these variables and tags:", *_lines(errors)]))
+            raise AnsibleActionFail(
+                "\n".join(["No host was contacted. Correct these variables and tags:", *_lines(errors)])
+            )
         if warnings := _expiring(hosts):
             result["warnings"] = warnings
         selected = domains.selected(run_tags, skip_tags) if given["by_tags"] else list(domains.DOMAINS)
@@ -87,7 +89,9 @@ def _expiring(hosts: list[HostVariables]) -> list[str]:
     """A warning for each operator statement that expires soon."""
     today = statements.today()
     given = (host.values["aip_statements"] for host in hosts if "aip_statements" in host.values)
-    return statements.warnings((one for each in given for one in load().read_statements(each, today)[0].values()), today)
+    return statements.warnings(
+        (one for each in given for one in load().read_statements(each, today)[0].values()), today
+    )
 
 
 def _lines(errors: Mapping[str, list[str]]) -> list[str]:

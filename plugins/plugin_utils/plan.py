@@ -207,7 +207,7 @@ def make(hosts: Sequence[Host], waves: Waves, rings: Mapping[str, Iterable[str]]
     plan.pools.extend(_pools(plan.connectors, connectors))
     plan.obstacles.extend(_obstacles([name for name in plan.connectors if name not in plan.asleep], connectors))
     blocked = any(host.blocked and host.stop == "run" for host in hosts)
-    return replace(plan, ends=blocked or bool(plan.obstacles) and not check)
+    return replace(plan, ends=blocked or (bool(plan.obstacles) and not check))
 
 
 def batches(names: Sequence[str], sizes: Sequence[str]) -> list[list[str]]:

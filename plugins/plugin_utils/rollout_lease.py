@@ -76,7 +76,9 @@ def unexpired(fact: Any) -> str:
     """The run of an unexpired lease, by the fact `connector.lease` of a host; empty for none."""
     if not isinstance(fact, Mapping) or fact.get("expired"):
         return ""
-    return f"run {fact.get('run')} on {fact.get('controller')}, since {fact.get('started')}, {until(fact.get('expires'))}"
+    return (
+        f"run {fact.get('run')} on {fact.get('controller')}, since {fact.get('started')}, {until(fact.get('expires'))}"
+    )
 
 
 def busy(member: str, where: str, lease: Lease | str) -> str:

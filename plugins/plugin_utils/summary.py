@@ -30,7 +30,7 @@ def lines(result: Result) -> list[str]:
 
 
 def summary(result: Result, verb: str = "differs in", restarted: bool = False) -> str:
-    """One line for the host, such as 'differs in 19 values (client_settings 1, tls 18), a restart will be needed (tls)'.
+    """One line for the host, such as 'differs in 19 values (client 1, tls 18), a restart will be needed (tls)'.
 
     verb: such as "set" for a result that applied the values.
     restarted: the host was restarted after they were set.

@@ -15,10 +15,10 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 
+from . import statements
 from .addresses import HIDDEN, has_account
 from .domains import NOTHING, TAGS, HostVariables, unknown_tags
 from .option_types import mistyped
-from . import statements
 from .requirements import load, plain
 
 ROLES = Path(__file__).parents[2] / "roles"

@@ -859,8 +859,8 @@ def test_a_service_that_does_not_tell_leaves_it_to_a_statement(answer: dict[str,
 def test_a_service_that_tells_outranks_a_statement(activated: bool) -> None:
     name = "protection_service_activated"
     answer = asked(tenant={"activated": activated, "functional_state": "x"})
-    for statements in ({}, {name: STATED}):
-        found = findings(answer, statements=statements)
+    for stated in ({}, {name: STATED}):
+        found = findings(answer, statements=stated)
         assert (found[name]["severity"] if name in found else None) == (None if activated else "blocks")
     assert "Enable-AipService" in ENTRIES[IDS.index(name)]["remedy"]
 
@@ -954,10 +954,12 @@ SESSION_HOST = {**FACTS, **FAILS["session_host"][0][0]}
 def test_an_expired_statement_counts_as_missing(monkeypatch: pytest.MonkeyPatch, date: str, counts: bool) -> None:
     """For what only a statement tells, and for what a host shows."""
     monkeypatch.setattr(statements, "today", lambda: TODAY)
-    stated = dict.fromkeys(("session_host", "subscription", "ad_rms"), {"name": "A", "date": date})
+    stated = {name: {"name": "A", "date": date} for name in ("session_host", "subscription", "ad_rms")}
     # of the host itself, nothing is wrong
     found = {item["id"]: item for item in assess(SESSION_HOST, domains=["client"], statements=stated)}
-    assert not {"session_host", "subscription"} & set(found) if counts else {"session_host", "subscription"} <= set(found)
+    assert (
+        not {"session_host", "subscription"} & set(found) if counts else {"session_host", "subscription"} <= set(found)
+    )
     assert "ad_rms" not in found
     if not counts:
         expired = "statement of A from 2025-11-28, expired on 2026-11-28"

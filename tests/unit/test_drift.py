@@ -47,7 +47,10 @@ def test_drift_has_one_line_for_each_value() -> None:
 
 
 def test_summary_counts_by_domain() -> None:
-    assert drift_summary(DIFFERENT) == "differs in 3 values (client_settings 1, tls 2), 1 item cannot be read, a restart is needed"
+    assert (
+        drift_summary(DIFFERENT)
+        == "differs in 3 values (client_settings 1, tls 2), 1 item cannot be read, a restart is needed"
+    )
 
 
 @pytest.mark.parametrize(

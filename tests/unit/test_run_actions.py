@@ -116,7 +116,10 @@ def test_operator_statements_are_checked_before_a_host_is_contacted() -> None:
 
 def test_a_statement_that_expires_soon_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "today", lambda: datetime.date(2026, 11, 29))
-    stated = {"tls_inspection": {"name": "A", "date": "2025-12-14"}, "subscription": {"name": "A", "date": "2026-01-01"}}
+    stated = {
+        "tls_inspection": {"name": "A", "date": "2025-12-14"},
+        "subscription": {"name": "A", "date": "2026-01-01"},
+    }
     fleet = Fleet(a={"aip_statements": stated}, b={"aip_statements": stated}, c={})
     (warning,) = fleet.run("prepare")["warnings"]
     assert warning.startswith("aip_statements: tls_inspection: statement of A from 2025-12-14, expires on 2026-12-14.")

@@ -144,7 +144,9 @@ def test_the_lease_of_another_run_ends_the_run_before_anything_is_changed(member
     hosts = [Host("a", complies=False, connector=connectors["a"]), Host("b", connector=connectors["b"])]
     plan = make([*hosts, Host("client", complies=False)], Waves(), {})
     assert plan.ends and len(plan.obstacles) == 1
-    assert "another run works on " in plan.obstacles[0] and f": {LEASE}. Run this again after that." in plan.obstacles[0]
+    assert (
+        "another run works on " in plan.obstacles[0] and f": {LEASE}. Run this again after that." in plan.obstacles[0]
+    )
     checked = make(hosts, Waves(), {}, check=True)
     assert checked.obstacles == plan.obstacles and not checked.ends
 

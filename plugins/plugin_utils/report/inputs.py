@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import authorization, inspecting, statements
-from ..summary import reason
 from ..inspection import DomainResult, Inspection, MalformedError, Step, Value, ValueChange
+from ..summary import reason
 from . import difference, model
 from .text import clean
 
@@ -164,9 +164,11 @@ def _settled(domain: str, item: Result) -> bool:
 
 
 def _restart(inspection: Inspection, facts: Result, applied: Sequence[Result]) -> model.Restart:
-    reboot = facts.get("reboot") if isinstance(facts.get("reboot"), Mapping) else {}
-    pending, reasons = bool((reboot or {}).get("required")), _texts((reboot or {}).get("reasons"))
-    for item in applied:
+    pending, reasons = False, []
+    for item in ({"host": facts}, *applied):
+        known = item.get("host")
+        if isinstance(known, Mapping) and isinstance(known.get("reboot"), Mapping):
+            pending, reasons = bool(known["reboot"].get("required")), _texts(known["reboot"].get("reasons"))
         if item.get("rebooted"):
             pending, reasons = False, []
         elif item.get("reboot_required"):

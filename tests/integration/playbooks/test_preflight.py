@@ -96,7 +96,10 @@ def test_only_the_blocked_hosts_stop(playbook: AnsiblePlaybook) -> None:
 
 def test_report_only(playbook: AnsiblePlaybook) -> None:
     """In check mode as well, and statements are heard."""
-    stated = {name: {"name": "A. Admin", "date": "2025-01-01", "expires": "2099-12-31"} for name in ("subscription", "directory_integration")}
+    stated = {
+        name: {"name": "A. Admin", "date": "2025-01-01", "expires": "2099-12-31"}
+        for name in ("subscription", "directory_integration")
+    }
     variables = {**WANTED, "aip_stop": "never", "aip_statements": stated}
     run = playbook.run([play(CONTROLLER, CORE, LEGACY)], "--check", extra_vars=variables)
     text = "\n".join(only(run, SAID)["msg"])

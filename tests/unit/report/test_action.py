@@ -41,7 +41,10 @@ def test_writes_the_report_in_check_mode_as_well(check_mode: bool, tmp_path: Pat
     assert result["changed"] is False and set(result["files"]) == set(files.FORMATS)
     assert all(Path(path).stat().st_size for path in result["files"].values())
     # what check mode applied is not there
-    assert result["lines"][-1].startswith(f"16 hosts: {7 if check_mode else 8} compliant") and result["summary"]["blocked"] == 2
+    assert (
+        result["lines"][-1].startswith(f"16 hosts: {7 if check_mode else 8} compliant")
+        and result["summary"]["blocked"] == 2
+    )
     assert "core01:" in result["details"] and "warnings" not in result
     made = json.loads(Path(result["files"]["json"]).read_text(encoding="utf-8"))
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]

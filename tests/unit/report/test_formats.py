@@ -138,7 +138,7 @@ def test_markdown_has_what_a_ticket_needs(sample: Data) -> None:
         "expired on 2026-10-31",
         "At least 2 of 3 members in service.",
         "Order of this run, one at a time: `rmsc03`, `rmsc02`",
-        "| `rmsc02` | `running` | `3.0.0.0` | `expires 2026-12-17` | `differs` | `run 5f3a9c01 on awx-2, AWX job 4711, until",
+        "| `rmsc02` | `running` | `3.0.0.0` | `expires 2026-12-17` | `differs` | `run 5f3a9c01 on awx-2,",
         "- `rmsc01`, `2026-11-29T08:51:00Z`: event 2001, `CONTOSO\\SP02$ asked and is not authorized.` (14 times)",
         "1. `Sign in to rmsc03.contoso.com",
         "Undo: `ansible-playbook -i INVENTORY infoprotect.aip.restore --limit fs02",

@@ -386,3 +386,20 @@ def test_check_mode_has_set_nothing() -> None:
     applied = {"a": {"changed": True, "domains": {"tls": domain(report_fleet.tls_changes())}}}
     made = report(inspections, applied=applied, run=model.Run("site", check_mode=True))
     assert made["changes"] == [] and made["hosts"][0]["domains"]["tls"]["state"] == "drifted"
+
+
+@pytest.mark.parametrize(
+    ("results", "pending"),
+    [
+        ([], ["windows_update"]),
+        ([{"rebooted": True}], []),
+        ([{"rebooted": True}, {"reboot_required": True, "reboot_reasons": ["connector"]}], ["connector"]),
+        ([{"host": {"reboot": {"required": True, "reasons": ["tls"]}}}, {"rebooted": True}], []),
+        ([{"rebooted": True}, {"host": {"reboot": {"required": True, "reasons": ["tls"]}}}], ["tls"]),
+        ([{"host": {"connector": None}}], ["windows_update"]),
+    ],
+)
+def test_a_pending_restart_is_that_after_the_run(results: list[Data], pending: list[str]) -> None:
+    waits = client("srv", facts={"reboot": {"required": True, "reasons": ["windows_update"]}})
+    restart = host(waits, results)["restart"]
+    assert (restart["pending"], restart["reasons"]) == (bool(pending), pending)
