@@ -7,6 +7,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,6 +22,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import
 from report_fleet import client, content, fleet
 
 Data = dict[str, Any]
+ROOT = Path(__file__).parents[3]
 PUBLISHED = Path(__file__).parent / "published"
 BOTH = pytest.mark.parametrize("name", ["sample", "hostile"])
 
@@ -27,6 +30,23 @@ BOTH = pytest.mark.parametrize("name", ["sample", "hostile"])
 @pytest.fixture
 def made(name: str, request: pytest.FixtureRequest) -> Data:
     return request.getfixturevalue(name)  # type: ignore[no-any-return]
+
+
+# -- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_queries_of_the_guide_find_something(sample: Data, tmp_path: Path) -> None:
+    """As the guide has them, each by the command that it names."""
+    guide = (ROOT / "docs/docsite/rst/guide_report.rst").read_text(encoding="utf-8")
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(sample), encoding="utf-8")
+    queries = re.findall(r'\$ jp\.py -f aip-report/report\.json "(.+)"$', guide, re.MULTILINE)
+    assert len(queries) > 3
+    for query in queries:
+        command = [sys.executable, str(Path(sys.executable).with_name("jp.py")), "-f", str(file), query]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        # a query for a field that there is not finds nothing, or null
+        assert found and all(all(row.values()) for row in found), query
 
 
 # -- CSV --------------------------------------------------------------------------------------------------------------
