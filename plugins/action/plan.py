@@ -154,7 +154,7 @@ class ActionModule(ActionBase):
                 found.setdefault(name, []).extend(lines(inspection))
             reasons = OWN_RESTARTS.intersection((inspection["host"].get("reboot") or {}).get("reasons") or ())
             if on_restart and reasons:
-                found.setdefault(name, []).append(f"The host has to be restarted, for {', '.join(sorted(reasons))}.")
+                found.setdefault(name, []).append(f"A restart of the host is pending ({', '.join(sorted(reasons))}).")
         return found
 
     def _flag(self, name: str) -> bool:

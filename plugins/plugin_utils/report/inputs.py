@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import authorization, inspecting, statements
-from ..inspection import DomainResult, Inspection, MalformedError, Step, Value, ValueChange
+from ..inspection import DomainResult, Inspection, MalformedError, Step, Unreadable, Value, ValueChange
 from ..summary import reason
 from . import difference, model
 from .text import clean
@@ -149,7 +149,7 @@ def _domain(domain: DomainResult, raw: Result, applied: Sequence[Result]) -> mod
         state,
         tuple(map(_value_change, domain.values)),
         tuple(map(_installation, domain.steps)),
-        tuple(model.Unreadable(clean(item.what), clean(item.reason)) for item in domain.unreadable),
+        tuple(Unreadable(clean(item.what), clean(item.reason)) for item in domain.unreadable),
         tuple(map(clean, domain.refused)),
         tuple(map(clean, _texts(raw.get("notes")))),
     )
@@ -195,8 +195,8 @@ def _value_change(change: ValueChange) -> model.Difference:
     )
 
 
-def _value(value: Value | None) -> model.Value | None:
-    return None if value is None else model.Value(clean(value.type), clean(value.data))
+def _value(value: Value | None) -> Value | None:
+    return None if value is None else Value(clean(value.type), clean(value.data))
 
 
 def _installation(step: Step) -> model.Installation:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..inspection import Unreadable, Value
+
 #: What report.json says that it is. A change that an older reader cannot take has a new version.
 KIND, VERSION = "infoprotect.aip.report", 1
 
@@ -26,14 +28,6 @@ CHANGED, MANUAL, REFUSED, UNREADABLE = "changed", "manual", "refused", "unreadab
 
 class ReportError(ValueError):
     """A saved report cannot be used. The message says why."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """Type and data of a registry value."""
-
-    type: str
-    data: str
 
 
 @dataclass(frozen=True)
@@ -56,14 +50,6 @@ class Installation:
     before: str
     wanted: str
     attended: bool
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """Something that the host could not read."""
-
-    what: str
-    reason: str
 
 
 @dataclass(frozen=True)

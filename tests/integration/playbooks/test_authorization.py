@@ -46,7 +46,7 @@ LISTED: Json = {
 }
 LOOK, WRITE, FAILED = (
     f"{ROLE} : {name}"
-    for name in ("Look at the directory", "Bring the groups to what is wanted", "Stop because of the list")
+    for name in ("Search the directory", "Bring the groups to what is wanted", "Fail if the list is not verified")
 )
 
 pytestmark = pytest.mark.hosts(ADMIN, CONTROLLER)
@@ -123,7 +123,7 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     said = "\n".join(said)
     assert r"CONTOSO\Exchange Servers: with this role, every member becomes a super user" in said
     assert r"sp-farm, CONTOSO\sp-content, FCI-2016$: new members" in said and "klist -li 0x3e7 purge" in said
-    step = first.task(f"{ROLE} : Show the step that somebody has to take", ADMIN)["msg"]
+    step = first.task(f"{ROLE} : Show the manual step", ADMIN)["msg"]
     assert [line for line in step if line.startswith("Add ")] == [
         r"Add CONTOSO\Exchange Servers with the role Exchange Server.",
         r"Add CONTOSO\RMS SharePoint with the role SharePoint Server.",
@@ -135,9 +135,9 @@ def test_from_nothing_to_a_verified_list(authorization: AnsiblePlaybook) -> None
     again = run_role(authorization, variables | last)
     assert again.stats[ADMIN]["changed"] == 0 and written(again) == []
     assert "klist" not in str(again.task(f"{ROLE} : Show what follows from the groups", ADMIN)["msg"])
-    verdict = again.task(f"{ROLE} : Compare its list with what is wanted", ADMIN)["ansible_facts"]
+    verdict = again.task(f"{ROLE} : Compare the list with the wanted one", ADMIN)["ansible_facts"]
     assert verdict["rms_authorization_verdict"]["status"] == "verified"
-    kept = again.task(f"{ROLE} : Keep the step that somebody has to take", ADMIN)["ansible_facts"]
+    kept = again.task(f"{ROLE} : Keep the manual step", ADMIN)["ansible_facts"]
     assert not kept["rms_authorization_attended_step"]
     assert entries() == after
 
@@ -165,7 +165,7 @@ def test_what_is_refused_changes_nothing(authorization: AnsiblePlaybook) -> None
         },
         expect=2,
     )
-    message = run.task(f"{ROLE} : Stop before anything is changed", ADMIN)["msg"]
+    message = run.task(f"{ROLE} : Fail before anything is changed", ADMIN)["msg"]
     for expected in (
         'exchange: "Exchange Servers" is kept by Exchange, and its members are never set',
         "sharepoint: CONNECTOR-1$ is a computer; expected a service account",
@@ -245,7 +245,7 @@ def test_runs_that_are_cut_off_at_each_step(authorization: AnsiblePlaybook) -> N
     half = {name: value for name, value in variables.items() if not name.startswith("rms_authorization_fci")}
     # As when the loop has come to the second group, and the rest
     groups, role = "Bring the groups to what is wanted", "Give or take the role of the connector administrator"
-    steps = [(groups, half), (role, half), (role, variables), ("Look at the connector", variables)]
+    steps = [(groups, half), (role, half), (role, variables), ("Inspect the connector", variables)]
     for step, wanted in steps:
         run_role(authorization, wanted, cut_off_before=step)
     kept = [f"CN={name},CN=Users,{BASE}" for name in ("RMS FCI", "RMS SharePoint")]
@@ -303,7 +303,7 @@ def test_list_that_is_not_as_it_should_be(authorization: AnsiblePlaybook) -> Non
 
     waiting = {"rms_authorization_list": "wait", "rms_authorization_timeout": 2, "rms_authorization_interval": 1}
     waited = run_role(authorization, GROUPS | only | waiting, expect=2)
-    assert waited.task(f"{ROLE} : Wait until the list is as it is wanted", ADMIN)["attempts"] == 2
+    assert waited.task(f"{ROLE} : Wait until the list is verified", ADMIN)["attempts"] == 2
     assert "there is no connector on this host" in waited.task(FAILED, ADMIN)["msg"]
 
 
@@ -340,7 +340,7 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
         somebody.join()
     finally:
         subprocess.run([*fleet, "--remove", r"fci=CONTOSO\RMS FCI", r"fci=CONTOSO\RMS Other"], check=True)
-    compare, said = f"{ROLE} : Compare its list with what is wanted", f"{ROLE} : Say what the connector's events tell"
+    compare, said = f"{ROLE} : Compare the list with the wanted one", f"{ROLE} : Show the events of the connector"
     verdicts = {
         group: run.task(compare, connector)["ansible_facts"]["rms_authorization_verdict"] for group, run in runs.items()
     }
@@ -350,7 +350,7 @@ def test_connectors_playbook_verifies_the_list(playbook: AnsiblePlaybook, tmp_pa
     assert all(len(one.module_runs(connector)) == 1 for one in (*runs.values(), without))
     assert compare not in [task for task, _host, _result in without.results]
     assert waited.task(compare, connector)["ansible_facts"]["rms_authorization_verdict"]["status"] == "differs"
-    found = waited.task(f"{ROLE} : Compare it again", connector)["ansible_facts"]["rms_authorization_verdict"]
+    found = waited.task(f"{ROLE} : Compare the list again", connector)["ansible_facts"]["rms_authorization_verdict"]
     assert found["missing"] == []
 
 
@@ -398,7 +398,7 @@ def test_the_service_tells_servers_the_tenant(authorization: AnsiblePlaybook) ->
     assert url in str(diff) and "http://rms-by-service.contoso.test" in str(diff)
     wrong = variables | {"rms_authorization_tenant_password": "Wrong!secret"}
     refused = authorization.run([play], "--check", extra_vars=wrong, expect=2)
-    said = refused.task("infoprotect.aip.irm_server : Stop when the URL of the tenant is not known", servers[0])["msg"]
+    said = refused.task("infoprotect.aip.irm_server : Fail if the URL of the tenant is not known", servers[0])["msg"]
     assert said.startswith("the protection service does not tell the URL of the tenant") and "AADSTS50126" in said
     assert "Wrong!secret" not in refused.stdout
 

@@ -24,8 +24,8 @@ from ..certificates import NAME, PASSWORD, make_certificate, served
 FIRST, SECOND = POOL = ["connector-1", "connector-2"]
 PACKAGES = ROOT / ".cache/winfleet/packages"
 ROLE = "infoprotect.aip.aip_apply"
-STEP = f"{ROLE} : Stop until it was done"
-WAIT = f"{ROLE} : Wait until it was done"
+STEP = f"{ROLE} : Fail until the manual step is done"
+WAIT = f"{ROLE} : Wait until the manual step is done"
 RESTART = f"{ROLE} : Restart IIS"
 UNATTENDED = ["/quiet", "SIGNIN=1"]
 ACCOUNT = r"exchange=CONTOSO\EX-01$"
@@ -334,7 +334,7 @@ def test_the_administration_tool_of_an_admin_host(playbook: AnsiblePlaybook, tmp
     reset_hosts(host)
     try:
         checked, staged = run("--check"), run()
-        said = staged.task(f"{ROLE} : Show what an operator has to do at the host", host)["msg"]
+        said = staged.task(f"{ROLE} : Show the manual step at the host", host)["msg"]
         assert any("the connector administration tool" in line for line in said)
         fleet("sign-in", host)
         after = run()

@@ -193,7 +193,7 @@ def test_runs_that_are_cut_off_at_each_step(playbook: AnsiblePlaybook, groups: s
     """One after the other, each going on where the one before has ended."""
     connector = "http://rms.contoso.test"
     variables = {"irm_server_connector_url": connector, "irm_server_tenant_url": TENANT, "irm_server_use_reg": True}
-    tasks = (INSPECT, SET, "Set the addresses without a module", "Look at the server", IMPORT)
+    tasks = (INSPECT, SET, "Set the addresses without a module", "Inspect the server", IMPORT)
     steps = [task.rpartition(" : ")[2] for task in tasks]
     for step in steps:
         playbook.run(PLAYBOOK, groups, extra_vars=variables, cut_off_before=step)

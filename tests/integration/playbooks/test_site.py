@@ -29,7 +29,7 @@ APPLY = "infoprotect.aip.aip_apply : Apply the settings"
 CONNECTOR_DOTNET = "infoprotect.aip.aip_apply : Install .NET Framework for the connector"
 CONNECTOR = "infoprotect.aip.aip_apply : Install or remove the connector"
 REMEMBER = "infoprotect.aip.aip_apply : Keep the URL on the host"
-SHOWN = "infoprotect.aip.aip_apply : Show what an operator has to do at the host"
+SHOWN = "infoprotect.aip.aip_apply : Show the manual step at the host"
 BACK = "infoprotect.aip.rms_pool : Inspect the host for a connector"
 TAKE, RETURNING, END = (
     f"infoprotect.aip.rms_pool : {task}"
@@ -130,7 +130,9 @@ def test_site_audit_restore(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
     flags = {"aip_audit_fail_on_drift": True, "aip_audit_fail_on_restart": True}
     compliant = playbook.run(AUDIT, extra_vars=flags, expect=2)
     failed = {host: result["msg"] for task, host, result in compliant.results if task == "Fail the host"}
-    assert set(failed) >= set(CLIENTS) and all("has to be restarted" in str(said) for said in failed.values())
+    assert set(failed) >= set(CLIENTS) and all(
+        "A restart of the host is pending" in str(said) for said in failed.values()
+    )
 
     refused = playbook.run(RESTORE, expect=2)
     assert "--limit" in refused.stdout
