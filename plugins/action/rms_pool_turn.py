@@ -15,11 +15,13 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements impor
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Facts, Pool, next_step
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_health import address_of, ask_all, check_for
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import (
+    OWN_FOLDER,
     SCRIPT,
     Hold,
     Lease,
     RolloutStopError,
     controller_of,
+    is_answer,
     lease_of,
 )
 
@@ -117,10 +119,12 @@ class ActionModule(ActionBase):
     def _ask(self, **parameters: Any) -> Result:
         """See rollout_lease.Ask."""
         self._asked_host = True
+        parameters["ownfolder"] = OWN_FOLDER.read_text(encoding="utf-8")
         script = {"script": SCRIPT.read_text(encoding="utf-8"), "parameters": parameters}
         done = self._execute_module("ansible.windows.win_powershell", module_args=script, task_vars=self._variables)
-        if done.get("failed") or not isinstance(done.get("result"), Mapping):
-            raise AnsibleActionFail(f"The lease cannot be read or written: {done.get('msg')}", result=done)
+        if done.get("failed") or not is_answer(done.get("result")):
+            found = f"the host answered {str(done.get('result'))[:200]}, expected held, found and seconds_left"
+            raise AnsibleActionFail(f"The lease cannot be read or written: {done.get('msg') or found}", result=done)
         return dict(plain(done["result"]))
 
     def _facts(self, given: Result) -> Facts:

@@ -67,7 +67,7 @@ function Test-AddressAccount {
     )
 
     # A match ends with an @. Without the rest, the expression takes linear time.
-    $Address.Substring(0, $Address.LastIndexOf('@') + 1) -match $account
+    $Address.Substring(0, $Address.LastIndexOf([char]'@') + 1) -match $account
 }
 
 function Format-Address {

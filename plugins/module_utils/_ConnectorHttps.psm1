@@ -708,7 +708,7 @@ function ConvertTo-SslSetting {
         elseif ($sslNumbers.ContainsKey($name) -and $data -is [int]) {
             $arguments.Add("$($sslNumbers[$name])=$($data -band 0xFFFFFFFFL)")
         }
-        elseif ($sslTexts.ContainsKey($name) -and $data -is [string] -and -not $data.Contains('"') -and -not $data.EndsWith('\')) {
+        elseif ($sslTexts.ContainsKey($name) -and $data -is [string] -and -not $data.Contains('"') -and -not $data.EndsWith('\', 'Ordinal')) {
             $arguments.Add("$($sslTexts[$name])=`"$data`"")
         }
         else {

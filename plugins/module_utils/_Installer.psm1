@@ -111,6 +111,7 @@ $failures = @{
 
 # Two letters at least: one is a drive.
 $urlStart = '^[A-Za-z][A-Za-z0-9+.-]+://'
+$plainHttp = 'Anybody on the network could replace what comes by http: expected a checksum, validate_signature, or a URL that starts with https://'
 # Newest logs that are kept, each with those that its installer wrote beside it
 $newestLogs = 20
 # Held open by the run that installs
@@ -217,7 +218,7 @@ function Get-InstallerPackage {
     $type = $Matches[1].ToLowerInvariant()
 
     if ($uri -and $uri.Scheme -eq 'http' -and -not $Option.validate_signature -and -not $Option.checksum) {
-        throw "path is $($shown): expected a checksum, validate_signature, or a URL that starts with https://. Anybody on the network could replace what comes by http"
+        throw "path is $($shown). $plainHttp"
     }
 
     $folder = [Path]::Combine((Initialize-OwnFolder -Name packages), [guid]::NewGuid().ToString())
@@ -226,7 +227,7 @@ function Get-InstallerPackage {
         # A name that every program can cope with.
         $path = [Path]::Combine($folder, $(if ($name -match '^[A-Za-z0-9][\w .+-]*$') { $name } else { "installer.$type" }))
         if ($uri) {
-            Save-Download -Uri $uri -Path $path -Module $Module
+            Save-Download -Uri $uri -Path $path -Module $Module -Secure (-not $Option.validate_signature -and -not $Option.checksum)
         }
         else {
             Copy-Installer -Source $source -Path $path -Option $Option
@@ -285,7 +286,7 @@ function Clear-InstallerPackage {
     if ([Directory]::Exists($folder)) {
         $null = Initialize-OwnFolder -Name packages
         Clear-SystemTask
-        foreach ($old in [Directory]::GetDirectories($folder).Where({ -not [Path]::GetFileName($_).StartsWith('task-') })) {
+        foreach ($old in [Directory]::GetDirectories($folder).Where({ -not [Path]::GetFileName($_).StartsWith('task-', 'Ordinal') })) {
             Remove-Item -LiteralPath $old -Recurse -Force -ErrorAction SilentlyContinue
         }
     }
@@ -338,8 +339,8 @@ function Get-SpaceNeeded {
 }
 
 function Save-Download {
-    # The whole file or none: it appears under its name only when all of it is there.
-    param ([uri]$Uri, [string]$Path, $Module)
+    # The whole file or none: it appears under its name only when all of it is there. Secure: by https also where the server redirects.
+    param ([uri]$Uri, [string]$Path, $Module, [bool]$Secure)
 
     $part = "$Path.part"
     $expected = -1
@@ -347,6 +348,9 @@ function Save-Download {
     try {
         $request = Get-AnsibleWindowsWebRequest -Uri $Uri -Module $Module
         $response = $request.GetResponse()
+        if ($Secure -and $response.ResponseUri.Scheme -ne 'https') {
+            throw "the server redirects to $($response.ResponseUri.GetLeftPart([UriPartial]::Path)). $plainHttp"
+        }
         $expected = $response.ContentLength
         if ($expected -gt 0) {
             Assert-FreeSpace -Path $Path -Bytes (Get-SpaceNeeded -Size $expected)
@@ -403,7 +407,7 @@ function Copy-Installer {
             }
         }
         if (-not [File]::Exists($Source)) {
-            $hint = if ($Source.StartsWith('\\') -and -not $Option.share_username) { ', by this session, which cannot sign in to other hosts: see share_username' }
+            $hint = if ($Source.StartsWith('\\', 'Ordinal') -and -not $Option.share_username) { ', by this session, which cannot sign in to other hosts: see share_username' }
             throw "$Source does not exist or cannot be read$hint"
         }
         Assert-FreeSpace -Path $Path -Bytes (Get-SpaceNeeded -Size ([FileInfo]::new($Source).Length))
@@ -586,7 +590,8 @@ function Get-LogTail {
             # Windows Installer ends a log with all its properties, and says long before that which action failed.
             if ($line.Trim() -and $line -notmatch '^Property\([SCN]\):') {
                 $lines.Add($line.Trim())
-                if ($failed -lt 0 -and $line -match $failedAction) {
+                # A line of that form is short, and the expression takes quadratic time.
+                if ($failed -lt 0 -and $line.Length -lt 1000 -and $line -match $failedAction) {
                     $failed = $lines.Count
                 }
             }
@@ -732,8 +737,7 @@ function Lock-Installation {
     Waits until no other run of this collection installs anything on the host; returns what Unlock-Installation takes.
 
     .DESCRIPTION
-    The lock is an open file in a folder that only administrators can enter: an ordinary user could hold a mutex for ever. Windows closes the file
-    when the run dies, and what that run left is looked at anew.
+    Windows releases the lock when the run dies, and what that run left is looked at anew.
     #>
     [CmdletBinding()]
     param (
@@ -742,23 +746,11 @@ function Lock-Installation {
         $Timeout
     )
 
-    $path = [Path]::Combine((Initialize-OwnFolder -Name packages), $lockName)
-    $clock = [Stopwatch]::StartNew()
-    while ($true) {
-        try {
-            return [FileStream]::new($path, 'OpenOrCreate', 'ReadWrite', 'None')
-        }
-        catch [IOException] {
-            # 32: another process has the file open (ERROR_SHARING_VIOLATION).
-            if (($_.Exception.GetBaseException().HResult -band 0xFFFF) -ne 32) {
-                throw
-            }
-        }
-        if ($clock.Elapsed.TotalSeconds -ge $Timeout) {
-            throw "another run of infoprotect.aip is installing on this host, also after $Timeout seconds. Wait for its end, or give this one a longer busy_timeout"
-        }
-        Start-Sleep -Milliseconds 200
+    $lock = Lock-OwnFile -Folder packages -Name $lockName -Timeout $Timeout
+    if (-not $lock) {
+        throw "another run of infoprotect.aip is installing on this host, also after $Timeout seconds. Wait for its end, or give this one a longer busy_timeout"
     }
+    $lock
 }
 
 function Unlock-Installation {

@@ -118,7 +118,7 @@ function Open-TrustedFile {
     it. Returns a stream to dispose of. Until then the file cannot be replaced.
     #>
     [CmdletBinding()]
-    [OutputType([FileStream])]
+    [OutputType([System.IO.FileStream])]
     param (
         [Parameter(Mandatory = $true)]
         [string]
@@ -211,4 +211,50 @@ function Assert-OwnFolder {
     }
 }
 
-Export-ModuleMember -Function Assert-OwnFolder, Get-OwnFolder, Initialize-OwnFolder, Open-TrustedFile
+function Lock-OwnFile {
+    <#
+    .SYNOPSIS
+    Opens a file in one of the folders for this process alone. Returns a stream to dispose of, or nothing when another process keeps the file open.
+
+    .DESCRIPTION
+    An ordinary user could hold a mutex for ever, and cannot enter these folders. Windows closes the file when the process ends.
+
+    .PARAMETER Timeout
+    Seconds to wait for the other process.
+    #>
+    [CmdletBinding()]
+    [OutputType([System.IO.FileStream])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Folder,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Name,
+
+        [Parameter(Mandatory = $true)]
+        [int]
+        $Timeout
+    )
+
+    $path = [Path]::Combine((Initialize-OwnFolder -Name $Folder), $Name)
+    $clock = [System.Diagnostics.Stopwatch]::StartNew()
+    while ($true) {
+        try {
+            return [FileStream]::new($path, 'OpenOrCreate', 'ReadWrite', 'None')
+        }
+        catch [IOException] {
+            # 32: another process has the file open (ERROR_SHARING_VIOLATION).
+            if (($_.Exception.GetBaseException().HResult -band 0xFFFF) -ne 32) {
+                throw
+            }
+        }
+        if ($clock.Elapsed.TotalSeconds -ge $Timeout) {
+            return
+        }
+        Start-Sleep -Milliseconds 200
+    }
+}
+
+Export-ModuleMember -Function Assert-OwnFolder, Get-OwnFolder, Initialize-OwnFolder, Lock-OwnFile, Open-TrustedFile

@@ -220,14 +220,14 @@ function New-Receipt {
     $folder = Initialize-OwnFolder -Name $folderName
     $temporary = [Path]::Combine($folder, "$([guid]::NewGuid()).tmp")
     Write-WholeFile -Path $temporary -Bytes ([Text.UTF8Encoding]::new($false).GetBytes($text))
-    $security = [FileSecurity]::new()
-    $security.SetOwner($administrators)
-    $info = [FileInfo]$temporary
-    $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
-
-    $files = @(Get-ReceiptFile)
-    $number = if ($files.Count) { 1 + [long]([Path]::GetFileName($files[-1]) -replace '-.*', '') } else { 1 }
     try {
+        $security = [FileSecurity]::new()
+        $security.SetOwner($administrators)
+        $info = [FileInfo]$temporary
+        $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
+
+        $files = @(Get-ReceiptFile)
+        $number = if ($files.Count) { 1 + [long]([Path]::GetFileName($files[-1]) -replace '-.*', '') } else { 1 }
         while ($true) {
             $path = [Path]::Combine($folder, ('{0:d6}-{1}-{2}.json' -f $number, (Format-Time -Time $now -Format "yyyyMMdd'T'HHmmss'Z'"), $Source))
             if (-not [Directory]::GetFiles($folder, ('{0:d6}-*.json' -f $number)).Length) {
@@ -355,6 +355,9 @@ function Get-Receipt {
             }
         }
         $newKeys = foreach ($record in $content.new_keys) {
+            if ($record.path -isnot [string] -or $record.view -notin 32, 64) {
+                throw 'a new key has no path or view'
+            }
             [pscustomobject]@{ Path = $record.path; View = $record.view }
         }
     }

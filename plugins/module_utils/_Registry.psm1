@@ -453,7 +453,7 @@ function Get-MissingKey {
             return @{ Parent = $candidate; Missing = $missing }
         }
         $missing.Insert(0, $candidate)
-        $cut = $subKey.LastIndexOf('\')
+        $cut = $subKey.LastIndexOf([char]'\')
         if ($cut -lt 0) {
             return @{ Parent = $null; Missing = $missing }
         }

@@ -138,8 +138,11 @@ function Wait-SystemTask {
     param ([string]$Name, [string]$Path, [int]$Timeout)
 
     $clock = [System.Diagnostics.Stopwatch]::StartNew()
+    # Once the program was seen running, a result is its own, whatever the scheduler would mean by it.
+    $started = $false
     while ($true) {
         $state = Get-TaskState -Name $Name
+        $started = $started -or $state.Result -eq $taskRunning
         $said = "status '$($state.Status)', last result 0x{0:X}" -f $state.Result
         if ($state.Result -in $taskWaiting) {
             if ($clock.Elapsed.TotalSeconds -gt $startTimeout) {
@@ -147,7 +150,7 @@ function Wait-SystemTask {
             }
         }
         elseif ($state.Result -ne $taskRunning) {
-            if ($state.Result -in $startFailures) {
+            if ($state.Result -in $startFailures -and -not $started) {
                 $why = [System.Runtime.InteropServices.Marshal]::GetExceptionForHR($state.Result).Message
                 throw [InvalidOperationException]::new("the task scheduler could not start $Path ($($said): $why)")
             }

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Runs on the member with the parameters of `Ask`.
+#: Runs on the member with the parameters of `Ask` and the text of OWN_FOLDER.
 SCRIPT = Path(__file__).parents[2] / "roles/rms_pool/files/lease.ps1"
+OWN_FOLDER = Path(__file__).parents[1] / "module_utils/_OwnFolder.psm1"
 #: Reads, takes, renews or removes a member's lease. Returns `held`, `found` (as it was before) and `seconds_left`.
 Ask = Callable[..., Mapping[str, Any]]
 
@@ -52,6 +53,16 @@ class Lease:
         left = f", in {-(-self.seconds_left // 60)} minutes"
         end = f"{until(self.expires)}{left}" if self.seconds_left else f"expired at {self.expires}"
         return f"run {self.run} on {self.controller}, since {self.started}, {end}"
+
+
+def is_answer(answer: Any) -> bool:
+    """Whether the script has returned this."""
+    return (
+        isinstance(answer, Mapping)
+        and isinstance(answer.get("held"), bool)
+        and isinstance(answer.get("found"), Mapping)
+        and isinstance(answer.get("seconds_left"), int)
+    )
 
 
 def lease_of(answer: Mapping[str, Any]) -> Lease | None:

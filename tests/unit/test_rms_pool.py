@@ -94,6 +94,28 @@ def test_a_whole_turn() -> None:
     assert host.lease == {}
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        [],
+        pytest.param("x" * 100_000, id="long"),
+        {},
+        {"held": True},
+        {"held": True, "found": [], "seconds_left": 0},
+        {"held": True, "found": {}, "seconds_left": "soon"},
+        {"held": "yes", "found": {}, "seconds_left": 0},
+    ],
+)
+def test_an_answer_that_is_none_stops_and_is_named(monkeypatch: pytest.MonkeyPatch, given: Any) -> None:
+    host = Host()
+    monkeypatch.setattr(host, "_execute_module", lambda *_given, **_named: {"result": given})
+    with pytest.raises(AnsibleActionFail, match=r"The lease cannot be read or written: the host answered .* expected"):
+        host.take()
+    read = host.run("read")
+    assert read["lease"] is None and "cannot be read" in read["msg"], "it does not count as in service"
+
+
 def test_a_check_costs_nothing_where_no_turn_is_under_way() -> None:
     host = Host()
     for step in ("check", "leave"):

@@ -23,7 +23,16 @@ param (
     $Stage = '',
 
     [bool]
-    $Remove = $false
+    $Remove = $false,
+
+    # The text of plugins/module_utils/_OwnFolder.psm1
+    [Parameter(Mandatory = $true)]
+    [string]
+    $OwnFolder,
+
+    # Seconds to wait for another process that works on the lease
+    [int]
+    $Patience = 30
 )
 
 $ErrorActionPreference = 'Stop'
@@ -32,19 +41,13 @@ $Ansible.Changed = $false
 $path = 'SOFTWARE\infoprotect.aip\Lease'
 $format = "yyyy-MM-dd'T'HH:mm:ss'Z'"
 $culture = [Globalization.CultureInfo]::InvariantCulture
-$mutex = [Threading.Mutex]::new($false, 'Global\infoprotect.aip.rms_pool')
-$base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
+$null = New-Module -ScriptBlock ([scriptblock]::Create($OwnFolder))
+$lock = Lock-OwnFile -Folder connector -Name lease.lock -Timeout $Patience
+if (-not $lock) {
+    throw "another process works on the lease of this host, also after $Patience seconds. Run this again"
+}
 try {
-    try {
-        $entered = $mutex.WaitOne(30000)
-    }
-    catch [Threading.AbandonedMutexException] {
-        # Its owner died between two statements; it is ours now.
-        $entered = $true
-    }
-    if (-not $entered) {
-        throw 'another process has kept the lease busy for 30 seconds'
-    }
+    $base = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry64')
     try {
         $found = @{}
         $key = $base.OpenSubKey($path)
@@ -85,10 +88,9 @@ try {
         $Ansible.Result = @{ held = $held; found = $found; seconds_left = [int][math]::Max(0, [math]::Ceiling($left)) }
     }
     finally {
-        $mutex.ReleaseMutex()
+        $base.Dispose()
     }
 }
 finally {
-    $base.Dispose()
-    $mutex.Dispose()
+    $lock.Dispose()
 }

@@ -46,6 +46,7 @@ DRAIN = "Let HAProxy send it no new connections"
 RESTORE = "Let HAProxy send it connections again"
 LEASE = {"path": r"HKLM:\SOFTWARE\infoprotect.aip\Lease", "name": "Run"}
 LEASE_SCRIPT = (ROOT / "roles/rms_pool/files/lease.ps1").read_text(encoding="utf-8")
+OWN_FOLDER = {"ownfolder": (ROOT / "plugins/module_utils/_OwnFolder.psm1").read_text(encoding="utf-8")}
 OTHER_RUN = {"run": "theirs", "take": "any", "controller": "elsewhere.example.com", "stage": "out_of_service"}
 DRAIN_IT = {"name": "drain", "ansible.builtin.include_tasks": str(ROOT / "playbooks/haproxy/drain.yml")}
 PROXY = {"path": r"HKLM:\SOFTWARE\Microsoft\AADRM\Connector", "name": "ProxyAddress"}
@@ -115,7 +116,7 @@ def fleet(*arguments: str) -> None:
 
 def lease_of_another_run(seconds: int, **where: str) -> dict[str, Any]:
     """The task that takes it, whoever has the lease."""
-    script = {"script": LEASE_SCRIPT, "parameters": {**OTHER_RUN, "seconds": seconds}}
+    script = {"script": LEASE_SCRIPT, "parameters": {**OTHER_RUN, **OWN_FOLDER, "seconds": seconds}}
     return {"name": "lease", "ansible.windows.win_powershell": script, **where}
 
 
@@ -469,7 +470,7 @@ def test_a_lease_is_compared_and_set_in_one_step(members: AnsiblePlaybook) -> No
     slow = slow.replace("elseif ($held) {\n", "elseif ($held) {\nStart-Sleep -Milliseconds 500\n")
     assert len(slow.splitlines()) == len(LEASE_SCRIPT.splitlines()) + len(WAIT_FOR_ANOTHER.splitlines()) + 1
     runs = [f"run-{number}" for number in range(4)]
-    parameters = {"run": "{{ inventory_hostname }}", "take": "expired", "seconds": 3600}
+    parameters = {"run": "{{ inventory_hostname }}", "take": "expired", "seconds": 3600, **OWN_FOLDER}
     alias = {"name": "{{ item }}", "groups": "runs", "ansible_host": "{{ hostvars['pool-1'].ansible_host }}"}
     look = {"name": "value", "ansible.windows.win_reg_stat": LEASE}
     remove = {"path": LEASE["path"], "state": "absent", "delete_key": True}

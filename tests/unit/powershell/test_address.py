@@ -64,6 +64,21 @@ def test_everything_else_stays(powershell: PowerShellHost, given: object) -> Non
     assert powershell.run(script, {"given": given}) == given
 
 
+def test_an_ignorable_character_hides_no_password(powershell: PowerShellHost) -> None:
+    """A search by culture does not find an @ that has a combining character behind it."""
+    address = "http://me:secret@\u0338proxy:3128"
+    assert powershell.run("Test-AddressAccount -Address $case", address) is True
+    assert has_account(address)
+
+
+@pytest.mark.parametrize("unit", ["a", " ", "/", ":", "://", "a:", "a:@", "\\", "@/", "://a:b"])
+def test_long_addresses_take_linear_time(powershell: PowerShellHost, unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    for address in (text, f"{text}@", f"http://{text}"):
+        powershell.run("$null = Test-AddressAccount -Address $case; Format-Address -Address $case", address, timeout=20)
+        has_account(address)
+
+
 def test_what_an_error_repeats(powershell: PowerShellHost) -> None:
     script = "Format-Address -Address $case.address"
     for address, text in {"ftp://x": "'ftp://x'", "http://me:secret@x": "one with a name or password in it"}.items():

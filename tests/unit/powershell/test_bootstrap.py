@@ -59,3 +59,24 @@ def test_task_of_the_bootstrap_that_does_not_start_is_reported_in_the_schedulers
 ) -> None:
     with pytest.raises(PowerShellError, match=r"did not start within 60 s.* The task scheduler shows: .*Queued"):
         start(powershell, stuck=True)
+
+
+FETCH = """
+$folder = 'C:\\unit'
+$p = [pscustomobject]@{
+    packages = @([pscustomobject]@{ url = $case.url; file = 'package.msu'; checksum = '00' })
+}
+& ([scriptblock]::Create($case.text))
+"""
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_url_is_shown_without_its_query(powershell: PowerShellHost, served: bool) -> None:
+    """It may hold a token. Neither a fetch that fails nor another file than was asked for repeats it."""
+    text = (FILES / "fetch.ps1").read_text(encoding="utf-8")
+    (powershell.disk / "unit/page.html").write_text("not found")
+    url = ("file:///C:/unit/page.html" if served else "http://127.0.0.1:1/package.msu") + "?sig=Secret7"
+    said = "has the SHA-256" if served else "http://127.0.0.1:1/package.msu cannot be fetched: "
+    with pytest.raises(PowerShellError) as error:
+        powershell.run(FETCH, {"text": text, "url": url})
+    assert said in str(error.value) and "Secret7" not in str(error.value)

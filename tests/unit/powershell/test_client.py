@@ -298,6 +298,14 @@ def test_log_tail(powershell: PowerShellHost, encoding: str, lines: list[str], e
     assert tail[-1] == [line for line in lines if line and "Property" not in line][-1]
 
 
+@pytest.mark.parametrize("unit", ["1:11:11: .", ".", "3", " ", "a", "1:11:11:", "\u3002"])
+def test_a_log_with_long_lines_takes_linear_time(powershell: PowerShellHost, unit: str) -> None:
+    line = "Action ended 1:11:11: " + unit * (100_000 // len(unit))
+    (powershell.disk / "unit" / "x.log").write_text(f"{line}\n{line}x", encoding="utf-16")
+    tail = powershell.run(r"Get-LogTail -Path C:\unit\x.log", timeout=30).splitlines()
+    assert [len(text) for text in tail] == [300, 300] or len(tail) <= 2
+
+
 def test_a_log_says_first_what_failed_first(powershell: PowerShellHost) -> None:
     lines = [
         "the cause",

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import simulated_lease
-from powershell_host import PowerShellHost
+from powershell_host import PowerShellError, PowerShellHost
 
 ROOT = Path(__file__).parents[3]
 LEASE = (ROOT / "roles/rms_pool/files/lease.ps1").read_text(encoding="utf-8")
+OWN_FOLDER = (ROOT / "plugins/module_utils/_OwnFolder.psm1").read_text(encoding="utf-8")
 KEY = r"HKEY_LOCAL_MACHINE\SOFTWARE\infoprotect.aip\Lease"
 #: As ansible.windows.win_powershell runs it
 RUN = """
@@ -33,7 +34,7 @@ def ask(powershell: PowerShellHost) -> Iterator[Asks]:
     """Runs the script; the lease is gone afterwards."""
 
     def run(**parameters: Any) -> dict[str, Any]:
-        done = powershell.run(RUN, {"script": LEASE, "parameters": parameters})
+        done = powershell.run(RUN, {"script": LEASE, "parameters": {"ownfolder": OWN_FOLDER, **parameters}})
         assert done["changed"] is False
         result: dict[str, Any] = done["result"]
         return result
@@ -91,6 +92,23 @@ def test_a_lease_without_a_valid_end_has_expired(ask: Asks, powershell: PowerShe
     powershell.run(WRITE, {"Run": "a", "Expires": expires})
     found = ask(run="b", take="expired", seconds=100)
     assert (found["held"], found["seconds_left"], found["found"]["run"]) == (True, 0, "a")
+
+
+HELD = r"""
+$stream = Lock-OwnFile -Folder connector -Name lease.lock -Timeout 0
+try { RUN } finally { $stream.Dispose() }
+"""
+
+
+def test_another_process_on_the_lease_is_waited_for(ask: Asks, powershell: PowerShellHost) -> None:
+    """Of administrators only: the lock is a file in a folder that others cannot enter."""
+    parameters = {"ownfolder": OWN_FOLDER, "run": "a", "take": "any", "seconds": 100, "patience": 1}
+    with pytest.raises(PowerShellError, match="another process works on the lease of this host, also after 1 seconds"):
+        powershell.run(HELD.replace("RUN", RUN), {"script": LEASE, "parameters": parameters})
+    assert ask()["found"] == {}
+    assert ask(**parameters)["held"]
+    mode = (powershell.disk / "ProgramData/infoprotect/connector").stat().st_mode
+    assert mode & 0o007 == 0
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -157,6 +157,46 @@ def test_what_comes_by_plain_http_is_checked_somehow(powershell: PowerShellHost,
     assert ("expected a checksum, validate_signature, or a URL" in str(error.value)) is refused
 
 
+REDIRECTED = r"""
+& (Get-Module _Installer) {
+    param ($case)
+    function Get-AnsibleWindowsWebRequest {
+        $response = [pscustomobject]@{ ResponseUri = [uri]$case.from; ContentLength = 2 }
+        $response | Add-Member -MemberType ScriptMethod -Name Close -Value { }
+        $response | Add-Member -MemberType ScriptMethod -Name GetResponseStream -Value {
+            [IO.MemoryStream]::new([byte[]](1, 2))
+        }
+        $request = [pscustomobject]@{ Response = $response }
+        $request | Add-Member -MemberType ScriptMethod -Name GetResponse -Value { $this.Response } -PassThru
+    }
+    $path = 'C:\unit\download.msi'
+    Save-Download -Uri https://packages.test/x.msi -Path $path -Module @{} -Secure $case.secure
+    [IO.File]::Exists($path)
+    [IO.File]::Delete($path)
+} $case
+"""
+
+
+@pytest.mark.parametrize(
+    ("came_from", "secure", "refused"),
+    [
+        ("http://other.test/x.msi?sig=Secret", True, True),
+        ("http://other.test/x.msi", False, False),
+        ("https://other.test/x.msi", True, False),
+    ],
+)
+def test_what_is_redirected_to_plain_http_is_checked_somehow(
+    powershell: PowerShellHost, came_from: str, secure: bool, refused: bool
+) -> None:
+    case = {"from": came_from, "secure": secure}
+    if not refused:
+        assert powershell.run(REDIRECTED, case) is True
+        return
+    with pytest.raises(PowerShellError, match=r"redirects to http://other\.test/x\.msi\. Anybody on the") as error:
+        powershell.run(REDIRECTED, case)
+    assert "Secret" not in str(error.value)
+
+
 TOOL = "Invoke-SystemTool -Name $case[0] -Argument $case[1]"
 
 
@@ -234,6 +274,8 @@ QUEUED, RUNNING = ["In Warteschlange", "267045"], ["Wird ausgeführt", "267009"]
             "(status 'Bereit', last result 0x80070002: ",
         ),
         ([["Bereit", "-2147216612"]], "InvalidOperationException: the task scheduler could not start"),
+        # of a program that ran it is its own: a bundle ends with errors of Windows as HRESULT
+        ([QUEUED, RUNNING, ["Bereit", "-2147024891"]], -2147024891),
     ],
 )
 def test_end_of_a_task(powershell: PowerShellHost, states: list[list[str]], expected: int | str) -> None:

@@ -162,9 +162,10 @@ def test_folder_of_a_foreign_owner_is_refused(powershell: PowerShellHost, key: s
     folder.parent.mkdir()
     os.chown(folder.parent, 65534, 65534)
     with pytest.raises(
-        PowerShellError, match=r"C:\\ProgramData\\infoprotect belongs to .*: expected the administrators"
-    ):
+        PowerShellError, match=r"C:\\ProgramData\\infoprotect belongs to .*: expected the administrators.*Delete it"
+    ) as error:
         write(powershell, key)
+    assert "ownership" not in str(error.value), "what an ordinary user has made must not be trusted"
     assert powershell.run(r"$null -eq [Microsoft.Win32.Registry]::LocalMachine.OpenSubKey('SOFTWARE\Unit')") is True
 
 
@@ -291,6 +292,9 @@ BAD = {
         },
         "a record has no path, name or view",
     ),
+    "new_keys.json": ({**GOOD, "new_keys": [{"path": 5, "view": 64}]}, "is no receipt .* a new key has no path"),
+    "values.json": ({**GOOD, "values": [7]}, "is no receipt .* a record has no path, name or view"),
+    "long.json": ("[" * 100_000, "is no receipt of infoprotect.aip"),
     "bytes.json": (
         {
             **GOOD,
@@ -379,6 +383,20 @@ try { & (Get-Module _Receipt) $write "$case\\x.tmp" } finally { $stream.Dispose(
     ):
         powershell.run(script, r"C:\ProgramData\infoprotect\receipts")
     (folder / "x.tmp").unlink(missing_ok=True)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_receipt_that_cannot_be_named_leaves_nothing(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    """It is written, and then something about the folder is wrong."""
+    write(powershell, key)
+    before = sorted(folder.iterdir())
+    script = """
+& (Get-Module _Receipt) {
+    function Get-ReceiptFile { throw 'the folder is not ours' }
+    New-Receipt -Change @([pscustomobject]@{ Path = $args[0]; View = 64; Name = 'a'; Sensitive = $false }) -Source unit
+} $case"""
+    with pytest.raises(PowerShellError, match="the folder is not ours"):
+        powershell.run(script, key)
     assert sorted(folder.iterdir()) == before
 
 

@@ -45,3 +45,20 @@ def test_functions_alone_are_exported_each_by_one_utility(powershell: PowerShell
 def test_utilities_use_what_they_are_given(file: Path) -> None:
     """No arguments of the module behind its back, and nothing in the global scope."""
     assert re.findall(r"complex_args|\$global:|-Scope Global", file.read_text(encoding="utf-8"), re.IGNORECASE) == []
+
+
+SEARCH = re.compile(r".*\.(?:LastIndexOf|IndexOf|StartsWith|EndsWith)\((?!\$install\)).*")
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: str(file.name))
+def test_texts_are_searched_by_their_characters(file: Path) -> None:
+    """By default .NET asks the culture of the account: it skips characters, and takes quadratic time."""
+    lines = SEARCH.findall(file.read_text(encoding="utf-8"))
+    assert [line for line in lines if "Ordinal" not in line and "[char]" not in line] == []
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: str(file.name))
+def test_nothing_waits_for_what_an_ordinary_user_can_hold(file: Path) -> None:
+    """Any user may make a named object of Windows first and keep it. Locks are files: Lock-OwnFile."""
+    text = file.read_text(encoding="utf-8")
+    assert re.findall(r"\b(?:Mutex|Semaphore|EventWaitHandle)\]", text, re.IGNORECASE) == []
