@@ -17,6 +17,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
     of_defined,
     variables_of,
 )
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import numbers_of
 
 #: Variables that name the servers to authorize
 WANTED_SERVERS = re.compile("rms_authorization_(exchange|sharepoint|fci)_(group|members)")
@@ -45,7 +46,7 @@ def connector_is_done(info: Mapping[str, Any], state: str = "present", version: 
     installed = bool(connector.get("installed"))
     if state == "absent":
         return not installed
-    return installed and _numbers(connector.get("version")) >= _numbers(version)
+    return installed and numbers_of(str(connector.get("version") or "")) >= numbers_of(str(version or ""))
 
 
 def authorized_accounts(hostvars: Mapping[str, Any], groups: Mapping[str, Iterable[str]]) -> list[str]:
@@ -81,10 +82,6 @@ def _has_list_to_compare(variables: Mapping[str, Any]) -> bool:
     facts = known.get("host") if isinstance(known, Mapping) else None
     connector = facts.get("connector") if isinstance(facts, Mapping) else None
     return isinstance(connector, Mapping) and bool(connector.get("installed") or connector.get("staged_version"))
-
-
-def _numbers(version: Any) -> list[int]:
-    return [int(number) for number in re.findall(r"\d{1,9}", str(version or ""))]
 
 
 class FilterModule:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.infoprotect.aip.plugins.plugin_utils._checked_action import check_options
 from ansible_collections.infoprotect.aip.plugins.plugin_utils._other_action import run_action
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.local_files import sha256
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.local_files import LocalFileError, find
 
 Result = dict[str, Any]
 
@@ -57,17 +57,10 @@ class InstallerAction(ActionBase):
     def _source(self, arguments: Result) -> Path:
         """The installer on the controller, found and compared with its checksum before anything goes over the wire."""
         try:
-            source = Path(self._find_needle("files", arguments["src"]))
-        except AnsibleError as error:
-            raise AnsibleActionFail(f"src cannot be found on the controller: {error}") from error
-        if not source.is_file():
-            raise AnsibleActionFail(f"src is {source}: expected a file")
-        expected = str(arguments.get("checksum") or "").lower().removeprefix("sha256:")
-        if expected:
-            found = sha256(source)
-            if found != expected:
-                raise AnsibleActionFail(f"src {source} has the SHA-256 checksum {found}: expected {expected}")
-        return source
+            # What kind of file it is, the module tells: ansible-vault may have encrypted it.
+            return find(self._find_needle, arguments["src"], str(arguments.get("checksum") or ""), installer=False)
+        except LocalFileError as error:
+            raise AnsibleActionFail(f"src: {error}") from error
 
     def _install(self, source: Path, arguments: Result, task_vars: Result | None) -> Result:
         folder = self._make_tmp_path()

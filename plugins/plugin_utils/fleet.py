@@ -69,7 +69,8 @@ def waves(known: Mapping[str, Any], template: Callable[[Any], Any]) -> Waves:
 def service(known: Mapping[str, Any]) -> dict[str, Any]:
     """What the protection service reported in this run (role rms_authorization); empty if it was not asked."""
     host = known.get("rms_authorization_service_host")
-    return dict(plain(known["hostvars"][host].get("rms_authorization_service") or {})) if host else {}
+    answer = plain(known["hostvars"][host].get("rms_authorization_service")) if host else None
+    return answer if isinstance(answer, dict) else {}
 
 
 def tenants(known: Mapping[str, Any]) -> Tenants:
@@ -78,7 +79,8 @@ def tenants(known: Mapping[str, Any]) -> Tenants:
     if not prepared.get("asks_service"):
         return Tenants(prepared.get("tenants", {}))
     answer = service(known)
-    url = (answer.get("tenant") or {}).get("url") or ""
+    tenant = answer.get("tenant")
+    url = str(tenant.get("url") or "") if isinstance(tenant, dict) else ""
     why = answer.get("msg") or "set rms_authorization_admin_hosts to a host with the AIPService module"
     untold = "" if url else f"the protection service does not tell the URL of the tenant ({why})"
     return Tenants(prepared.get("tenants", {}), url, untold)

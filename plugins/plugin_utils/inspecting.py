@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .domains import DOMAINS, HostVariables, Setup, domains_of, wanted_of
+from .inspection import MalformedError, check
 from .requirements import numbers_of
 
 Result = dict[str, Any]
 #: What Ansible says of a host that can run no module, in the words of its versions
 TOO_OLD = re.compile("requires (a minimum )?PowerShell v")
+#: A host that answers this way must not take the plan of the others with it.
+NO_RESULT = "The host returned a result that is not one of infoprotect.aip.desired_state"
 #: Reasons of a pending restart that keep nothing from being installed
 HARMLESS = frozenset(("file_rename", "tls", "tls_dotnet", "tls_winhttp"))
 
@@ -80,6 +83,11 @@ def inspection(answer: Mapping[str, Any], asked: Question) -> Result:
     found.pop("diff", None)
     if found.get("failed") and TOO_OLD.search(str(found.get("msg"))):
         found = _too_old(str(found["msg"]))
+    elif not found.get("failed") and not found.get("unreachable"):
+        try:
+            check(found)
+        except MalformedError as error:
+            return {"failed": True, "msg": f"{NO_RESULT}: {error}. Run this again with -vvv to see the result."}
     if "compliant" in found and asked.waiting:
         found["compliant"] = False
         found["domains"] = {**found["domains"], **{name: _not_yet(why) for name, why in asked.waiting.items()}}
@@ -135,7 +143,7 @@ def steps(found: Mapping[str, Any], host: HostVariables) -> list[str]:
         if _lacks_dotnet(DOMAINS[name].dotnet, domain, facts, host):
             planned.append(f"{name}_dotnet")
         planned.append(name)
-    if planned and not HARMLESS.issuperset(facts.get("reboot", {}).get("reasons", [])):
+    if planned and not HARMLESS.issuperset((facts.get("reboot") or {}).get("reasons") or ()):
         planned.insert(0, "restart")
     if domains.get("connector_https", {}).get("changes"):
         planned.append("connector_https")

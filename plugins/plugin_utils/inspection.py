@@ -112,6 +112,33 @@ class Inspection:
         )
 
 
+def check(result: Mapping[str, Any]) -> None:
+    """Verify a result before the rest of a run reads it without a look at its types.
+
+    Raises:
+        MalformedError: it is not one of desired_state.
+    """
+    Inspection.of(result)
+    _item(result, "", "compliant", bool)
+    for name, state in result["domains"].items():
+        place = f"domains.{name}"
+        _item(state, place, "compliant", bool)
+        for texts in ("refused", "obstacles", "notes"):
+            _texts(state, place, texts)
+    facts = _mapping(result, "host")
+    for name in ("connector", "dotnet", "reboot"):
+        # null: there is none, or it could not be read
+        if facts.get(name) is not None and not isinstance(facts[name], Mapping):
+            raise MalformedError(f"host.{name} is {_kind(facts[name])}, expected a dictionary or null")
+    _texts(facts.get("reboot") or {}, "host.reboot", "reasons")
+
+
+def _texts(owner: Mapping[str, Any], place: str, name: str) -> None:
+    for number, item in enumerate(_list(owner, place, name)):
+        if not isinstance(item, str):
+            raise MalformedError(f"{place}.{name}[{number}] is {_kind(item)}, expected text")
+
+
 def _domain(name: str, state: Any) -> DomainResult:
     place = f"domains.{name}"
     if not isinstance(state, Mapping):

@@ -32,14 +32,14 @@ def find(needle: Callable[[str, str], str], source: str, checksum: str = "", ins
     try:
         path = Path(needle("files", source))
     except AnsibleError as error:
-        raise LocalFileError(f"{source} cannot be found on the controller: {error}") from error
+        raise LocalFileError(f"{source} cannot be found on the controller: expected a file ({error})") from error
     if not path.is_file():
-        raise LocalFileError(f"{path} is no file")
+        raise LocalFileError(f"{path} is not there, or a folder: expected a file")
     try:
         if installer:
             _check_kind(path)
         expected = checksum.lower().removeprefix("sha256:")
-        if expected and (found := sha256(path)) != expected:
+        if expected and (found := _sha256(path)) != expected:
             raise LocalFileError(f"{path} has the SHA-256 checksum {found}: expected {expected}")
     except OSError as error:
         raise LocalFileError(f"{path} cannot be read: {error.strerror}") from error
@@ -55,7 +55,7 @@ def _check_kind(path: Path) -> None:
             raise LocalFileError(f"{path} is no installer, although its name ends with {path.suffix}: fetch it again")
 
 
-def sha256(path: Path) -> str:
+def _sha256(path: Path) -> str:
     """The checksum of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:

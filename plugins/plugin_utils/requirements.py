@@ -272,7 +272,7 @@ def _evaluate(expression: str, subject: Mapping[str, Any]) -> Any:
     """What the expression gives, None when the facts are not of the types it wants."""
     try:
         return _compiled(expression).search(subject, _options())
-    except JMESPathError:
+    except (JMESPathError, TypeError):  # TypeError: a text compared with a number
         return None
 
 
@@ -296,7 +296,10 @@ def _own_functions() -> Any:
 
         @signature({"types": ["array-string"]}, {"types": ["string"]})
         def _func_is_for(self, names: list[str], url: str) -> bool:
-            host = (urlsplit(url).hostname or "").rstrip(".")
+            try:
+                host = (urlsplit(url).hostname or "").rstrip(".")
+            except ValueError:  # not a URL
+                return False
             parent = host.partition(".")[2]
             wanted = {host, f"*.{parent}"} if "." in parent else {host}
             return any(name.lower().rstrip(".") in wanted for name in names)
@@ -320,8 +323,11 @@ def _own_functions() -> Any:
 
 
 def numbers_of(version: str) -> list[int]:
-    """The numbers of a version, which compare as versions do."""
-    return [int(number) for number in re.findall(r"\d+", version)]
+    """The numbers of a version, which compare as versions do.
+
+    A longer number is several: Python refuses to read one of thousands of digits.
+    """
+    return [int(number) for number in re.findall(r"\d{1,9}", version)]
 
 
 def _address(url: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import threading
@@ -19,6 +20,8 @@ PATH = "/_wmcs/certification/servercertification.asmx"
 HEALTHY = (200, 401)
 #: The connector has an empty list of authorized servers.
 NO_LIST = 2003
+#: Characters of a connector's own words that are shown
+LONGEST = 200
 #: Seconds between two attempts
 PAUSE = 2.0
 
@@ -62,15 +65,14 @@ class Check:
         """One attempt. No redirect is followed and no proxy is used."""
         host = f"[{address}]" if ":" in address else address
         url = f"{'https' if self.https else 'http'}://{host}:{self.port}{PATH}"
-        connection = self._connection(address)
         try:
-            connection.request("GET", PATH, headers={"Host": self.name} if self.name else {})
-            answer = connection.getresponse()
-            return Answer(url, answer.status, f"HTTP {answer.status} {answer.reason}")
-        except (OSError, http.client.HTTPException) as error:
-            return Answer(url, 0, str(error) or type(error).__name__)
-        finally:
-            connection.close()
+            with contextlib.closing(self._connection(address)) as connection:
+                connection.request("GET", PATH, headers={"Host": self.name} if self.name else {})
+                answer = connection.getresponse()
+                return Answer(url, answer.status, f"HTTP {answer.status} {answer.reason}"[:LONGEST])
+        # ValueError: a name that DNS or HTTP cannot have
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Answer(url, 0, (str(error) or type(error).__name__)[:LONGEST])
 
     def _connection(self, address: str) -> http.client.HTTPConnection:
         if not self.https:
@@ -139,18 +141,21 @@ def why_not_serving(look: Mapping[str, Any], authorized: Collection[str]) -> str
     authorized: the accounts that connectors of the pool authorized when the run began. A connector that has never had a
         list, whose servers are still to be authorized, may be put into service.
     """
-    if "host" not in look:
+    facts = look.get("host")
+    if not isinstance(facts, Mapping):
         return f"Whether the connector serves cannot be seen: {look.get('msg') or 'the host did not answer'}"
-    connector = look["host"].get("connector") or {}
-    events = connector.get("events") or []
+    found = facts.get("connector")
+    connector: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    told = connector.get("events")
+    events = [event for event in told if isinstance(event, Mapping)] if isinstance(told, (list, tuple)) else []
     status = connector.get("status")
     if status != "running":
-        texts = " ".join(str(event["text"]) for event in events)
+        texts = " ".join(str(event.get("text") or "") for event in events)
         return (
             f"The connector is {status or 'not there'}; expected running, with its list of authorized servers"
             f" (event 1004) since it was started. {texts}"
         ).rstrip()
-    if authorized and any(event["id"] == NO_LIST for event in events):
+    if authorized and any(event.get("id") == NO_LIST for event in events):
         return (
             f"The connector authorizes nobody (event {NO_LIST}), and when the run began the connectors authorized"
             f" {', '.join(authorized)}: it would refuse every server. Check the list in the connector administration"

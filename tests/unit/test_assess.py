@@ -1037,6 +1037,12 @@ def test_without_jmespath_the_package_is_named(monkeypatch: pytest.MonkeyPatch) 
         requirements.load.cache_clear()
 
 
+@pytest.mark.parametrize("url", ["https://[x", "https://[::1", "//", "", pytest.param("x" * 100_000, id="long")])
+def test_a_certificate_is_for_no_url_that_is_none(url: str) -> None:
+    subject = {"names": ["rms.contoso.com", "[x"], "url": url}
+    assert requirements._evaluate("is_for(names, url)", subject) is False
+
+
 def test_ansibles_own_types_become_pythons() -> None:
     class Text(str):
         pass

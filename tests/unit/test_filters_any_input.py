@@ -188,7 +188,9 @@ def test_one_thing_that_is_wrong_is_a_result_or_an_error_of_ansible(name: str, d
         assert str(error).strip()
 
 
-@pytest.mark.parametrize("unit", ["a", "a@", "\\", "a\\", " ", ":", "://", ".", "a.", "(", "=,", "\r\n", "ß"])
+@pytest.mark.parametrize(
+    "unit", ["a", "a@", "\\", "a\\", " ", ":", "://", ".", "a.", "(", "=,", "\r\n", "ß", "9", "9.", "["]
+)
 @pytest.mark.timeout(60)
 def test_long_texts_take_linear_time(unit: str) -> None:
     """Quadratic time would be minutes."""
@@ -202,6 +204,21 @@ def test_long_texts_take_linear_time(unit: str) -> None:
         "drift": [RESULT | {"msg": text}],
         "managed_groups": [{"all": [text], text: [text]}, [text]],
         "serial_of": [text],
+        "assess": [
+            {
+                "name": text,
+                "os": {"build": text, "name": text, "product": text},
+                "powershell": {"version": text},
+                "dotnet": {"release": text, "version": text},
+                "redirections": [{"cloud": False, "address": text, "path": text}],
+                "office": [{"name": text, "version": text, "line": text, "source": text}],
+                "connector": {"installed": True, "url": text, "https": {"names": [text], "days_left": 1}},
+                "roles": {name: {"found": True, "version": text} for name in ("exchange", "sharepoint", "fci")},
+            },
+            ["aip_clients", "exchange_servers", "rms_connectors"],
+            ["client", "connector", "irm_server"],
+        ],
+        "connector_is_done": [{"host": {"connector": {"installed": True, "version": text}}}, "present", text],
         "rollout_pool": [text, [{"members": [text, "c-2"], "minimum_in_service": text}], [text, "c-2"]],
     }.items():
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -86,6 +87,40 @@ def test_a_port_that_is_none() -> None:
         check_for("http://rms.example.com:99999", None, 5)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["", pytest.param("x" * 100_000, id="long"), "a..b", "a b", "a\0b", "a\r\nb", "\ud800", "[::1", "999.1.1.1"],
+)
+def test_an_address_that_is_none_has_no_answer(address: str) -> None:
+    answer = check_for("", 1, 5).ask(address)
+    assert (answer.status, answer.healthy) == (0, False) and answer.msg
+
+
+@pytest.mark.parametrize("name", ["rms\x00.test", "rms\u20ac.test", pytest.param("x" * 100_000, id="long")])
+def test_a_name_that_http_does_not_take_has_no_answer(name: str) -> None:
+    with connector(400) as (port, _):
+        assert not Check(https=False, port=port, name=name, timeout=5).ask("127.0.0.1").healthy
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 401\r\n" + b"x" * 100_000, b"HTTP/1.1 9\r\n\r\n", b"\xff" * 100_000],
+    ids=["empty", "long header", "odd status", "no HTTP"],
+)
+def test_an_answer_of_something_else_is_not_healthy(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        found = check_for("", server.getsockname()[1], 5).ask("127.0.0.1")
+    assert not found.healthy and len(found.msg) < 1000
+
+
 def test_members_are_asked_at_once_and_until_they_are_healthy() -> None:
     answers = {"a": [0, 401], "b": [401], "c": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]}
     asked: list[str] = []
@@ -157,6 +192,13 @@ def look(**connector: Any) -> dict[str, Any]:
         ({"host": {"connector": None}}, [], "is not there; expected running"),
         ({"failed": True, "msg": "too old"}, [], "cannot be seen: too old"),
         ({}, [], "cannot be seen: the host did not answer"),
+        # answers of other types
+        ({"host": None}, [], "cannot be seen: the host did not answer"),
+        ({"host": []}, [], "cannot be seen: the host did not answer"),
+        ({"host": {"connector": "running"}}, [], "is not there; expected running"),
+        (look(status="running", events=7), ["ex"], ""),
+        (look(status="running", events=["x", {}, {"id": None}]), ["ex"], ""),
+        (look(status="stopped", events=[{"id": 3000}, None]), ["ex"], "is stopped; expected running"),
     ],
 )
 def test_why_a_connector_does_not_serve(found: dict[str, Any], authorized: list[str], said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,9 @@ from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.action import prepare
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import statements
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_filters_any_input import ODD, places, replaced
 
 Json = dict[str, Any]
 FACTS = {"powershell": {"version": "5.1.17763.5458"}}
@@ -26,7 +30,9 @@ COMPLIES: Json = {
 }
 COMPLIES |= {"reboot_reasons": [], "changed": True, "diff": {"a": 1}}
 TOO_OLD = {"failed": True, "msg": "This module requires PowerShell v5.1"}
-CLIENT = {"compliant": False, "changes": [{"action": "install", "product": "client"}], "reboot_required": False}
+INSTALL = {"action": "install", "product": "client", "before": None, "after": "any version"}
+CLIENT = {"compliant": False, "changes": [INSTALL], "reboot_required": False}
+STAGE = {"compliant": False, "changes": [{**INSTALL, "action": "stage", "product": "connector"}]}
 CONNECTOR_URL = "https://rms.contoso.test"
 ACCOUNT = {"irm_server_discovery_username": "CONTOSO\\reader", "irm_server_discovery_password": "Secret!1"}
 
@@ -207,11 +213,99 @@ def test_an_inspection_that_fails_repeats_nothing_of_the_question() -> None:
     assert found["failed"] and "looked_for" not in found
 
 
+#: A host that differs everywhere, with all that a run reads of the result
+DIFFERS: Json = {
+    "compliant": False,
+    "domains": {
+        "client": CLIENT | {"obstacles": ["no .NET"], "notes": ["a note"]},
+        "connector": STAGE | {"refused": ["no"]},
+        "connector_https": {"compliant": False, "changes": [{**INSTALL, "action": "bind"}], "obstacles": ["old"]},
+        "tls": {
+            "compliant": False,
+            "changes": [{"path": "HKLM:\\X", "name": "A", "view": 64, "before": None, "after": None}],
+            "unreadable": [{"what": "HKLM:\\Y", "reason": "denied"}],
+        },
+    },
+    "host": {
+        **FACTS,
+        "connector": {"installed": True, "version": "3.0", "status": "stopped", "lease": None, "restart_due": True},
+        "dotnet": {"release": 1, "version": "4.5"},
+        "products": [{"kind": "rms_connector", "state": "installed"}],
+        "reboot": {"required": True, "reasons": ["tls"]},
+    },
+    "reboot_required": True,
+    "reboot_reasons": ["tls"],
+}
+CONNECTOR_HOST = {
+    "group_names": ["rms_connectors", "aip_clients"],
+    "rms_connector_state": "present",
+    "rms_connector_url": CONNECTOR_URL,
+    "rms_connector_certificate_thumbprint": "A" * 40,
+    "aip_client_product": "purview",
+    "aip_client_dotnet_path": "C:\\net.exe",
+    "aip_endpoints": [],
+}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_host_that_answers_nonsense_is_lost_and_takes_no_other_with_it(data: st.DataObject) -> None:
+    fleet = Fleet(a={"aip_client_product": "purview"}, b=CONNECTOR_HOST)
+    fleet.inspect()
+    path = data.draw(st.sampled_from([path for path in places(DIFFERS) if path]))
+    fleet.answers["desired_state"] = replaced(DIFFERS, path, data.draw(ODD), drop=data.draw(st.booleans()))
+    found = fleet.hostvars["b"]["aip_apply_inspection"] = fleet.run("inspect", "b")
+    variables = {"aip_audit_fail_on_drift": True, "aip_audit_fail_on_restart": True}
+    plan = fleet.run("plan", variables=variables, report_only=True)
+    assert plan["complies"] == ["a"] and len(plan["lines"]) == 2
+    if found.get("failed"):
+        assert "The host returned a result that is not one of infoprotect.aip.desired_state: " in found["msg"]
+        assert list(plan["lost"]) == ["b"] and plan["lines"][0].startswith("b  failed: The host returned a result")
+
+
+@pytest.mark.parametrize(
+    ("path", "other", "said"),
+    [
+        ((), {}, "domains is missing"),
+        (("domains",), [], "domains is a list, expected a dictionary"),
+        (("domains", "tls", "compliant"), "yes", "domains.tls.compliant is text, expected true or false"),
+        (("domains", "client", "notes"), [1], "domains.client.notes[0] is a int, expected text"),
+        (("host",), None, "host is null, expected a dictionary"),
+        (("host", "reboot"), "x", "host.reboot is text, expected a dictionary or null"),
+        (("host", "reboot", "reasons"), [{}], "host.reboot.reasons[0] is a dictionary, expected text"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_named(path: tuple[str, ...], other: object, said: str) -> None:
+    fleet = Fleet(a=CONNECTOR_HOST)
+    fleet.answers["desired_state"] = replaced(copy.deepcopy(DIFFERS), path, other, drop=False)
+    found = fleet.run("inspect")
+    assert found["failed"] and not found["changed"]
+    assert f"desired_state: {said}. Run this again with -vvv" in found["msg"]
+
+
+@pytest.mark.parametrize("answer", [None, [], "x", {}, {"tenant": None}, {"tenant": "x"}, {"tenant": {"url": None}}])
+def test_a_service_that_answers_nonsense_has_told_nothing(answer: object) -> None:
+    server = {"group_names": ["fci_servers"], "irm_server_connector_url": CONNECTOR_URL}
+    fleet = Fleet(a=server, admin={"rms_authorization_service": answer})
+    known = {"rms_authorization_service_host": "admin", "aip_apply_prepared": {"asks_service": True}}
+    found = fleet.run("inspect", variables=known)
+    assert "the protection service does not tell the URL of the tenant" in found["waiting"]["irm_server"]
+
+
+def test_iis_is_restarted_for_what_a_connector_reads_at_its_start() -> None:
+    """Also for values of .NET and WinHTTP alone, and where an earlier run has written them."""
+    fleet = Fleet(a={"group_names": ["rms_connectors"]})
+    due = {"installed": True, "restart_due": True, "status": "running"}
+    fleet.answers["desired_state"] = COMPLIES | {"host": {**FACTS, "connector": due}}
+    assert fleet.run("inspect")["steps"] == ["restart_iis"]
+    fleet.answers["desired_state"] = COMPLIES | {"host": {**FACTS, "connector": {**due, "restart_due": False}}}
+    assert fleet.run("inspect")["steps"] == []
+
+
 def test_a_new_connector_has_to_reach_the_service() -> None:
     variables = {"group_names": ["rms_connectors"], "rms_connector_state": "present"}
     fleet = Fleet(a={**variables, "rms_connector_proxy_address": "http://proxy:8080"})
-    install = {"compliant": False, "changes": [{"action": "stage", "product": "connector"}]}
-    fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": {"connector": install}}
+    fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": {"connector": STAGE}}
     fleet.answers["endpoint_info"] = {"endpoints": [{"host": "api.aadrm.com"}]}
     found = fleet.run("inspect")
     assert [name for name, _options in fleet.asked] == ["desired_state", "endpoint_info"]
@@ -249,7 +343,7 @@ def test_a_plan() -> None:
 def test_a_missing_installer_ends_the_run_before_anything_is_changed(tmp_path: Path) -> None:
     page = tmp_path / "client.exe"
     page.write_text("<html>not found</html>")
-    for source, said in ((str(tmp_path / "none.exe"), "is no file"), (str(page), "is no installer")):
+    for source, said in ((str(tmp_path / "none.exe"), "expected a file"), (str(page), "is no installer")):
         plan = needs_client(aip_client_src=source).run("plan")
         assert plan["failed"] and plan["msg"].startswith("Nothing was changed.\na, b: ") and said in plan["msg"]
         assert not needs_client(aip_client_src=source).run("plan", report_only=True).get("failed")
@@ -348,11 +442,10 @@ def test_waves_that_make_no_sense_end_the_run() -> None:
 def test_the_service_is_asked_only_for_a_new_connector() -> None:
     signed = {"rms_authorization_tenant_username": "admin@contoso.test", "aip_endpoints": []}
     fleet = Fleet(a={"group_names": ["rms_connectors"], "rms_connector_state": "present", **signed})
-    fleet.answers["desired_state"] = COMPLIES | {"domains": {"connector": {"compliant": True}}}
+    fleet.answers["desired_state"] = COMPLIES | {"domains": {"connector": {"compliant": True, "changes": []}}}
     fleet.inspect()
     assert not fleet.run("plan", report_only=True)["asks_service"]
-    install = {"compliant": False, "changes": [{"action": "stage", "product": "connector"}]}
-    fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": {"connector": install}}
+    fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": {"connector": STAGE}}
     fleet.inspect()
     assert fleet.run("plan", report_only=True)["asks_service"]
 

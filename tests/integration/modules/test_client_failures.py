@@ -78,7 +78,7 @@ def test_what_is_not_what_it_should_be_is_not_run(
             {"path": rf"{SHARE}\{CURRENT}-contoso.exe"},
             "is signed by 'Contoso Ltd': expected 'Microsoft Corporation'",
         ),
-        "no file": ({"src": "nowhere.msi"}, "src cannot be found on the controller"),
+        "no file": ({"src": "nowhere.msi"}, "src: nowhere.msi cannot be found on the controller"),
         "no share": ({"path": r"\\nowhere\share\x.msi"}, "which cannot sign in to other hosts: see share_username"),
         "share": (
             {"path": r"\\nowhere\share\x.msi", "share_username": r"CONTOSO\me", "share_password": SECRET},
