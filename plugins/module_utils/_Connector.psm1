@@ -36,6 +36,8 @@ $eventStart, $eventStop, $eventList, $eventEmptyList = 1000, 1001, 1004, 2003
 # The newest events of a day: the list comes every 15 minutes, and requests that are refused can be many.
 $eventHours = 24
 $eventCount = 500
+# Characters of an event in which there may be a name
+$longestPiece = 1000
 # Those that tell whether it serves
 $eventLife = $eventStart, $eventStop, $eventList, $eventEmptyList
 # https://learn.microsoft.com/azure/information-protection/install-configure-rms-connector
@@ -604,7 +606,8 @@ function Get-AccountName {
     #>
     param ([AllowNull()][AllowEmptyString()][string]$Message)
 
-    $names = foreach ($piece in "$Message" -split '[\r\n,;]+') {
+    # Any account of the host may write into the log. A long piece is no name, and the expressions take quadratic time.
+    $names = foreach ($piece in @("$Message" -split '[\r\n,;]+').Where({ $_.Length -le $longestPiece })) {
         # What stands before and behind a name: 'Account: CONTOSO\SP01$ (SharePoint)', '- CONTOSO\SP01$.'
         $name = $piece -replace '^.*(?:[:=]\s|\t)' -replace '\s*\([^)]*\)\s*$' -replace '^[\s\-*"'']+' -replace '[\s."'']+$'
         if ($name -match '^[^\\\s/@:]+\\[^\\/@:"<>|]+$' -or $name -match '^[^\s@\\/:]+@[^\s@\\/:]+$' -or $name -match '^S-1-[0-9-]+$') {

@@ -12,6 +12,7 @@ from winfleet import vendor
 
 CURRENT, OLD = "AzInfoProtection_UL-2.18.26", "AzInfoProtection_UL-2.16.73"
 PURVIEW = "PurviewInfoProtection-3.1.310"
+VIEWER, PURVIEW_VIEWER = "AzInfoProtectionViewer-2.18.26", "PurviewInfoProtectionViewer-3.1.310"
 FOLDER = r"C:\packages"
 SECRET = "Not4Anybodys_eyes"
 UNINSTALL = r"HKLM\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall"
@@ -39,6 +40,11 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "not exact": ({"path": rf"{FOLDER}\{CURRENT}.exe", "version": "2.17", "exact": True}, "expected version 2.17"),
     "product": ({"path": rf"{FOLDER}\{PURVIEW}.exe"}, "Microsoft Purview Information Protection 3.1.310"),
+    "viewer": ({"path": rf"{FOLDER}\{VIEWER}.msi"}, "Viewer 2.18.26.0: expected one of the product unified_labeling"),
+    "viewer of Purview": (
+        {"product": "purview", "path": rf"{FOLDER}\{PURVIEW_VIEWER}.exe"},
+        "Viewer 3.1.310.0: expected one of the product purview",
+    ),
     "choice": ({"path": rf"{FOLDER}\{CURRENT}.msi", "powershell_only": True}, "expected an installer of type exe"),
     "none": ({}, "An installer is needed (install unified_labeling): expected src or path"),
     "no path": ({"path": r"C:\no\such[1] é.msi"}, r"C:\no\such[1] é.msi does not exist or cannot be read"),

@@ -358,6 +358,14 @@ def test_accounts_that_an_event_names(powershell: PowerShellHost, message: str, 
     assert powershell.run(NAMES, message) == accounts
 
 
+@pytest.mark.parametrize("unit", [" ", "(", "a\\", ".", "= ", "a@", "- "])
+def test_an_event_of_any_length_takes_linear_time(powershell: PowerShellHost, unit: str) -> None:
+    """Any account of the host may write one; no piece of it is taken for a name."""
+    text = "CONTOSO\\x" + unit * (100_000 // len(unit)) + "y"
+    message = f"{text}\n- CONTOSO\\SP01$ (SharePoint)"
+    assert powershell.run(NAMES, message, timeout=30) == ["CONTOSO\\SP01$"]
+
+
 STATE = """
 $unreadable = [System.Collections.Generic.List[object]]::new()
 $state = Get-ConnectorState -Product @($case | ForEach-Object { [pscustomobject]$_ }) -Unreadable $unreadable

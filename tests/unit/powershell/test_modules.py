@@ -414,6 +414,52 @@ def test_policy_conflict_is_noted_or_stops_before_anything_is_written(powershell
     assert powershell.module("tls", {"parts": ["schannel_client"], **fail})["notes"] == [], "another part"
 
 
+#: Module -> its options, and the value that Group Policy sets to something else
+SETTINGS: dict[str, tuple[Json, str, str]] = {
+    "client_settings": (
+        {"use_default_credentials_in_proxy": True},
+        r"SOFTWARE\WOW6432Node\Microsoft\MSIP",
+        "UseDefaultCredentialsInProxy",
+    ),
+    "connector_settings": (
+        {"proxy_address": "http://proxy:8080"},
+        r"SOFTWARE\Microsoft\AADRM\Connector",
+        "ProxyAddress",
+    ),
+    "irm_server": (
+        {
+            "product": "exchange",
+            "connector_url": "https://rms.contoso.test",
+            "tenant_url": "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com",
+        },
+        r"SOFTWARE\Microsoft\MSIPC\ServiceLocation\EnterprisePublishing",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("module", SETTINGS)
+def test_every_domain_stops_before_a_policy_conflict(powershell: PowerShellHost, module: str) -> None:
+    options, key, name = SETTINGS[module]
+    folder = powershell.disk / "ProgramData/Microsoft/Group Policy/History/{1}/Machine/Preferences/Registry"
+    folder.mkdir(parents=True)
+    default = f'default="{int(not name)}" key="{key}" name="{name}" type="REG_SZ" value="http://other"'
+    item = f'<Registry><Properties action="U" hive="HKEY_LOCAL_MACHINE" {default}/></Registry>'
+    (folder / "Registry.xml").write_text(f"<RegistrySettings>{item}</RegistrySettings>", encoding="utf-8")
+    keys = ["HKLM\\" + one for _options, one, _name in SETTINGS.values()]
+    try:
+        with powershell.identity(roles=("exchange",)):
+            before = powershell.registry(*keys)
+            fail = {**options, "policy_conflict": "fail"}
+            for result in (powershell.module(module, fail), powershell.module("desired_state", {module: fail})):
+                refused(result, "Group Policy (", "Registry.xml", "http://other")
+            assert powershell.registry(*keys) == before
+            (note,) = powershell.module(module, options, check=True)["notes"]
+            assert "http://other" in note and "sets it again at each refresh" in note
+    finally:
+        shutil.rmtree(powershell.disk / "ProgramData/Microsoft/Group Policy/History")
+
+
 CONNECTOR_MARK = r"HKLM\SOFTWARE\infoprotect.aip.connector"
 RESTART_MARK = r"HKLM\SOFTWARE\infoprotect.aip.restart"
 
