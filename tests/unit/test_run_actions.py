@@ -250,17 +250,18 @@ CONNECTOR_HOST = {
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_host_that_answers_nonsense_is_lost_and_takes_no_other_with_it(data: st.DataObject) -> None:
-    fleet = Fleet(a={"aip_client_product": "purview"}, b=CONNECTOR_HOST)
+    fleet = Fleet(a={}, b=CONNECTOR_HOST)
     fleet.inspect()
     path = data.draw(st.sampled_from([path for path in places(DIFFERS) if path]))
     fleet.answers["desired_state"] = replaced(DIFFERS, path, data.draw(ODD), drop=data.draw(st.booleans()))
     found = fleet.hostvars["b"]["aip_apply_inspection"] = fleet.run("inspect", "b")
     variables = {"aip_audit_fail_on_drift": True, "aip_audit_fail_on_restart": True}
     plan = fleet.run("plan", variables=variables, report_only=True)
-    assert plan["complies"] == ["a"] and len(plan["lines"]) == 2
+    assert plan["complies"] == ["a"] and any(line.startswith("b  ") for line in plan["lines"])
     if found.get("failed"):
         assert "The host returned a result that is not one of infoprotect.aip.desired_state: " in found["msg"]
-        assert list(plan["lost"]) == ["b"] and plan["lines"][0].startswith("b  failed: The host returned a result")
+        assert list(plan["lost"]) == ["b"]
+        assert any(line.startswith("b  failed: The host returned a result") for line in plan["lines"])
 
 
 @pytest.mark.parametrize(
