@@ -208,7 +208,7 @@ class Pool:
 
     Attributes:
         turns: the members that had a turn in this run, in their order.
-        wanted: the accounts that are wanted on the authorization list.
+        wanted: the accounts that the authorization list must have.
     """
 
     name: str
