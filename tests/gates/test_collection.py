@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tarfile
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.version import Version
 from setup.environment import COLLECTIONS, PYTHONS_OF_CORE
 
-from .tools import NEWEST, OLDEST, ROOT, passes, project_files, tools_of
+from .tools import IMPORTER, NEWEST, OLDEST, ROOT, passes, project_files, tools_of
 
 #: Ansible finds the checkout there as infoprotect.aip (tests/setup/environment.py makes the link)
 COLLECTION = ROOT / ".cache" / "collections" / "ansible_collections" / "infoprotect" / "aip"
@@ -23,9 +23,58 @@ def test_changelog() -> None:
     passes("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
 
 
+def test_changelog_is_generated(tmp_path: Path) -> None:
+    """CHANGELOG.rst is what changelogs/changelog.yaml says."""
+    passes("antsibull-changelog", "generate", "--output", tmp_path / "CHANGELOG.rst")
+    assert (ROOT / "CHANGELOG.rst").read_text() == (tmp_path / "CHANGELOG.rst").read_text()
+
+
+def test_releases_list_what_exists() -> None:
+    """CONTRIBUTING.md has the command that brings the entry of a release up to date."""
+    releases = yaml.safe_load((ROOT / "changelogs" / "changelog.yaml").read_text())["releases"]
+    assert yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"] in releases
+    listed: dict[str, set[str]] = {"modules": set(), "filter": set(), "lookup": set()}
+    for entry in releases.values():
+        for kind, plugins in {"modules": entry.get("modules", []), **entry.get("plugins", {})}.items():
+            listed[kind] |= {plugin["name"] for plugin in plugins}
+    documented = {"modules": "*.yml", "filter": "*.yml", "lookup": "*.py"}
+    plugins_of = {kind: (ROOT / "plugins" / kind).glob(pattern) for kind, pattern in documented.items()}
+    assert listed == {kind: {path.stem for path in paths} for kind, paths in plugins_of.items()}
+
+
 def test_documentation() -> None:
-    """Schema, markup and references of every module, plugin and role."""
-    passes("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", COLLECTION)
+    """Schema, markup and references of every module, plugin, role and guide; Sphinx reads the RST made of them."""
+    references = ("--validate-collection-refs=all", "--disallow-unknown-collection-refs", "--check-extra-docs-refs")
+    passes("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", *references, COLLECTION)
+
+
+@pytest.mark.full
+def test_docsite(tmp_path: Path) -> None:
+    """The documentation as HTML. Only labels of other collections and of Ansible's own pages are unknown offline."""
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections")}
+    theme = ("--sphinx-theme", "alabaster", "--lenient", "--squash-hierarchy", "--use-current")
+    passes("antsibull-docs", "sphinx-init", *theme, "--dest-dir", tmp_path, "infoprotect.aip", env=environment)
+    # without the indexes of other sites, which are on the internet
+    settings = tmp_path / "conf.py"
+    settings.write_text(f"{settings.read_text()}\nintersphinx_mapping = {{}}\n")
+    output = passes("bash", tmp_path / "build.sh", env=environment)
+    assert (tmp_path / "build" / "html" / "docsite" / "guide_fleet.html").exists()
+    assert own_warnings(output) == []
+
+
+def own_warnings(output: str) -> list[str]:
+    """The warnings of Sphinx that are not about a label elsewhere."""
+    elsewhere = re.compile(r"undefined label: '(?!ansible_collections\.infoprotect\.aip\.)[\w.]+'")
+    return [line for line in output.splitlines() if re.search("WARNING|ERROR", line) and not elsewhere.search(line)]
+
+
+def test_own_warnings() -> None:
+    label, elsewhere = (
+        "x.rst:1: WARNING: undefined label: '{}' [ref.ref]",
+        "ansible_collections.ansible.builtin.raw_module",
+    )
+    mine = [label.format("ansible_collections.infoprotect.aip.docsite.none"), "x.rst:2: ERROR: Unexpected indentation."]
+    assert own_warnings("\n".join([label.format(elsewhere), *mine, "build succeeded"])) == mine
 
 
 def test_build(archive: Path) -> None:
@@ -47,6 +96,22 @@ def test_ignored_by_sanity() -> None:
     """ansible-core 2.17 is not tested; its ansible-test judges action plugins as 2.16 does."""
     sanity = ROOT / "tests" / "sanity"
     assert (sanity / "ignore-2.17.txt").read_text() == (sanity / "ignore-2.16.txt").read_text()
+
+
+def options_of(module: str) -> tuple[set[str], set[str]]:
+    """The names of a module's own options, and the documentation fragments that it has more from."""
+    documentation = yaml.safe_load((ROOT / "plugins" / "modules" / f"{module}.yml").read_text())["DOCUMENTATION"]
+    return set(documentation.get("options", {})), set(documentation.get("extends_documentation_fragment", []))
+
+
+def test_action_groups() -> None:
+    """A group has every module with the options that it is for, and no other."""
+    modules = {path.stem: options_of(path.stem) for path in (ROOT / "plugins" / "modules").glob("*.yml")}
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    installers = {name for name, (_own, more) in modules.items() if "infoprotect.aip.windows.installer" in more}
+    policies = {name for name, (own, _more) in modules.items() if "policy_conflict" in own}
+    assert {name: set(members) for name, members in groups.items()} == {"installers": installers, "policies": policies}
+    assert installers and policies
 
 
 def test_supported_cores() -> None:
@@ -83,6 +148,60 @@ def installed_version(collection: str, core: str) -> Version:
     return Version(json.loads(manifest.read_text())["collection_info"]["version"])
 
 
+#: The sections of the template for certified collections, in its order. Others may stand between them.
+SECTIONS = (
+    "Description",
+    "Requirements",
+    "Installation",
+    "Use cases",
+    "Testing",
+    "Contributing",
+    "Support",
+    "Release notes and roadmap",
+    "Related information",
+    "License information",
+)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def test_readme_follows_the_template() -> None:
+    text = (ROOT / "README.md").read_text()
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert [heading for heading in headings if heading in SECTIONS] == list(SECTIONS)
+    assert "pip install ansible" not in text, "users of execution environments do not install ansible-core"
+
+
+def test_readmes_have_full_links() -> None:
+    """Automation Hub and Galaxy show the READMEs of the collection and its roles outside the repository."""
+    readmes = project_files("README.md", "roles/*/README.md")
+    assert len(readmes) > 5
+    for path in readmes:
+        relative = [link for link in LINK.findall(path.read_text()) if not link.startswith(("https://", "#"))]
+        assert relative == [], path.relative_to(ROOT)
+
+
+def test_links_lead_somewhere() -> None:
+    """A link into the repository names a file of it, and a link within a page one of its headings."""
+    repository = yaml.safe_load((ROOT / "galaxy.yml").read_text())["repository"]
+    broken = []
+    for path in project_files("*.md", "*.rst", ".github/*.yml"):
+        text = path.read_text()
+        files = re.findall(rf"{re.escape(repository)}/(?:blob|tree|raw)/main/([^)#\s>]+)", text)
+        broken += [f"{path.name}: {file}" for file in files if not (ROOT / file).exists()]
+        if path.suffix == ".md":
+            links = [link for link in LINK.findall(text) if not link.startswith(("https://", "http://"))]
+            anchors = {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+            broken += [f"{path.name}: {link}" for link in links if link.startswith("#") and link[1:] not in anchors]
+            others = [link.partition("#")[0] for link in links if not link.startswith("#")]
+            broken += [f"{path.name}: {link}" for link in others if not (path.parent / link).exists()]
+    assert broken == []
+
+
+def anchor_of(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def test_installed_from_a_tag() -> None:
     """The README and the guides install the tag of the version in galaxy.yml from the repository in galaxy.yml."""
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
@@ -98,21 +217,30 @@ def test_installed_from_a_tag() -> None:
         assert line.endswith(command) or line == f"version: v{galaxy['version']}", f"{name}: {line}"
 
 
-def test_galaxy_importer(archive: Path, tmp_path: Path) -> None:
+#: What the importer warns of although nothing is wrong: the entries in tests/sanity, which certification permits; its
+#: flake8, which takes PowerShell and YAML for Python; its ansible-lint, which has no other collection.
+HARMLESS = (
+    r"Ignore files skip ansible-test sanity tests, found ignore-[\d.]+\.txt with \d+ statement\(s\)",
+    r"\S+\.(?:ps1|psm1|yml):\d+:\d+: E999 .*",
+    r"\S+: syntax-check\[unknown-module\]: couldn't resolve module/action '(?:ansible\.windows|microsoft\.ad)\..*",
+)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("linters", [False, pytest.param(True, marks=pytest.mark.full)], ids=["checks", "linters"])
+def test_galaxy_importer(archive: Path, tmp_path: Path, linters: bool) -> None:
     """What Automation Hub and Galaxy look at in a release; a warning, which they would accept, fails here.
 
-    But for that of tests/sanity/ignore-*.txt, which have only entries that certification permits.
-
-    Without its linters: flake8 takes PowerShell for Python, and ansible-lint is a gate of its own.
+    The default run goes without the importer's linters, since ruff and ansible-lint are gates of their own.
     """
     settings = tmp_path / "importer.cfg"
     settings.write_text(
-        "[galaxy-importer]\nCHECK_REQUIRED_TAGS = True\nCHECK_CHANGELOG = True\nRUN_FLAKE8 = False\n"
-        "RUN_ANSIBLE_LINT = False\nRUN_ANSIBLE_DOC = True\nRUN_ANSIBLE_TEST = False\n"
+        f"[galaxy-importer]\nCHECK_REQUIRED_TAGS = True\nCHECK_CHANGELOG = True\nRUN_FLAKE8 = {linters}\n"
+        f"RUN_ANSIBLE_LINT = {linters}\nRUN_ANSIBLE_DOC = True\nRUN_ANSIBLE_TEST = False\n"
     )
-    importer = ROOT / ".cache" / "venvs" / "galaxy-importer" / "bin"
-    environment = {"GALAXY_IMPORTER_CONFIG": str(settings), "PATH": f"{importer}:{os.environ['PATH']}"}
-    output = passes(importer / "python", "-m", "galaxy_importer.main", archive, cwd=tmp_path, env=environment)
+    environment = {"GALAXY_IMPORTER_CONFIG": str(settings)}
+    command = ("python", "-m", "galaxy_importer.main", archive)
+    output = passes(*command, cwd=tmp_path, env=environment, tools=IMPORTER)
     assert "Importer processing completed successfully" in output, output
-    output = re.sub(r"^WARNING: Ignore files skip ansible-test sanity tests, found ignore-.*$", "", output, flags=re.M)
+    output = re.sub(rf"^WARNING: (?:{'|'.join(HARMLESS)})$", "", output, flags=re.MULTILINE)
     assert not re.search(r"^(ERROR|WARNING|Traceback)|\b(ERROR|WARNING):", output, re.MULTILINE), output

@@ -17,6 +17,8 @@ GATES = ROOT / "tests" / "gates"
 CACHE = ROOT / ".cache" / "gates"
 #: the commands of the virtual environment that runs the tests, before those of the system
 TOOLS = Path(sys.prefix) / "bin"
+#: those of the environment with galaxy-importer, which brings ansible-builder
+IMPORTER = ROOT / ".cache" / "venvs" / "galaxy-importer" / "bin"
 #: the supported ansible-cores that this machine can run, the oldest first, each with its Python
 CORES = cores(find_pythons())
 OLDEST, *_BETWEEN, NEWEST = CORES
