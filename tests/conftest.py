@@ -20,6 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "full(part): left out of the default run (bin/test --full); the part defaults to the folder's"
     )
     config.addinivalue_line("markers", "cold: a module test that the default run repeats on a cold host")
+    config.addinivalue_line("markers", "replayed: uses no host's state, so that replay.py repeats it on real Windows")
     config.addinivalue_line("markers", "hosts(name, ...): the emulated hosts that the test uses")
     if record := config.getoption("--record"):
         config.pluginmanager.register(Recorder(record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from powershell_host import PowerShellHost
@@ -11,11 +12,17 @@ from winfleet import directory
 KEY = r"HKLM:\SOFTWARE\Unit"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--save-exchanges", type=Path, help="write what replay.py needs on real Windows to this folder")
+
+
 @pytest.fixture(scope="session")
-def powershell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PowerShellHost]:
+def powershell(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[PowerShellHost]:
     """One PowerShell process for all tests."""
     host = PowerShellHost(tmp_path_factory.mktemp("host") / "prefix")
     yield host
+    if folder := pytestconfig.getoption("--save-exchanges", None):
+        host.save(folder)
     host.close()
 
 

@@ -17,9 +17,45 @@ foreach ($file in @("$folder\WebRequest.psm1") + [IO.Directory]::GetFiles($folde
     New-Module -Name $name -ScriptBlock $ast.GetScriptBlock() | Import-Module -Scope Global
 }
 
+# Tables as hashtables, as modules get them.
+function ConvertTo-Table {
+    param($Value)
+    if ($Value -is [Collections.IDictionary]) {
+        $table = @{}
+        foreach ($key in $Value.Keys) { $table[$key] = ConvertTo-Table -Value $Value[$key] }
+        return $table
+    }
+    if ($Value -is [object[]]) {
+        $list = @(foreach ($one in $Value) { , (ConvertTo-Table -Value $one) })
+        return , $list
+    }
+    $Value
+}
+
+# The fleet's PowerShell is 7, also where it says 5.1. replay.py starts this script with a real 5.1.
+$isSeven = (Get-Command -Name ConvertFrom-Json).Parameters.ContainsKey('AsHashtable')
+
+function ConvertFrom-Request {
+    param($Text)
+    if ($isSeven) {
+        ConvertFrom-Json -InputObject $Text -AsHashtable # check51: ok, not in 5.1
+    }
+    else {
+        Add-Type -AssemblyName System.Web.Extensions
+        $serializer = [System.Web.Script.Serialization.JavaScriptSerializer]::new()
+        $serializer.MaxJsonLength = [int]::MaxValue
+        ConvertTo-Table -Value $serializer.DeserializeObject($Text)
+    }
+}
+
+if (-not $isSeven) {
+    # or ConvertTo-Json writes some lists as tables with Count and value
+    Remove-TypeData -TypeName System.Array -ErrorAction Ignore
+}
+
 [Console]::Out.WriteLine('ready')
 while ($line = [Console]::In.ReadLine()) {
-    $request = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line)) | ConvertFrom-Json -AsHashtable
+    $request = ConvertFrom-Request -Text ([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line)))
     $answer = try {
         @{ value = & ([scriptblock]::Create($request.script)) $request.case }
     }

@@ -117,8 +117,8 @@ class PowerShellHost:
         registry.append(folder / "system.reg", IDENTITY.registry())
         # As the fleet does, or Wine overwrites the computer's name
         registry.append(folder / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
-        place = self.disk / "unit"
-        place.mkdir()
+        self.place = self.disk / "unit"
+        self.place.mkdir()
         specification = importlib.util.find_spec("ansible")
         assert specification and specification.submodule_search_locations
         ansible = Path(specification.submodule_search_locations[0])
@@ -131,7 +131,9 @@ class PowerShellHost:
             *(ROOT / "plugins/module_utils").glob("_*.*"),
             *(ROOT / "plugins/modules").glob("*.ps1"),
         ):
-            shutil.copy(file, place)
+            shutil.copy(file, self.place)
+        #: every request with its answer, for replay.py
+        self.exchanges: list[dict[str, Any]] = []
         self._pty, terminal = os.openpty()
         self._said = bytearray()
         self._process = subprocess.Popen(
@@ -175,14 +177,25 @@ class PowerShellHost:
         Raises:
             PowerShellError: when the script throws.
         """
-        request = json.dumps({"script": "param($case)\n" + script, "case": case})
-        assert self._process.stdin
-        self._process.stdin.write(base64.b64encode(request.encode()) + b"\n")
-        self._process.stdin.flush()
-        answer = json.loads(base64.b64decode(self._line(timeout)))
+        request = {"script": "param($case)\n" + script, "case": case}
+        answer = self.answer(request, timeout)
+        self.exchanges.append({"request": request, "answer": answer})
         if "error" in answer:
             raise PowerShellError(answer["error"], answer["trace"])
         return answer.get("value")
+
+    def answer(self, request: Mapping[str, Any], timeout: float = 240) -> dict[str, Any]:
+        """What driver.ps1 answers: the value, or the error and its trace."""
+        assert self._process.stdin
+        self._process.stdin.write(base64.b64encode(json.dumps(request).encode()) + b"\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(base64.b64decode(self._line(timeout)))
+        return answer
+
+    def save(self, folder: Path) -> None:
+        """Write what replay.py needs: the scripts that the process was started with, and the exchanges so far."""
+        shutil.copytree(self.place, folder, dirs_exist_ok=True)
+        (folder / "exchanges.json").write_text(json.dumps(self.exchanges, indent=1) + "\n", encoding="utf-8")
 
     def each(self, script: str, cases: list[Any]) -> list[Any]:
         """Run a script for each case in one call: its output, or the text of what it threw."""

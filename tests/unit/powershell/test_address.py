@@ -6,6 +6,8 @@ import pytest
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.addresses import has_account, shown
 from powershell_host import PowerShellHost
 
+pytestmark = pytest.mark.replayed
+
 #: Whether there is a name or password in it, and what is left
 ADDRESSES = {
     "http://me:secret@proxy:3128": "http://***@proxy:3128",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from powershell_host import PowerShellError, PowerShellHost
 
+pytestmark = pytest.mark.replayed
+
 PATHS = [
     # as written, view, canonical path, view
     (r"HKLM:\SOFTWARE\Contoso", 64, r"HKLM:\SOFTWARE\Contoso", 64),

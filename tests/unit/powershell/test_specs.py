@@ -12,6 +12,8 @@ from ansible_collections.infoprotect.aip.plugins.doc_fragments.windows import Mo
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS
 from powershell_host import ROOT, PowerShellHost
 
+pytestmark = pytest.mark.replayed
+
 MODULES = sorted(file.stem for file in (ROOT / "plugins/modules").glob("*.ps1"))
 SECRET = re.compile(r"(?:password|secret|token|pfx_content)$")
 

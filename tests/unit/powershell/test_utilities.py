@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from powershell_host import FOLDER, ROOT, PowerShellHost
 
+pytestmark = pytest.mark.replayed
+
 UTILITIES = sorted((ROOT / "plugins/module_utils").glob("*.psm1"))
 SCRIPTS = [*UTILITIES, *(ROOT / "plugins/modules").glob("*.ps1"), *(ROOT / "roles").rglob("*.ps1")]
 FUNCTION = re.compile(r"^\s*function ([\w-]+)", re.MULTILINE | re.IGNORECASE)

@@ -1,0 +1,77 @@
+"""What a release is made of, and when none is made; the bill of materials has every locked package, by its schema."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft7Validator
+from referencing import Registry, Resource
+from setup import release
+from setup.lock import locks, pins
+from setup.sbom import bill
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "galaxy.yml").write_text("version: 1.2.3\n")
+    (tmp_path / "changelogs" / "fragments").mkdir(parents=True)
+    (tmp_path / "changelogs" / "changelog.yaml").write_text("releases: {1.2.3: {}}\n")
+    return tmp_path
+
+
+def test_a_checkout_that_is_what_the_tag_says(checkout: Path) -> None:
+    assert release.problems("v1.2.3", checkout) == []
+
+
+def test_everything_that_is_missing_is_named(checkout: Path) -> None:
+    (checkout / "changelogs" / "changelog.yaml").write_text("releases: {}\n")
+    (checkout / "changelogs" / "fragments" / "new.yml").write_text("bugfixes: []\n")
+    found = release.problems("v1.2.4", checkout)
+    assert [text.split(":")[0] for text in found] == [
+        "the tag is v1.2.4, but galaxy.yml has the version 1.2.3",
+        "changelogs/changelog.yaml has no entry for 1.2.3",
+        "changelogs/fragments/new.yml is in no release",
+    ]
+
+
+def test_nothing_is_made_for_another_tag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert release.main("v0.0.1", tmp_path / "dist") == 1
+    assert "the tag is v0.0.1" in capsys.readouterr().err
+    assert not (tmp_path / "dist").exists()
+
+
+def test_the_files_of_a_release(tmp_path: Path) -> None:
+    release.make(tmp_path)
+    (archive,) = tmp_path.glob("infoprotect-aip-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        assert {"MANIFEST.json", "CHANGELOG.rst", "requirements.txt", "bindep.txt"} <= set(tar.getnames())
+    assert json.loads((tmp_path / "sbom.cdx.json").read_text()) == bill()
+
+
+def test_bill_of_materials_fits_the_schema() -> None:
+    folder = files("cyclonedx") / "schema" / "_res"
+    names = ("bom-1.6", "spdx", "jsf-0.82")
+    schemas = [json.loads((folder / f"{name}.SNAPSHOT.schema.json").read_text()) for name in names]
+    registry: Registry = Registry().with_resources((one["$id"], Resource.from_contents(one)) for one in schemas)
+    assert [error.message for error in Draft7Validator(schemas[0], registry=registry).iter_errors(bill())] == []
+
+
+def test_bill_of_materials_has_every_package() -> None:
+    components = {component["purl"]: component for component in bill()["components"]}
+    wanted: dict[str, set[str]] = {}
+    for lock in locks():
+        for name, version in pins(lock.name).items():
+            wanted.setdefault(f"pkg:pypi/{name}@{version}", set()).add(f"requirements/{lock.name}")
+    found = {purl: {one["value"] for one in component["properties"]} for purl, component in components.items()}
+    assert found == wanted
+    assert all(component["hashes"] for component in components.values())
+
+
+def test_bill_of_materials_has_what_needs_what() -> None:
+    names = {row["ref"].partition("@")[0]: row["dependsOn"] for row in bill()["dependencies"]}
+    assert {need.partition("@")[0] for need in names["pkg:pypi/pywinrm"]} >= {"pkg:pypi/requests-ntlm"}
+    assert any(need.startswith("pkg:pypi/ansible-core@") for need in names["pkg:pypi/ansible"])
