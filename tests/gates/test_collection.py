@@ -197,6 +197,16 @@ def test_links_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_certification_names_its_gates() -> None:
+    """Every test that docs/certification.md names exists."""
+    named = set(re.findall(r"`(test_\w+)(?:\.py)?`", (ROOT / "docs" / "certification.md").read_text()))
+    tests = project_files("tests/*.py")
+    exist = {path.stem for path in tests} | {
+        name for path in tests for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert named and named - exist == set()
+
+
 def anchor_of(heading: str) -> str:
     """The anchor that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
