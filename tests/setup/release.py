@@ -3,7 +3,7 @@
     .venv/bin/python tests/setup/release.py TAG FOLDER
 
 Ends with 1, and makes nothing, when the checkout is not what TAG says: another version in galaxy.yml, no entry in the
-changelog, or fragments that are in no entry.
+changelog, fragments that are in no entry, or an entry that is not what its fragments say.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from setup.changelog import changed, fragments
 from setup.environment import ROOT, VENV
 from setup.sbom import bill
 
@@ -26,12 +27,14 @@ def problems(tag: str, root: Path = ROOT) -> list[str]:
     found = []
     if tag != f"v{version}":
         found.append(f"the tag is {tag}, but galaxy.yml has the version {version}: tag v{version}, or set the version")
-    if version not in releases:
-        found.append(f"changelogs/changelog.yaml has no entry for {version}: run antsibull-changelog release")
-    found += [
-        f"{fragment.relative_to(root)} is in no release: run antsibull-changelog release --update-existing"
-        for fragment in sorted((root / "changelogs" / "fragments").glob("*.y*ml"))
-    ]
+    again = "run tests/setup/changelog.py"
+    entry = releases.get(version)
+    if not entry:
+        return [*found, f"changelogs/changelog.yaml has no entry for {version}: {again}"]
+    released = {name for one in releases.values() for name in one["fragments"]}
+    unreleased = [path.name for path in fragments(root) if path.name not in released]
+    found += [f"changelogs/fragments/{name} is in no release: {again}" for name in unreleased]
+    found += [f"{section} of {version} differs from its fragments: {again}" for section in changed(entry, root)]
     return found
 
 

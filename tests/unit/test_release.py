@@ -6,8 +6,10 @@ import json
 import tarfile
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft7Validator
 from referencing import Registry, Resource
 from setup import release
@@ -19,22 +21,40 @@ from setup.sbom import bill
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "galaxy.yml").write_text("version: 1.2.3\n")
     (tmp_path / "changelogs" / "fragments").mkdir(parents=True)
-    (tmp_path / "changelogs" / "changelog.yaml").write_text("releases: {1.2.3: {}}\n")
+    write(tmp_path, {"1.2.3": {"fragments": ["a.yml", "b.yml"], "changes": {"bugfixes": ["One  thing.", "Another."]}}})
+    (tmp_path / "changelogs" / "fragments" / "a.yml").write_text("bugfixes: [Another.]\n")
+    (tmp_path / "changelogs" / "fragments" / "b.yml").write_text("bugfixes:\n  - >-\n    One\n    thing.\n")
     return tmp_path
+
+
+def write(checkout: Path, releases: dict[str, Any]) -> None:
+    (checkout / "changelogs" / "changelog.yaml").write_text(yaml.safe_dump({"releases": releases}))
 
 
 def test_a_checkout_that_is_what_the_tag_says(checkout: Path) -> None:
     assert release.problems("v1.2.3", checkout) == []
 
 
-def test_everything_that_is_missing_is_named(checkout: Path) -> None:
-    (checkout / "changelogs" / "changelog.yaml").write_text("releases: {}\n")
-    (checkout / "changelogs" / "fragments" / "new.yml").write_text("bugfixes: []\n")
-    found = release.problems("v1.2.4", checkout)
-    assert [text.split(":")[0] for text in found] == [
+def test_fragments_of_a_tagged_version_may_be_gone(checkout: Path) -> None:
+    for path in (checkout / "changelogs" / "fragments").iterdir():
+        path.unlink()
+    assert release.problems("v1.2.3", checkout) == []
+
+
+def test_a_release_without_an_entry(checkout: Path) -> None:
+    write(checkout, {})
+    assert [text.split(":")[0] for text in release.problems("v1.2.4", checkout)] == [
         "the tag is v1.2.4, but galaxy.yml has the version 1.2.3",
         "changelogs/changelog.yaml has no entry for 1.2.3",
+    ]
+
+
+def test_fragments_that_came_later_or_changed(checkout: Path) -> None:
+    (checkout / "changelogs" / "fragments" / "a.yml").write_text("bugfixes: [Another one.]\n")
+    (checkout / "changelogs" / "fragments" / "new.yml").write_text("minor_changes: [New.]\n")
+    assert [text.split(":")[0] for text in release.problems("v1.2.3", checkout)] == [
         "changelogs/fragments/new.yml is in no release",
+        "bugfixes of 1.2.3 differs from its fragments",
     ]
 
 
