@@ -42,8 +42,8 @@ $dependencies = [ordered]@{
         When = { param ($role, $build) $role.internal_database -and $build -lt $build2019 }
     }
     sql_server = @{
-        Text = 'a SQL Server without support for TLS 1.2 (KB3135244)'
-        When = { param ($role) @($role.instances | Where-Object -FilterScript { $_.tls12 -eq $false }).Count }
+        Text = 'a SQL Server that does not support TLS 1.2, or whose version cannot be read (KB3135244)'
+        When = { param ($role) @($role.instances | Where-Object -FilterScript { $_.tls12 -ne $true }).Count }
     }
 }
 # SQL Server with TLS 1.2, by its version and then the first build and the one that no longer has it: a service pack starts without the update of

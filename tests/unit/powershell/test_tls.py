@@ -102,6 +102,7 @@ def test_each_version_of_windows_gets_what_it_needs(bare: PowerShellHost, build:
 
 
 BROKER = {"found": True, "internal_database": True}
+UNKNOWN_SQL = {"found": True, "instances": [{"tls12": True}, {"tls12": None}]}
 OLD_SQL = {"found": True, "instances": [{"tls12": True}, {"tls12": False}]}
 
 
@@ -113,7 +114,8 @@ OLD_SQL = {"found": True, "instances": [{"tls12": True}, {"tls12": False}]}
         (14393, {"domain_controller": {"found": True}}, "a domain controller"),
         (9600, {"rd_connection_broker": BROKER}, "a Remote Desktop Connection Broker with Windows Internal Database"),
         (14393, {"rd_connection_broker": BROKER}, "KB4036954"),
-        (17763, {"sql_server": OLD_SQL}, "a SQL Server without support for TLS 1.2 (KB3135244)"),
+        (17763, {"sql_server": OLD_SQL}, "a SQL Server that does not support TLS 1.2"),
+        (17763, {"sql_server": UNKNOWN_SQL}, "or whose version cannot be read"),
     ],
 )
 def test_servers_that_depend_on_older_protocols_keep_them(
@@ -132,7 +134,7 @@ def test_servers_that_depend_on_older_protocols_keep_them(
         (14393, {"fci": {"found": True}, "ad_rms": {"found": True}}),
         (14393, {"rd_connection_broker": {"found": True, "internal_database": False}}),
         (17763, {"rd_connection_broker": BROKER}),
-        (14393, {"sql_server": {"found": True, "instances": [{"tls12": True}, {"tls12": None}]}}),
+        (14393, {"sql_server": {"found": True, "instances": [{"tls12": True}]}}),
     ],
 )
 def test_other_servers_turn_older_protocols_off_when_asked(
