@@ -42,7 +42,7 @@ def steps() -> list[tuple[str, dict[str, Any]]]:
 
 
 def commands() -> list[str]:
-    """Every command, without sudo and what it is told of the environment."""
+    """Every command, without `sudo env` before it."""
     lines = [line for _workflow, step in steps() for line in step["run"].splitlines()]
     return [re.sub(r'^sudo env "PATH=\$PATH" ', "", line.strip()) for line in lines if line.strip()]
 
