@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, plan, requirements, variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, plan, variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
     NO_HOST,
     members_of,
@@ -25,7 +25,6 @@ PARTS = ("stopped", "failing", *plan.Plan.__dataclass_fields__)
 def managed_groups(groups: Mapping[str, Iterable[str]], only: Iterable[str] = ()) -> list[str]:
     """The groups of an inventory that the collection manages; managed_groups.yml says more."""
     # This is made for the controller, before it has a process for each host: those find what they need read.
-    requirements.prepare()
     variables.prepare()
     members_of("all", groups)
     wanted = names_in("only", only) or domains.GROUPS

@@ -11,7 +11,8 @@ from typing import Any
 
 CLIENTS, CONNECTORS, ADMIN_HOSTS = "aip_clients", "rms_connectors", "aip_admin_hosts"
 #: The groups of the servers that use a connector, and the product that each one names.
-PRODUCTS = {"exchange_servers": "exchange", "sharepoint_servers": "sharepoint", "fci_servers": "fci"}
+EXCHANGE_SERVERS, SHAREPOINT_SERVERS, FCI_SERVERS = "exchange_servers", "sharepoint_servers", "fci_servers"
+PRODUCTS = {EXCHANGE_SERVERS: "exchange", SHAREPOINT_SERVERS: "sharepoint", FCI_SERVERS: "fci"}
 #: All groups that the playbooks manage, in their order. Domain controllers are only inspected.
 GROUPS = (CLIENTS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS, "domain_controllers")
 #: A survey sends an empty field as an empty text: it asks for nothing.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .conditions import numbers_of
 from .domains import DOMAINS, HostVariables, Setup, domains_of, wanted_of
 from .inspection import MalformedError, check
-from .requirements import numbers_of
 
 Result = dict[str, Any]
 #: What Ansible says of a host that can run no module, in the words of its versions
