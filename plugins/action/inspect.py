@@ -55,6 +55,7 @@ class ActionModule(ActionBase):
         other_url = any(item["id"] == "connector_url_unchanged" for item in found["findings"])
         found["changes_url"] = other_url and bool(host.values.get("rms_connector_url_force", False))
         found["verifies"] = _verifies(host, found)
+        found["due"] = bool("finding" in found or found["reboot_required"] or found["steps"])
         if given["stop"] and assessment.blocks(found["findings"]):
             lines = assessment.assess_lines({host.name: found["findings"]}, "blocks")
             return {**result, **found, "changed": False, "failed": True, "msg": "\n".join(lines)}

@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
             result["warnings"] = warnings
         selected = domains.selected(run_tags, skip_tags) if given["by_tags"] else list(domains.DOMAINS)
         asking = [host for host in hosts if needs_tenant(host, selected)]
-        return {**result, **self._tenants(asking)}
+        return {**result, **self._tenants(asking), "service_answered": bool(fleet.service(known))}
 
     def _tenants(self, asking: list[HostVariables]) -> Result:
         """Asks each connector once, with the account of a server that is to use it."""

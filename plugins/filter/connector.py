@@ -71,7 +71,9 @@ def unverified_lists(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> list[
     """The hosts whose list of authorized servers differs; unverified_lists.yml says more."""
     found = {name: variables_of(name, hostvars).get("rms_authorization_verdict") for name in names_in("hosts", hosts)}
     return [
-        name for name, verdict in found.items() if isinstance(verdict, Mapping) and verdict.get("status") != "verified"
+        name
+        for name, verdict in found.items()
+        if isinstance(verdict, Mapping) and not verdict.get("skipped") and verdict.get("status") != "verified"
     ]
 
 

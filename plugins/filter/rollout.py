@@ -22,16 +22,15 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import Poo
 PARTS = ("stopped", "failing", *plan.Plan.__dataclass_fields__)
 
 
-def managed_groups(groups: Mapping[str, Iterable[str]], only: Iterable[str] = ()) -> list[str]:
+def managed_groups(groups: Mapping[str, Iterable[str]], playbook: str = "site") -> list[str]:
     """The groups of an inventory that the collection manages; managed_groups.yml says more."""
     # This is made for the controller, before it has a process for each host: those find what they need read.
     variables.prepare()
     members_of("all", groups)
-    wanted = names_in("only", only) or domains.GROUPS
-    if unknown := sorted(set(wanted) - set(domains.GROUPS)):
-        raise AnsibleFilterError(
-            f"{', '.join(unknown)}: expected groups that this collection manages, {', '.join(domains.GROUPS)}"
-        )
+    of_playbooks = {"site": domains.GROUPS, **domains.OF_PLAYBOOKS}
+    if playbook not in list(of_playbooks):
+        raise AnsibleFilterError(f"playbook is {playbook!r}: expected one of {', '.join(of_playbooks)}")
+    wanted = of_playbooks[playbook]
     # of groups that the inventory does not have Ansible would warn each time
     return [name for name in wanted if name in groups] or list(wanted)
 
@@ -81,10 +80,12 @@ def serial_of(waves: Any) -> list[str]:
         raise AnsibleFilterError(f"{error}. Rings are for the playbook site") from error
 
 
-def rollout_pool(member: str, pools: Sequence[Mapping[str, Any]] | None, inventory: Iterable[str]) -> dict[str, Any]:
+def rollout_pool(
+    member: str, pools: Sequence[Mapping[str, Any]] | None, groups: Mapping[str, Iterable[str]]
+) -> dict[str, Any]:
     """members and minimum of the pool that the member is in; rollout_pool.yml says more."""
     try:
-        pool = pool_of(str(member), plain(pools or []), names_in("inventory", inventory))
+        pool = pool_of(str(member), plain(pools or []), members_of(domains.CONNECTORS, groups) or [str(member)])
     except PoolError as error:
         raise AnsibleFilterError(str(error)) from error
     # before ansible-core 2.19, no loop takes a tuple

@@ -60,11 +60,15 @@ _raw:
   sample: ['https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com']
 """
 
+import functools
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.tenant import TenantError, ask
+
+#: One process works out the items of a loop, one after the other.
+ask_once = functools.cache(ask)
 
 
 class LookupModule(LookupBase):
@@ -74,6 +78,6 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         account = {name: self.get_option(name) for name in ("username", "password", "ca_path", "timeout")}
         try:
-            return [ask(str(term), **account) for term in terms]
+            return [ask_once(str(term), **account) for term in terms]
         except TenantError as error:
             raise AnsibleLookupError(str(error)) from error

@@ -15,6 +15,8 @@ EXCHANGE_SERVERS, SHAREPOINT_SERVERS, FCI_SERVERS = "exchange_servers", "sharepo
 PRODUCTS = {EXCHANGE_SERVERS: "exchange", SHAREPOINT_SERVERS: "sharepoint", FCI_SERVERS: "fci"}
 #: All groups that the playbooks manage, in their order. Domain controllers are only inspected.
 GROUPS = (CLIENTS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS, "domain_controllers")
+#: The groups of each playbook that is about some of them
+OF_PLAYBOOKS = {"clients": (CLIENTS,), "connectors": (CONNECTORS,), "irm_servers": tuple(PRODUCTS)}
 #: A survey sends an empty field as an empty text: it asks for nothing.
 NOTHING = ("", None)
 

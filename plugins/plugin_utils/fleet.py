@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -67,10 +68,13 @@ def waves(known: Mapping[str, Any], template: Callable[[Any], Any]) -> Waves:
 
 
 def service(known: Mapping[str, Any]) -> dict[str, Any]:
-    """What the protection service reported in this run (role rms_authorization); empty if it was not asked."""
-    host = known.get("rms_authorization_service_host")
-    answer = plain(known["hostvars"][host].get("rms_authorization_service")) if host else None
-    return answer if isinstance(answer, dict) else {}
+    """What the protection service reported in this run (role rms_authorization); empty if it was not asked.
+
+    It is asked once, and the hosts of the batch that did so have the result.
+    """
+    others = (registered(known, host) for host in known["groups"].get("all", ()))
+    answers = (plain(one.get("rms_authorization_service")) for one in itertools.chain([known], others))
+    return next((answer for answer in answers if isinstance(answer, dict) and answer), {})
 
 
 def tenants(known: Mapping[str, Any]) -> Tenants:

@@ -197,13 +197,15 @@ def older_cores(*by_default: str) -> list[Any]:
 # What these do, they do on the controller.
 _ON_CONTROLLER = {"set_fact", "debug", "assert", "fail", "include_role", "import_role", "include_tasks", "include_vars"}
 _ON_CONTROLLER |= {"meta", "set_stats", "validate_argument_spec", "group_by", "add_host"}
-_ON_CONTROLLER |= {"infoprotect.aip.prepare", "infoprotect.aip.plan", "infoprotect.aip.report"}
+#: They say themselves whether they asked the host.
+_MAY_ASK = {"infoprotect.aip.rms_pool_turn", "infoprotect.aip.authorization_list"}
+_ON_CONTROLLER |= {f"infoprotect.aip.{name}" for name in ("prepare", "plan", "report", "authorization_groups")}
 
 
 def _ran_on_host(result: Json) -> bool:
     """Whether a module ran on the host for it: not skipped, not an earlier result, not the controller's."""
     name = result.get("action", "").removeprefix("ansible.builtin.")
-    if name == "infoprotect.aip.rms_pool_turn" and not result.get("asked_host"):
+    if name in _MAY_ASK and not result.get("asked_host"):
         return False
     delegated = all("_ansible_delegated_vars" in item for item in result.get("results") or [result])
     return not result.get("skipped") and name not in _ON_CONTROLLER and not delegated

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.filter.authorization import FilterModule
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.authorization import AuthorizationError, plan, verify
 
-FILTERS = FilterModule().filters()
-search, plan, verify = (FILTERS[f"authorization_{name}"] for name in ("search", "plan", "verify"))
+search = FilterModule().filters()["authorization_search"]
 
 BASE = "DC=contoso,DC=test"
 UNIVERSAL, GLOBAL, LOCAL, DISTRIBUTION = -2147483640, -2147483646, -2147483644, 8
@@ -37,7 +37,8 @@ WANTED = {
 
 
 def planned(wanted: dict[str, Any], *objects: dict[str, Any], **options: Any) -> dict[str, Any]:
-    return plan(wanted, [{"item": {"server": ""}, "objects": [*OBJECTS, *objects]}], **options)
+    given = {"scope": "universal", "exclusive": False, "domain": "", **options}
+    return plan(wanted, [{"item": {"server": ""}, "objects": [*OBJECTS, *objects]}], **given)
 
 
 def test_one_search_finds_all() -> None:
@@ -201,8 +202,8 @@ def test_a_member_that_another_role_has_in_the_directory_is_refused_unless_it_is
 def test_what_cannot_be_understood(wanted: Any, message: str) -> None:
     with pytest.raises(AnsibleFilterError, match=message):
         search(wanted)
-    with pytest.raises(AnsibleFilterError, match="expected universal or domainlocal"):
-        plan(WANTED, [], scope="global")
+    with pytest.raises(AuthorizationError, match="expected universal or domainlocal"):
+        plan(WANTED, [], "global", exclusive=False, domain="")
 
 
 # -- the connector's list ----------------------------------------------------------------------------------------------

@@ -155,7 +155,7 @@ def test_what_roles_and_playbooks_make_for_themselves_is_known() -> None:
         "aip_plan",
         "aip_apply_prepared",
         "aip_apply_result",
-        "aip_site_groups",
+        "aip_site_playbook",
     } <= variables.known_names()
 
 

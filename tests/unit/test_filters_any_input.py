@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import filter_loader
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, authorization
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,18 +67,6 @@ SELFTEST = {
 }
 #: Filter -> its operands, as they should be.
 CONNECTORS = {"all": ["c-1", "c-2"], "rms_connectors": ["c-1"]}
-PLANNED = {
-    "groups": [
-        {
-            "role": "exchange",
-            "account": r"CONTOSO\Exchange Servers",
-            "title": "Exchange Server",
-            "new": ["EX01$"],
-            "surplus": [],
-            "kept_by_exchange": True,
-        }
-    ]
-}
 HOSTVARS: dict[str, dict[str, Any]] = {
     "c-1": {
         "aip_apply_inspection": {"host": {"connector": {"installed": True, "authorized": [r"CONTOSO\EX01$"]}}},
@@ -91,9 +79,9 @@ HOSTVARS: dict[str, dict[str, Any]] = {
 OPERANDS: dict[str, list[Any]] = {
     "assess": [{"name": "h", "os": {"build": 1}}, ["aip_clients"], ["tls"], {"product": "purview"}],
     "assess_lines": [{"host": [FINDING]}, "blocks"],
-    "authorization_plan": [GROUPS, FOUND, "universal", True, "CONTOSO"],
+    "plan_groups": [GROUPS, FOUND, "universal", True, "CONTOSO"],
+    "verify_list": [FACT, [r"CONTOSO\EX01$"], ["probe"]],
     "authorization_search": [GROUPS],
-    "authorization_verify": [FACT, [r"CONTOSO\EX01$"], ["probe"]],
     "drift": [RESULT],
     "drift_summary": [RESULT, "set", False],
     "irm_server_difference": [
@@ -106,12 +94,10 @@ OPERANDS: dict[str, list[Any]] = {
     "irm_server_reg": ["exchange", "2016", CONNECTOR, TENANT, "present", True],
     "irm_server_values": ["fci", "2016", CONNECTOR, TENANT],
     "authorization_wanted": [{"exchange": {"group": "Exchange Servers", "members": None}, "fci": {"group": ""}}],
-    "authorization_notes": [PLANNED, True],
-    "authorization_step": [PLANNED, "c-1", "AzureCloud"],
     "authorized_accounts": [HOSTVARS, CONNECTORS],
     "authorizing": [HOSTVARS, CONNECTORS],
     "connector_is_done": [{"host": {"connector": {"installed": True, "version": "3.0.0.0"}}}, "present", "3.0"],
-    "managed_groups": [CONNECTORS, ["rms_connectors"]],
+    "managed_groups": [CONNECTORS, "connectors"],
     "manual_step": [{"host": "c-1", "account_role": "ConnectorAdministrator", "steps": ["Sign in."]}],
     "planned": [HOSTVARS, "batches", CONNECTORS],
     "registered": [HOSTVARS, "aip_apply_inspection", ["c-1", "c-2"]],
@@ -120,12 +106,17 @@ OPERANDS: dict[str, list[Any]] = {
     "rollout_pool": [
         "c-1",
         [{"members": ["c-1", "c-2"], "minimum_in_service": 1}, {"members": ["c-3"]}],
-        ["c-1", "c-2", "c-3"],
+        {"rms_connectors": ["c-1", "c-2", "c-3"]},
     ],
     "selftest_report": [SELFTEST, {"ansible-core": "2.21.5"}, ["h"], False],
 }
 #: No filters, but they take what hosts and operators report all the same
-INTERNAL: dict[str, Callable[..., Any]] = {"assess": assessment.assess, "assess_lines": assessment.assess_lines}
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "assess": assessment.assess,
+    "assess_lines": assessment.assess_lines,
+    "plan_groups": authorization.plan,
+    "verify_list": authorization.verify,
+}
 ODD = st.recursive(
     st.none()
     | st.booleans()
@@ -184,7 +175,7 @@ def test_one_thing_that_is_wrong_is_a_result_or_an_error_of_ansible(name: str, d
     changed = replaced(operands, path, data.draw(ODD), drop=len(path) > 1 and data.draw(st.booleans()))
     try:
         filter_of(name)(*changed)
-    except AnsibleError as error:
+    except (AnsibleError, authorization.AuthorizationError) as error:
         assert str(error).strip()
 
 
@@ -196,13 +187,13 @@ def test_long_texts_take_linear_time(unit: str) -> None:
     """Quadratic time would be minutes."""
     text = unit * (200_000 // len(unit))
     fact = FACT | {"events": [{"id": 2001, "text": text}], "authorized": [text]}
-    filter_of("authorization_verify")(fact, [r"CONTOSO\EX01$"])
+    authorization.verify(fact, [r"CONTOSO\EX01$"])
     for name, operands in {
         "authorization_search": [{"exchange": {"group": text, "members": [text]}}],
         "irm_server_values": ["fci", "2016", text, TENANT],
         "irm_server_reg": ["fci", "2016", CONNECTOR, f"https://{text}"],
         "drift": [RESULT | {"msg": text}],
-        "managed_groups": [{"all": [text], text: [text]}, [text]],
+        "managed_groups": [{"all": [text], text: [text]}, text],
         "serial_of": [text],
         "assess": [
             {
@@ -219,7 +210,11 @@ def test_long_texts_take_linear_time(unit: str) -> None:
             ["client", "connector", "irm_server"],
         ],
         "connector_is_done": [{"host": {"connector": {"installed": True, "version": text}}}, "present", text],
-        "rollout_pool": [text, [{"members": [text, "c-2"], "minimum_in_service": text}], [text, "c-2"]],
+        "rollout_pool": [
+            text,
+            [{"members": [text, "c-2"], "minimum_in_service": text}],
+            {"rms_connectors": [text, "c-2"]},
+        ],
     }.items():
         try:
             filter_of(name)(*operands)

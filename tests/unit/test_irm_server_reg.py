@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.irm_server_raw import MSDRM
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "plugins" / "filter" / "irm_server_reg.py"
@@ -65,9 +65,8 @@ def test_tables(product: str, version: str, expected: dict[str, object]) -> None
 
 def test_the_role_wants_the_same_client_without_the_module() -> None:
     """By raw it cannot ask the module."""
-    variables = yaml.safe_load((ROOT / "roles/irm_server/vars/main.yml").read_text(encoding="utf-8"))
     util = (ROOT / "plugins/module_utils/_IrmServer.psm1").read_text(encoding="utf-8")
-    assert f"msdrm = @{{ Title = 'msdrm.dll'; Minimum = [version]'{variables['irm_server_raw_msdrm']}' }}" in util
+    assert f"msdrm = @{{ Title = 'msdrm.dll'; Minimum = [version]'{MSDRM}' }}" in util
 
 
 def test_absent_and_purge() -> None:

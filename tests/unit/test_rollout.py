@@ -211,10 +211,10 @@ def test_the_load_balancer_knows_better_whether_a_member_serves() -> None:
 
 
 def test_pools_as_written_down() -> None:
-    assert rollout_pool("a", None, THREE) == {"members": ["a", "b", "c"], "minimum": 2}
-    assert rollout_pool("a", [{"members": ["a"]}], ["a"])["minimum"] == 0
+    assert rollout_pool("a", None, {"rms_connectors": THREE}) == {"members": ["a", "b", "c"], "minimum": 2}
+    assert rollout_pool("a", [{"members": ["a"]}], {"all": ["a"]})["minimum"] == 0
     two = [{"members": ["a"]}, {"members": ["c", "b"], "minimum_in_service": "1"}]
-    assert rollout_pool("b", two, THREE) == {"members": ["c", "b"], "minimum": 1}
+    assert rollout_pool("b", two, {"rms_connectors": THREE}) == {"members": ["c", "b"], "minimum": 1}
 
 
 @pytest.mark.parametrize(
@@ -236,12 +236,12 @@ def test_pools_as_written_down() -> None:
 )
 def test_pools_that_make_no_sense(pools: object, inventory: list[str], expected: str) -> None:
     with pytest.raises(AnsibleFilterError, match=expected):
-        rollout_pool("a", pools, inventory)  # type: ignore[arg-type]
+        rollout_pool("a", pools, {"rms_connectors": inventory})  # type: ignore[arg-type]
 
 
 def test_a_stranger() -> None:
     with pytest.raises(AnsibleFilterError, match="x is no host of the group rms_connectors: expected one of a, b, c"):
-        rollout_pool("x", [{"members": THREE}], THREE)
+        rollout_pool("x", [{"members": THREE}], {"rms_connectors": THREE})
     with pytest.raises(PoolError, match="x is no member of the pool a, b, c"):
         step_of(Pool(tuple(THREE), 2), "x", THREE)
 
@@ -249,10 +249,10 @@ def test_a_stranger() -> None:
 def test_groups_that_the_inventory_does_not_have_are_left_out() -> None:
     groups = {"all": THREE, "rms_connectors": ["a"], "aip_clients": ["b"], "web": ["c"]}
     assert managed_groups(groups) == ["aip_clients", "rms_connectors"]
-    assert managed_groups(groups, ["rms_connectors", "fci_servers"]) == ["rms_connectors"]
-    assert managed_groups({"all": []}, ["fci_servers"]) == ["fci_servers"], "Ansible warns of it"
-    with pytest.raises(AnsibleFilterError, match="web: expected groups that this collection manages, aip_clients"):
-        managed_groups(groups, ["web"])
+    assert managed_groups(groups, "connectors") == ["rms_connectors"]
+    assert managed_groups({"all": []}, "clients") == ["aip_clients"], "Ansible warns of it"
+    with pytest.raises(AnsibleFilterError, match="playbook is 'web': expected one of site, clients, connectors"):
+        managed_groups(groups, "web")
 
 
 def test_a_plan_is_found_wherever_it_was_registered() -> None:

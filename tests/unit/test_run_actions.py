@@ -102,7 +102,11 @@ def test_everything_that_is_wrong_is_reported_together_with_the_hosts_that_have_
     assert any(line.startswith("b: ") and "aip_reboot" in line for line in lines)
     assert fleet.asked == []
     # tags of other playbooks are not checked
-    assert Fleet(a={}).run("prepare", variables=tags) == {"tenants": {}, "asks_service": False}
+    assert Fleet(a={}).run("prepare", variables=tags) == {
+        "tenants": {},
+        "asks_service": False,
+        "service_answered": False,
+    }
 
 
 def test_operator_statements_are_checked_before_a_host_is_contacted() -> None:

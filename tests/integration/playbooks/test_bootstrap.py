@@ -118,7 +118,7 @@ def attempt(name: str, **variables: Any) -> Json:
 @on([BARE])
 def test_from_the_box_to_5_1(playbook: AnsiblePlaybook, server: PackageServer, variables: Json, new_host: str) -> None:
     check = playbook.run(bootstrap(new_host), "--check", extra_vars=variables)
-    said = check.task(ROLE + "Say what would be done", new_host)
+    said = check.task(ROLE + "Show what would be done", new_host)
     assert "Would install .NET Framework, Windows Management Framework 5.1" in said["msg"]
     assert server.asked == [], "check mode fetched something"
 
@@ -202,8 +202,8 @@ def test_an_interrupted_run_is_gone_on_with(
     playbook.run(play(new_host, *faults))
     interrupt(playbook, new_host, variables, tmp_path)
     run = playbook.run(bootstrap(new_host), extra_vars=variables)
-    looks = [result["stdout"] for task, _host, result in run.results if task == ROLE + "Read what the host has"]
-    assert '"running":true' in looks[0], "it was not interrupted while the installer worked"
+    looks = [result["host"] for task, _host, result in run.results if task == ROLE + "Read what the host has"]
+    assert looks[0]["running"], "it was not interrupted while the installer worked"
     assert sorted(server.asked) == sorted((DOTNET, WMF[new_host])), "what was there already was fetched again"
     assert_is_5_1(playbook, new_host)
 
