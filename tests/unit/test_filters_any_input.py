@@ -171,7 +171,9 @@ def test_the_operands_are_understood_as_they_should_be(name: str) -> None:
 @given(data=st.data())
 def test_one_thing_that_is_wrong_is_a_result_or_an_error_of_ansible(name: str, data: st.DataObject) -> None:
     operands = OPERANDS[name]
-    path = data.draw(st.sampled_from([path for path in places(operands) if path]))
+    # the argument specs of the actions check the types of their options
+    outermost = 2 if name in ("plan_groups", "verify_list") else 1
+    path = data.draw(st.sampled_from([path for path in places(operands) if len(path) >= outermost]))
     changed = replaced(operands, path, data.draw(ODD), drop=len(path) > 1 and data.draw(st.booleans()))
     try:
         filter_of(name)(*changed)
