@@ -27,6 +27,8 @@ KINDS: dict[str, dict[str, str]] = {
 EXCHANGE_SERVERS = "exchange servers"
 SCOPES = {"global": 2, "domainlocal": 4, "universal": 8}
 LIST, EMPTY_LIST, NOT_AUTHORIZED = 1004, 2003, 2001
+#: The manual step that corrects the list
+LIST_TITLE = "Authorize the servers that use the connectors"
 #: Characters of an event that are searched for an account.
 MOST_READ = 2000
 
@@ -359,7 +361,7 @@ def list_step(groups: Iterable[Mapping[str, Any]], host: str, cloud: str) -> dic
     accounts = {group["title"]: group["account"] for group in groups}
     return {
         "host": host,
-        "title": "Authorize the servers that use the connectors",
+        "title": LIST_TITLE,
         "program": "Microsoft RMS connector",
         "account_role": "ConnectorAdministrator",
         "cloud": cloud,

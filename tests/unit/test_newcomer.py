@@ -24,7 +24,8 @@ EDITS = {
     ),
     "plugins/modules/tls.yml": (
         "    explicit:\n",
-        "    dummy:\n      description:\n        - A dummy.\n      type: str\n      choices: [some, other]\n      default: some\n",
+        "    dummy:\n      description:\n        - A dummy.\n      type: str\n"
+        "      choices: [some, other]\n      default: some\n",
     ),
     "plugins/modules/desired_state.yml": (
         "        explicit:\n",
@@ -34,7 +35,8 @@ EDITS = {
     "plugins/plugin_utils/domains.py": ('"explicit", "policy_conflict"', '"dummy", '),
     "roles/aip_tls/meta/argument_specs.yml": (
         "      aip_tls_explicit:\n",
-        "      aip_tls_dummy:\n        description:\n          - A dummy.\n        type: str\n        choices: [some, other]\n",
+        "      aip_tls_dummy:\n        description:\n          - A dummy.\n        type: str\n"
+        "        choices: [some, other]\n",
     ),
 }
 #: The way of the option: the variable of a host, the question to desired_state, both modules.
@@ -103,10 +105,10 @@ def edited(file: str) -> str:
     return text.replace(before, added + before)
 
 
-def tested(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_tests(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run tests of the copy, on its own PowerShell process."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        [sys.executable, "-m", "pytest", "-q", *arguments],
         cwd=copy,
         env={**os.environ, "WINFLEET_STATE": str(state_directory())},
         stdout=subprocess.PIPE,
@@ -124,15 +126,15 @@ def test_at_most_five_files_are_named() -> None:
 def test_an_option_needs_no_other_file(copy: Path) -> None:
     for file in EDITS:
         (copy / file).write_text(edited(file), encoding="utf-8")
-    done = tested(copy, *COMPARISONS, "tests/unit/powershell/test_journey.py")
+    done = run_tests(copy, *COMPARISONS, "tests/unit/powershell/test_journey.py")
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout
 
 
-@pytest.mark.full
+@pytest.mark.full("gates")
 @pytest.mark.parametrize("forgotten", EDITS)
 def test_a_forgotten_file_fails_a_comparison(copy: Path, forgotten: str) -> None:
     for file in EDITS:
         text = (ROOT / file).read_text(encoding="utf-8") if file == forgotten else edited(file)
         (copy / file).write_text(text, encoding="utf-8")
-    done = tested(copy, "-x", *COMPARISONS)
+    done = run_tests(copy, "-x", *COMPARISONS)
     assert done.returncode == 1 and "1 failed" in done.stdout, done.stdout

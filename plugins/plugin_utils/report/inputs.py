@@ -377,14 +377,22 @@ def _manual_steps(
     steps = {(str(step.get("host") or ""), str(step.get("title") or "")): step for step in planned}
     for name, items in applied.items():
         for number, item in enumerate(items):
-            if item.get("title") and item.get("steps"):
-                steps[str(item.get("host")), str(item["title"])] = item
+            if "attended_step" in item and not item.get("domain"):
+                _list_step(steps, name, item["attended_step"])
             elif item.get("domain") and not _failed(item):
                 step = inspecting.manual_step(name, item["domain"], item.get("attended_step") or {})
                 steps.pop((name, step["title"]), None)
                 if item.get("attended_step") and not _was_done(item, items[number + 1 :]):
                     steps[name, step["title"]] = step
     return tuple(map(_manual_step, steps.values()))
+
+
+def _list_step(steps: dict[tuple[str, str], Result], name: str, step: Any) -> None:
+    """What a verdict on the authorization list of a connector makes of the manual steps: one list is one step."""
+    if not isinstance(step, Mapping):
+        steps.pop((name, authorization.LIST_TITLE), None)
+    elif not any(one.get("accounts") == step.get("accounts") for one in steps.values()):
+        steps[str(step.get("host")), str(step.get("title"))] = dict(step)
 
 
 def _was_done(setup: Result, later: Sequence[Result]) -> bool:

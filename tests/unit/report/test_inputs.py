@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import report_fleet
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -376,9 +377,14 @@ def test_manual_steps_are_those_that_are_left_after_the_run() -> None:
     removal = {**setup, "status": "awaiting_removal"}
     assert left(removal, {"host": {"connector": waits}}) == [("a", title)]
     assert left(removal, {"host": {"connector": None}}) == []
-    authorize = {"host": "a", "title": "Authorize", "account_role": "x", "steps": ["y"]}
-    assert left(setup, authorize) == [("a", title), ("a", "Authorize")]
-    assert left(manual_steps=[authorize]) == [("a", "Authorize"), ("a", title)]
+    listed = authorization.LIST_TITLE
+    authorize = {"host": "a", "title": listed, "account_role": "x", "accounts": {"FCI Server": "b"}, "steps": ["y"]}
+    verdict = {"status": "differs", "attended_step": authorize}
+    assert left(setup, verdict) == [("a", title), ("a", listed)]
+    assert left(manual_steps=[authorize]) == [("a", listed), ("a", title)]
+    same = {**verdict, "attended_step": {**authorize, "host": "b"}}
+    assert left(setup, verdict, same) == [("a", title), ("a", listed)], "one list is one step"
+    assert left({"status": "verified", "attended_step": None}, manual_steps=[authorize]) == [("a", title)]
 
 
 def test_check_mode_has_set_nothing() -> None:
