@@ -76,7 +76,7 @@ class Requirement:
         expected, remedy: what it has to have, and what to do.
         unless: true when it only advises, since the run itself does what is needed or has nothing to do on the host.
         statement: what an operator can state with name and date where no interface tells. It takes the finding away.
-            What has only a statement concerns the organization and advises where nobody states it.
+            What has only a statement concerns the organization and advises where no operator states it.
         told: true when an interface told whether what can be stated is so. Then `holds` counts and no statement;
             without it, the requirement has only a statement, and `found` says why there is no more.
         measured: true when the host was inspected for it. Then no statement counts; without it, the statement stands
@@ -541,8 +541,8 @@ CATALOGUE: tuple[Requirement, ...] = (
             column(s.host.proxy.pac, "url"),
         ),
         expected="no proxy, or one with integrated Windows authentication",
-        remedy="Ask those who run the proxy, and state the answer.",
-        statement="The proxies accept integrated Windows authentication, or ask nobody to sign in.",
+        remedy="Ask the administrators of the proxy, and state the answer.",
+        statement="The proxies accept integrated Windows authentication, or require no authentication.",
     ),
     Requirement(
         id="membership",
@@ -572,7 +572,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         holds=lambda s: not _office_classifying_only(s),
         found=_office_classifying_only,
         expected="Microsoft 365 Apps, or Office Professional Plus 2013, 2016, 2019, 2021 or 2024 (LTSC too)",
-        remedy="Install one of these editions where users shall protect; the others serve for classification only.",
+        remedy="Install one of these editions where users protect content; the others classify only.",
     ),
     Requirement(
         id="office_version",
@@ -762,7 +762,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         domains=("client",),
         severity=ADVISES,
         expected="a plan for every user of the client",
-        remedy="Ask those who license Microsoft 365, and state the answer.",
+        remedy="Ask the administrators of the licenses of Microsoft 365, and state the answer.",
         statement="The users of the client have an Azure Information Protection plan.",
     ),
     Requirement(
@@ -773,7 +773,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         domains=("client",),
         severity=ADVISES,
         expected="directory integration",
-        remedy="Ask those who run Azure Active Directory, and state the answer.",
+        remedy="Ask the administrators of Azure Active Directory, and state the answer.",
         statement="Active Directory is integrated with Azure Active Directory.",
     ),
     Requirement(
@@ -784,7 +784,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         domains=("client",),
         severity=ADVISES,
         expected="no TLS inspection of aadrm.com",
-        remedy="Ask those who run firewalls and proxies, and state the answer.",
+        remedy="Ask the administrators of firewalls and proxies, and state the answer.",
         statement="No device inspects TLS connections to Azure Rights Management (aadrm.com).",
     ),
     # Of the connector's prerequisites one is not here: a network interface. Whoever answered has one.
@@ -814,7 +814,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         holds=lambda s: s.host.domain_role in ("member_server", "domain_controller"),
         found=lambda s: s.host.domain_role,
         expected="member_server",
-        remedy="Join the server to a domain that trusts those of the servers that shall use the connector.",
+        remedy="Join the server to a domain that trusts those of the servers that use the connector.",
     ),
     Requirement(
         id="connector_domain_controller",
@@ -952,8 +952,8 @@ CATALOGUE: tuple[Requirement, ...] = (
         ),
         remedy="Let this collection manage TLS on the host (tls in its aip_domains, and in the tags of the run).",
     ),
-    # What endpoint_info found is sorted into four requirements. Where nobody looked, this one says so and the
-    # other three are silent.
+    # What endpoint_info found is sorted into four requirements. Where the host was not inspected for it, this one says
+    # so and the other three are silent.
     Requirement(
         id="connector_internet",
         text="The connector needs access to the service on the internet.",
@@ -977,7 +977,7 @@ CATALOGUE: tuple[Requirement, ...] = (
     ),
     Requirement(
         id="connector_proxy_authentication",
-        text="The proxy on the connector's way to the internet must not want anybody to sign in.",
+        text="The proxy on the connector's way to the internet must not require authentication.",
         document=CONNECTOR_PAGE,
         section="Prerequisites for the RMS connector",
         domains=("connector",),
@@ -985,7 +985,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         severity=BLOCKS,
         holds=lambda s: not _asking_proxies(s),
         found=lambda s: [words(one.host, "by", one.proxy, ", ".join(one.proxy_schemes)) for one in _asking_proxies(s)],
-        expected="a proxy that asks nobody",
+        expected="a proxy without authentication",
         remedy="Have the proxy let the connectors through without authentication.",
     ),
     Requirement(
@@ -1222,7 +1222,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         found=_answer_of_service,
         expected="an activated protection service (Enabled)",
         remedy=(
-            "Somebody signs in with Connect-AipService as a global administrator and looks with Get-AipService; "
+            "Sign in with Connect-AipService as a global administrator, and check with Get-AipService; "
             "Enable-AipService activates the service. Where no variables of rms_authorization let the run ask for "
             "it, state that."
         ),
@@ -1237,7 +1237,7 @@ CATALOGUE: tuple[Requirement, ...] = (
         domains=("connector", "irm_server"),
         severity=ADVISES,
         expected="accounts synchronized by a tool; accounts or passwords kept the same by hand are not enough",
-        remedy="Ask those who run the synchronization, and state the answer and the tool.",
+        remedy="Ask the administrators of the synchronization, and state the answer and the tool.",
         statement=(
             "The forests of the connectors and of the servers that use them are synchronized with Azure Active "
             "Directory."
@@ -1246,17 +1246,15 @@ CATALOGUE: tuple[Requirement, ...] = (
     ),
     Requirement(
         id="domain_trust",
-        text=(
-            "The connector's domain has to trust the forests of the Exchange and SharePoint servers that shall use it."
-        ),
+        text=("The connector's domain has to trust the forests of the Exchange and SharePoint servers that use it."),
         document=CONNECTOR_PAGE,
         section="Prerequisites for the RMS connector",
         domains=("connector",),
         severity=ADVISES,
         expected="a trust, or connectors in the other forest",
         remedy=(
-            "Ask those who run Active Directory, and state the answer. Forests without a trust get connectors (a "
-            "pool) of their own."
+            "Ask the administrators of Active Directory, and state the answer. Forests without a trust get connectors"
+            " (a pool) of their own."
         ),
         statement="The domain of the connectors trusts all forests with servers that use them.",
     ),
