@@ -17,7 +17,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
     of_defined,
     variables_of,
 )
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import numbers_of
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.conditions import numbers_of
 
 #: Variables that name the servers to authorize
 WANTED_SERVERS = re.compile("rms_authorization_(exchange|sharepoint|fci)_(group|members)")

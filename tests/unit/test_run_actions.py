@@ -292,7 +292,7 @@ def test_what_is_wrong_with_an_answer_is_named(path: tuple[str, ...], other: obj
 def test_a_service_that_answers_nonsense_has_told_nothing(answer: object) -> None:
     server = {"group_names": ["fci_servers"], "irm_server_connector_url": CONNECTOR_URL}
     fleet = Fleet(a=server, admin={"rms_authorization_service": answer})
-    known = {"rms_authorization_service_host": "admin", "aip_apply_prepared": {"asks_service": True}}
+    known = {"aip_apply_prepared": {"asks_service": True}}
     found = fleet.run("inspect", variables=known)
     assert "the protection service does not tell the URL of the tenant" in found["waiting"]["irm_server"]
 
