@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.conditions import numbers_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
     NO_HOST,
@@ -17,7 +18,6 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
     of_defined,
     variables_of,
 )
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.conditions import numbers_of
 
 #: Variables that name the servers to authorize
 WANTED_SERVERS = re.compile("rms_authorization_(exchange|sharepoint|fci)_(group|members)")

@@ -102,7 +102,7 @@ def test_the_options_of_installers_are_variables() -> None:
 
 @pytest.mark.parametrize("role", sorted(path.parent.name for path in (ROOT / "roles").glob("*/README.md")))
 def test_readme_names_only_variables_that_exist(role: str) -> None:
-    """All of them are in the argument specs, which ansible-doc shows. A table in a README begins its rows with names."""
+    """All of them are in the argument specs, which ansible-doc shows. Rows of a README begin with names."""
     text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"(?m)^\| (`.*?`) \|", text)
     named = {name for row in rows for name in re.findall(r"`((?:aip|rms|irm)_\w+)`", row)}
