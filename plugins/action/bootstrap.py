@@ -77,29 +77,41 @@ class ActionModule(OldPowerShellAction):
         return {}
 
     def _fetch(self, given: Result) -> Result:
-        return self._job("Fetching the packages", "fetch", {"packages": given["look"]["files"]}, given["timeout"])
+        return self._job("Fetching the packages", "fetch", {"packages": given["look"]["files"]}, given["timeout"], "")
 
     def _install(self, given: Result) -> Result:
         installer = bootstrap.INSTALLERS[given["package"]]
         parameters = {**asdict(installer), "wait": given["busy_timeout"]}
-        done = self._job(f"Installing {installer.title}", "install", parameters, given["timeout"])
+        done = self._job(f"Installing {installer.title}", "install", parameters, given["timeout"], "code")
         return {**done, "restart": given["package"] == "wmf" or done["result"]["code"] != 0}
 
     def _clean(self, _given: Result) -> Result:
         return answer_of(self.ask(bootstrap.script("clean")))
 
-    def _job(self, title: str, name: str, parameters: Result, timeout: int) -> Result:
-        """Leave the job on the host, start it as SYSTEM when no other one runs, and wait for its end."""
+    def _job(self, title: str, name: str, parameters: Result, timeout: int, returns: str) -> Result:
+        """Leave the job on the host, start it as SYSTEM when no other one runs, and wait for its end.
+
+        returns: what its result has. A result without it is that of the job before, which was started twice.
+        """
         job = bootstrap.job_text(name, parameters)
         self.ask(bootstrap.script("put", job))
-        for _attempt in range(timeout // DELAY + 1):
-            if not answer_of(self.ask(bootstrap.script("start", job)))["busy"]:
+        result: Result = {}
+        for _start in range(2):
+            self._start(job, timeout)
+            result = self._ended(title, timeout)
+            if "error" in result or not returns or returns in result:
                 break
-            time.sleep(DELAY)
-        result = self._ended(title, timeout)
+        else:
+            raise OldPowerShellError(f"{title} failed: the job on the host ended without a result of its own.")
         if problem := bootstrap.failure(title, result):
             raise OldPowerShellError(problem)
         return {"changed": True, "result": result}
+
+    def _start(self, job: str, timeout: int) -> None:
+        for _attempt in range(timeout // DELAY + 1):
+            if not answer_of(self.ask(bootstrap.script("start", job)))["busy"]:
+                return
+            time.sleep(DELAY)
 
     def _ended(self, title: str, timeout: int) -> Result:
         """The result of the job, once it has ended."""

@@ -203,6 +203,18 @@ def test_an_installation_waits_for_another_job_and_for_its_own_end() -> None:
 
 
 @pytest.mark.usefixtures("no_delay")
+def test_the_result_of_the_job_before_is_not_that_of_an_installation() -> None:
+    before = {"running": False, "result": {}}
+    done = {"running": False, "result": {"code": 0, "log": []}}
+    server = Server(put={}, start={"busy": False}, poll=[before, done])
+    assert server.run("bootstrap", step="install", package="dotnet")["result"]["code"] == 0
+    assert server.asked == ["put", "start", "poll", "start", "poll"]
+    never = Server(put={}, start={"busy": False}, poll=before)
+    found = never.run("bootstrap", step="install", package="dotnet")
+    assert found["failed"] and "ended without a result of its own" in found["msg"]
+
+
+@pytest.mark.usefixtures("no_delay")
 @pytest.mark.parametrize(
     ("poll", "message"),
     [
