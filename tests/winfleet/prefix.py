@@ -24,6 +24,8 @@ SHELL_ARGUMENTS = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass"
 #: Kinds of files that nothing writes into; everything else of a prefix is copied, not linked.
 LINKED = {".acm", ".ax", ".cpl", ".dll", ".drv", ".exe", ".msc", ".nls", ".ocx", ".sys", ".tlb", ".ttf", ".xml"}
 ENVIRONMENT_KEY = r"System\CurrentControlSet\Control\Session Manager\Environment"
+#: Where the setup of a client puts its PowerShell module
+CLIENT_MODULES = r"C:\Program Files (x86)\Microsoft Azure Information Protection\Powershell"
 PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\system32\WindowsPowerShell\v1.0"
 #: For a process that runs many scripts. .NET would compile most of them twice, quickly and then well, which took half
 #: of a host's CPU time; a process that runs one script is quicker without.
@@ -157,6 +159,7 @@ def _boot_template(prefix: Path, engine: Path) -> None:
         {
             ENVIRONMENT_KEY: {
                 "PATH": PATH,
+                "PSModulePath": CLIENT_MODULES,
                 "PATHEXT": ".COM;.EXE;.BAT;.CMD;.VBS;.JS;.WS;.MSC",
                 "NO_COLOR": "1",
                 "POWERSHELL_TELEMETRY_OPTOUT": "1",
@@ -184,7 +187,7 @@ def _boot_template(prefix: Path, engine: Path) -> None:
     )
     missing = [
         name
-        for name in ("Winfleet.Agent.dll", "Winfleet.Startup.dll", "Winfleet.Directory.dll")
+        for name in ("Winfleet.Agent.dll", "Winfleet.Startup.dll", "Winfleet.Directory.dll", "Winfleet.Sql.dll")
         if not (own / name).exists()
     ]
     if missing:

@@ -1,7 +1,7 @@
 # Run once in the template: compiles the agent, which then only has to be loaded.
 param([string] $Source, [string] $Target)
 $ErrorActionPreference = 'Stop'
-foreach ($library in 'Agent', 'Startup', 'Directory') {
+foreach ($library in 'Agent', 'Startup', 'Directory', 'Sql') {
     $files = @(Get-ChildItem -LiteralPath (Join-Path $Source $library) -Filter *.cs | ForEach-Object FullName)
     $arguments = @{
         LiteralPath          = $files

@@ -32,6 +32,10 @@ def _guid(name: str) -> str:
     return "{" + str(uuid.uuid5(NAMESPACE, name)).upper() + "}"
 
 
+#: The stand-ins of what the modules of the clients have (doubles/modules/Winfleet.Scanner)
+CMDLETS = r"C:\windows\system32\WindowsPowerShell\v1.0\Modules\Winfleet.Scanner"
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of client versions that upgrade each other in place."""
@@ -289,7 +293,8 @@ class Builder:
         manifest = self._work / f"{client.name}.psd1"
         manifest.write_text(
             f"@{{\n    ModuleVersion = '{client.version}'\n    GUID = '{_guid(line.module)[1:-1]}'\n"
-            "    Author = 'Microsoft Corporation'\n    FunctionsToExport = @()\n}\n"
+            f"    Author = 'Microsoft Corporation'\n    RootModule = '{CMDLETS}\\{line.module}.psm1'\n"
+            "    FunctionsToExport = @('*')\n}\n"
         )
         values = {
             "Title": line.title,

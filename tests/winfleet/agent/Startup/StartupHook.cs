@@ -22,6 +22,8 @@ internal static class StartupHook
             UseCodePage();
             ReportVersion();
             PreferDoubles();
+            // Scripts find System.Data.SqlClient in any assembly that is loaded
+            Assembly.LoadFrom(@"C:\windows\winfleet\Winfleet.Sql.dll");
             WritePlainly();
             Services.Complete();
             Domain.Complete();
