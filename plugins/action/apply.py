@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import inspecting
 from ansible_collections.infoprotect.aip.plugins.plugin_utils._other_action import run_action
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS, HostVariables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import own_variables
@@ -19,6 +20,7 @@ SETTINGS = "settings"
 STEPS = (
     *(name for name, domain in DOMAINS.items() if domain.setup),
     *(f"{name}_dotnet" for name, domain in DOMAINS.items() if domain.dotnet),
+    inspecting.RELEASE,
     SETTINGS,
 )
 
@@ -63,6 +65,8 @@ def _module(step: str, host: HostVariables, inspection: Result) -> tuple[str, Re
     """The module of a step, and its options."""
     if step == SETTINGS:
         return "desired_state", inspection["looked_for"]
+    if step == inspecting.RELEASE:
+        return "scanner", inspecting.release_options(inspection, host)
     domain = DOMAINS[step.removesuffix("_dotnet")]
     setup = domain.dotnet if step.endswith("_dotnet") else domain.setup
     if setup is None:

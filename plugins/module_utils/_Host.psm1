@@ -223,6 +223,17 @@ function Get-FixedDisk {
     }
 }
 
+function Get-Hardware {
+    <#
+    .SYNOPSIS
+    The facts 'os', 'processors', 'memory_mb' and 'disks', for those who need no others.
+    #>
+    [CmdletBinding()]
+    param ()
+
+    @{ os = Get-OperatingSystem; processors = [Environment]::ProcessorCount; memory_mb = [int]([Machine]::Memory() / 1MB); disks = @(Get-FixedDisk) }
+}
+
 function Get-DotNetFramework {
     <#
     .SYNOPSIS
@@ -523,6 +534,7 @@ $readers = [ordered]@{
     domain = { (Get-Membership).Domain }
     domain_role = { (Get-Membership).Role }
     os = { Get-OperatingSystem }
+    processors = { [Environment]::ProcessorCount }
     memory_mb = { [int]([Machine]::Memory() / 1MB) }
     disks = { , @(Get-FixedDisk) }
     powershell = { [ordered]@{ version = Get-MachineValue -SubKey 'SOFTWARE\Microsoft\PowerShell\3\PowerShellEngine' -Name 'PowerShellVersion' } }
@@ -577,4 +589,4 @@ function Get-HostFact {
     $facts
 }
 
-Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-HostFact, Get-OperatingSystem, Get-ServerRole, Get-WinHttpSetting
+Export-ModuleMember -Function Get-DotNetFramework, Get-Fqdn, Get-Hardware, Get-HostFact, Get-OperatingSystem, Get-ServerRole, Get-WinHttpSetting

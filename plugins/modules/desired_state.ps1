@@ -13,6 +13,7 @@
 #AnsibleRequires -PowerShell ..module_utils._DesiredState
 #AnsibleRequires -PowerShell ..module_utils._IrmServer
 #AnsibleRequires -PowerShell ..module_utils._Option
+#AnsibleRequires -PowerShell ..module_utils._Scanner
 #AnsibleRequires -PowerShell ..module_utils._Tls
 
 $spec = @{
@@ -23,6 +24,7 @@ $spec = @{
         connector_https = @{ type = 'dict' } + (Get-ConnectorHttpsSpec)
         connector_settings = @{ type = 'dict' } + (Get-ConnectorSettingSpec)
         irm_server = @{ type = 'dict' } + (Get-IrmServerSpec)
+        scanner = @{ type = 'dict' } + (Get-ScannerSpec)
         tls = @{ type = 'dict' } + (Get-TlsSpec)
     }
     supports_check_mode = $true
@@ -47,6 +49,15 @@ $domains = [ordered]@{
     }
     connector_settings = @{ Wanted = { param ($option) Get-ConnectorDesiredState -Option $option } }
     irm_server = @{ Wanted = { param ($option, $facts) Get-IrmServerDesiredState -Option $option -Fact $facts } }
+    scanner = @{
+        Plan = {
+            param ($option, $facts)
+            $state = Get-ScannerState
+            $facts.scanner = ConvertTo-ScannerFact -State $state
+            Get-ScannerPlan -Option $option -Fact $facts -State $state
+        }
+        Needs = 'os', 'processors', 'memory_mb', 'disks'
+    }
     tls = @{ Wanted = { param ($option, $facts) Get-TlsDesiredState -Option $option -Build $facts.os.build -Role $facts.roles } }
 }
 

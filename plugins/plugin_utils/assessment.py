@@ -42,6 +42,7 @@ def assess(
     irm_server: Mapping[str, Any] | None = None,
     connectors: Iterable[str] = (),
     service: Mapping[str, Any] | None = None,
+    scanner: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The findings of one host, what blocks first.
 
@@ -50,6 +51,7 @@ def assess(
         `dotnet_package`, whether the .NET Framework comes along; of the connector also `url` and `url_force`.
     finding: why the host could not be inspected; then only its PowerShell is assessed.
     service: the result of tenant_administrator for the protection service.
+    scanner: `refused`, why the module scanner cannot do what is wanted.
     statements: as in the variable aip_statements.
     """
     mappings = {
@@ -60,6 +62,7 @@ def assess(
         "connector_https": connector_https or {},
         "irm_server": irm_server or {},
         "service": service or {},
+        "scanner": scanner or {},
     }
     for name, mapping in mappings.items():
         if not isinstance(mapping, Mapping):
@@ -71,6 +74,7 @@ def assess(
     subject = {name: plain(mapping) for name, mapping in mappings.items()}
     subject["connector_https"].setdefault("obstacles", [])
     subject["irm_server"].setdefault("refused", [])
+    subject["scanner"].setdefault("refused", [])
     for name in WANTED:
         # Whoever does not say whether something will be installed is told what would stop it.
         for flag, default in {"changes": True, "dotnet_package": False}.items():
@@ -126,6 +130,7 @@ def assess_host(
     if irm_server:
         irm_server["refused"] = domains.get("irm_server", {}).get("refused") or []
     https = domains.get("connector_https", {})
+    scanner = domains.get("scanner", {})
     return assess(
         inspection["host"],
         groups=sorted(host.groups),
@@ -141,6 +146,7 @@ def assess_host(
         irm_server=irm_server,
         connectors=connectors,
         service=service,
+        scanner={"refused": [*(scanner.get("obstacles") or []), *(scanner.get("refused") or [])]},
     )
 
 

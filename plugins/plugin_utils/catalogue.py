@@ -1131,6 +1131,21 @@ CATALOGUE: tuple[Requirement, ...] = (
         remedy="Give the connector another server.",
     ),
     Requirement(
+        id="scanner",
+        text=(
+            "The scanner needs what Microsoft asks of its host, its SQL Server and its accounts. It discovers before "
+            "it labels."
+        ),
+        document="aip-deployment-roadmap-2020.md",
+        section="Configure and deploy classification and labeling",
+        domains=("scanner",),
+        severity=BLOCKS,
+        holds=lambda s: len(s.scanner.refused) == 0,
+        found=lambda s: "; ".join(s.scanner.refused),
+        expected="nothing that the module scanner refuses",
+        remedy="Mend that, or take the host out of the group aip_scanners.",
+    ),
+    Requirement(
         id="irm_connector_apart",
         text="A server that uses the connector must not run it.",
         document=CONNECTOR_PAGE,

@@ -66,6 +66,7 @@ class Subject:
             `url`, `url_force` and `administration_tool`; of the server also `refused`.
         settings: the desired options of the client's settings.
         connector_https: its `obstacles`.
+        scanner: `refused`.
         connectors: the hosts of the connector's pool.
         service: what tenant_administrator returned.
         reboot, bootstrap: whether the run may restart the host, and bring PowerShell 5.1 to it.
@@ -80,6 +81,7 @@ class Subject:
     connector: View = field(default_factory=lambda: View({}))
     connector_https: View = field(default_factory=lambda: View({}))
     irm_server: View = field(default_factory=lambda: View({}))
+    scanner: View = field(default_factory=lambda: View({}))
     service: View = field(default_factory=lambda: View({}))
     reboot: bool = False
     bootstrap: bool = False

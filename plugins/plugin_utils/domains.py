@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-CLIENTS, CONNECTORS, ADMIN_HOSTS = "aip_clients", "rms_connectors", "aip_admin_hosts"
+CLIENTS, SCANNERS, CONNECTORS, ADMIN_HOSTS = "aip_clients", "aip_scanners", "rms_connectors", "aip_admin_hosts"
 #: The groups of the servers that use a connector, and the product that each one names.
 EXCHANGE_SERVERS, SHAREPOINT_SERVERS, FCI_SERVERS = "exchange_servers", "sharepoint_servers", "fci_servers"
 PRODUCTS = {EXCHANGE_SERVERS: "exchange", SHAREPOINT_SERVERS: "sharepoint", FCI_SERVERS: "fci"}
 #: All groups that the playbooks manage, in their order. Domain controllers are only inspected.
-GROUPS = (CLIENTS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS, "domain_controllers")
+GROUPS = (CLIENTS, SCANNERS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS, "domain_controllers")
 #: The groups of each playbook that is about some of them
 OF_PLAYBOOKS = {"clients": (CLIENTS,), "connectors": (CONNECTORS,), "irm_servers": tuple(PRODUCTS)}
 #: A survey sends an empty field as an empty text: it asks for nothing.
@@ -147,7 +147,7 @@ DOMAINS = {
         Domain(
             "client",
             "aip_client",
-            (CLIENTS,),
+            (CLIENTS, SCANNERS),
             _named("aip_client_", "product", "state", "version", "exact", "allow_downgrade"),
             setup=Setup(
                 "client",
@@ -170,7 +170,7 @@ DOMAINS = {
         Domain(
             "client_settings",
             "aip_client",
-            (CLIENTS,),
+            (CLIENTS, SCANNERS),
             {
                 "state": "aip_client_settings_state",
                 "names": "aip_client_settings_names",
@@ -233,9 +233,54 @@ DOMAINS = {
             values=_of_irm_server,
         ),
         Domain(
+            "scanner",
+            "aip_scanner",
+            (SCANNERS,),
+            {
+                **_named(
+                    "aip_scanner_",
+                    "state",
+                    "cluster",
+                    "sql_instance",
+                    "service_account",
+                    "application_id",
+                    "tenant_id",
+                    "delegated_user",
+                    "authentication_id",
+                    "configuration",
+                    "report_level",
+                    "schedule",
+                    "discover",
+                    "recommended_as_automatic",
+                    "enable_dlp",
+                    "enforce",
+                    "label_by_content",
+                    "relabel",
+                    "allow_downgrade",
+                    "enforce_default_label",
+                    "default_label_type",
+                    "default_label_id",
+                    "default_owner",
+                    "repository_owner",
+                    "preserve_file_details",
+                    "include_file_types",
+                    "exclude_file_types",
+                    "enforce_confirm",
+                    "repositories",
+                    "repositories_exact",
+                    "service_state",
+                    "stop_scan",
+                    "evaluation",
+                ),
+                "powershell_only": "aip_client_powershell_only",
+            },
+            asked_by=("aip_scanner_state", "aip_scanner_cluster"),
+            setup=Setup("scanner", _named("aip_scanner_", "service_account_password", "client_secret")),
+        ),
+        Domain(
             "tls",
             "aip_tls",
-            (CLIENTS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS),
+            (CLIENTS, SCANNERS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS),
             _named("aip_tls_", "state", "parts", "disable_older", "explicit", "policy_conflict"),
             always=True,
             values=_of_tls,

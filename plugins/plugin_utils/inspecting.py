@@ -19,6 +19,8 @@ Result = dict[str, Any]
 TOO_OLD = re.compile("requires (a minimum )?PowerShell v")
 #: A host that answers this way must not take the plan of the others with it.
 NO_RESULT = "The host returned a result that is not one of infoprotect.aip.desired_state"
+#: The step that makes the scanner let go of the client: its service is stopped, or goes with a client of another line
+RELEASE = "scanner_release"
 #: Reasons of a pending restart that keep nothing from being installed
 HARMLESS = frozenset(("file_rename", "tls", "tls_dotnet", "tls_winhttp"))
 
@@ -128,8 +130,8 @@ def manual_step(name: str, domain: str, attended_step: Mapping[str, Any]) -> Res
 def steps(found: Mapping[str, Any], host: HostVariables) -> list[str]:
     """What has to be done on the host, in this order; empty where it complies.
 
-    restart, client_dotnet, client, connector_dotnet, connector, connector_https, settings, and restart_iis, which is
-    also due where an earlier run has written what the connector reads at its start.
+    restart, scanner_release, client_dotnet, client, connector_dotnet, connector, scanner, connector_https, settings,
+    and restart_iis, which is also due where an earlier run has written what the connector reads at its start.
     """
     if "finding" in found or not found.get("domains"):
         return []
@@ -145,6 +147,11 @@ def steps(found: Mapping[str, Any], host: HostVariables) -> list[str]:
         planned.append(name)
     if planned and not HARMLESS.issuperset((facts.get("reboot") or {}).get("reasons") or ()):
         planned.insert(0, "restart")
+    if "scanner" in found["looked_for"]:
+        if "client" in planned and (facts.get("scanner") or {}).get("installed"):
+            planned.insert(planned.index("client"), RELEASE)
+        if "client" in planned or not domains["scanner"]["compliant"]:
+            planned.append("scanner")
     if domains.get("connector_https", {}).get("changes"):
         planned.append("connector_https")
     # after a setup they also tell whether IIS has to be restarted
@@ -166,3 +173,15 @@ def _lacks_dotnet(
     wanted = str(host.values.get(setup.options["version"], setup.defaults["version"]))
     present = str((facts.get("dotnet") or {}).get("version") or "0")
     return installs and numbers_of(present) < numbers_of(wanted)
+
+
+def release_options(found: Mapping[str, Any], host: HostVariables) -> dict[str, Any]:
+    """The options of the module scanner before the client is changed.
+
+    A client that is removed takes its cmdlets along, and the next one has a service of another name. The database
+    stays.
+    """
+    changes = found["domains"]["client"]["changes"]
+    removes = any(change["action"] == "remove" for change in changes)
+    state: dict[str, Any] = {"state": "absent"} if removes else {"service_state": "stopped"}
+    return {**state, "stop_scan": host.values.get("aip_scanner_stop_scan", False)}

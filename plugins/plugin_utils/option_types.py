@@ -29,6 +29,7 @@ SECRETS = frozenset(
         "pfx_content",
         "pfx_password",
         "proxy_password",
+        "service_account_password",
         "share_password",
         "url_password",
     }

@@ -195,6 +195,11 @@ def refused(*reasons: str, **wanted: Any) -> dict[str, Any]:
     return {"_": {**IRM, "irm_server": {**IRM["irm_server"], "refused": list(reasons)}, **wanted}}
 
 
+def scanner(*reasons: str, **wanted: Any) -> dict[str, Any]:
+    """A host of which the module scanner has said why it cannot have what is wanted."""
+    return {"_": {"groups": ["aip_scanners"], "domains": ["scanner"], "scanner": {"refused": list(reasons)}, **wanted}}
+
+
 #: For each requirement, what a host has when it meets it and when it does not, with what was found then. `_` is what is
 #: wanted of the host. What has no facts is a statement of the operator.
 HOLDS: dict[str, list[dict[str, Any]]] = {
@@ -360,6 +365,7 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
     ],
     "irm_connector_apart": [irm("exchange_servers")],
     "irm_server_refused": [irm("exchange_servers"), refused(), refused("too old", domains=["tls"])],
+    "scanner": [scanner(), scanner("SQL01 cannot be used", domains=["tls"])],
     "irm_ad_rms": [irm("exchange_servers"), irm("exchange_servers", redirections=[redirection(cloud=False)])],
     "irm_ntlm": [irm("fci_servers"), irm("fci_servers", ntlm={"restrict_receiving": 2, "restrict_sending": 1})],
 }
@@ -587,6 +593,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
         (irm("rms_connectors"), "group rms_connectors"),
     ],
     "irm_server_refused": [(refused("MSIPC 1.0.1 is too old", "AD RMS"), "MSIPC 1.0.1 is too old; AD RMS")],
+    "scanner": [(scanner("SQL01 cannot be used", "no disk"), "SQL01 cannot be used; no disk")],
     "irm_ad_rms": [
         (
             {"_": {**IRM, "irm_server": {}}, "redirections": [redirection(cloud=False)]},

@@ -26,6 +26,7 @@ def errors(*groups: str, **values: Any) -> list[str]:
     ("groups", "values", "expected"),
     [
         (["aip_clients"], {}, ["client", "client_settings", "tls"]),
+        (["aip_scanners"], {}, ["client", "client_settings", "scanner", "tls"]),
         (["rms_connectors"], {}, ["connector", "connector_https", "connector_settings", "tls"]),
         (
             ["exchange_servers", "rms_connectors"],

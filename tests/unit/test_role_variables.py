@@ -16,7 +16,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.variables import k
 ROOT = Path(__file__).resolve().parents[2]
 
 
-ROLES = ("aip_tls", "aip_client", "rms_connector", "irm_server")
+ROLES = ("aip_tls", "aip_client", "aip_scanner", "rms_connector", "irm_server")
 #: Restarts are one variable for all; an installation logs where the collection logs.
 NO_VARIABLES = {"reboot", "reboot_timeout", "log_path", "timeout", "busy_timeout", "arguments", "publisher"}
 NO_VARIABLES |= {"url_timeout", "validate_certs", "use_proxy", "proxy_username", "proxy_password"}
@@ -96,7 +96,7 @@ def test_every_variable_is_an_option_of_a_module(role: str) -> None:
 def test_the_options_of_installers_are_variables() -> None:
     for domain in DOMAINS.values():
         for setup in (domain.setup, domain.dotnet):
-            if setup and setup.module != "connector_https":
+            if setup and setup.module not in ("connector_https", "scanner"):
                 assert set(installer_options()) - set(setup.options) <= NO_VARIABLES, setup.module
 
 

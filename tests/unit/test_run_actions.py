@@ -15,7 +15,8 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.action import prepare
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import statements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import inspecting, statements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_filters_any_input import ODD, places, replaced
@@ -461,3 +462,42 @@ def test_check_mode_installs_nothing_that_lacks_dotnet() -> None:
     inspection = {"steps": ["client_dotnet", "client"], "host": {}, "domains": {}, "looked_for": {}}
     done = fleet.run("apply", step="client", inspection=inspection)
     assert done["changed"] and "once .NET Framework is there" in done["msg"] and fleet.asked == []
+
+
+DIFFERS: Json = {"compliant": False, "changes": [{"action": "install", "product": "purview"}]}
+REPLACED: Json = {
+    "compliant": False,
+    "changes": [{"action": "remove", "product": "unified_labeling"}, *DIFFERS["changes"]],
+}
+FINE: Json = {"compliant": True, "changes": []}
+
+
+@pytest.mark.parametrize(
+    ("client", "scanner", "installed", "expected"),
+    [
+        (FINE, FINE, True, []),
+        (FINE, DIFFERS, True, ["scanner"]),
+        (DIFFERS, DIFFERS, False, ["client", "scanner"]),
+        # of an upgraded client also a scanner that complies, whose database has to follow
+        (DIFFERS, FINE, True, ["scanner_release", "client", "scanner"]),
+        (REPLACED, FINE, True, ["scanner_release", "client", "scanner"]),
+    ],
+)
+def test_a_scanner_lets_go_of_a_client_that_changes(
+    client: Json, scanner: Json, installed: bool, expected: list[str]
+) -> None:
+    found = {
+        "domains": {"client": client, "scanner": scanner},
+        "host": {"scanner": {"installed": installed}},
+        "looked_for": {"client": {}, "scanner": {}},
+    }
+    assert inspecting.steps(found, HostVariables.of("a", ["aip_scanners"], {})) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"), [(DIFFERS, {"service_state": "stopped"}), (REPLACED, {"state": "absent"})]
+)
+def test_the_service_goes_only_with_a_client_of_another_line(client: Json, expected: Json) -> None:
+    host = HostVariables.of("a", ["aip_scanners"], {"aip_scanner_stop_scan": True})
+    found = {"domains": {"client": client}}
+    assert inspecting.release_options(found, host) == expected | {"stop_scan": True}

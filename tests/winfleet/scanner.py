@@ -1,4 +1,4 @@
-"""What the hosts with a scanner share: SQL Servers, the accounts that run services, and applications in Microsoft Entra ID.
+"""What the hosts with a scanner share: SQL Servers, accounts that run services, applications in Microsoft Entra ID.
 
 A JSON file beside the directory and the tenant (directory.py), which the stand-ins of the scanner's cmdlets
 (doubles/modules/Winfleet.Scanner) and of System.Data.SqlClient (agent/Sql) use.

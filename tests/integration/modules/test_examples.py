@@ -30,7 +30,8 @@ SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only with an authorize
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 VARIABLES |= {"vault_connector_pfx_password": PASSWORD}
-MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml"))
+# those of the scanner need a host that Microsoft supports for it: unit/powershell/test_scanner.py runs them
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml") if not path.stem.startswith("scanner"))
 MODULES_BY_HOST: dict[str, list[str]] = {}
 # the health check runs before other examples stop the connector
 for module in sorted(MODULES, key=lambda module: module != "rms_connector_health"):

@@ -47,6 +47,16 @@ TENANT = "0b4b5b3e-2f6c-4f0d-9a55-3b8b3b6c1f10"
 WHO = {"emails": ["a@contoso.test"]}
 APPLICATION = WHO | {"application_id": TENANT, "tenant_id": TENANT}
 KEY = r"HKLM:\SOFTWARE\Unit"
+SCANNER = {
+    "cluster": "EU",
+    "sql_instance": "SQL01",
+    "service_account": r"CONTOSO\scanner",
+    "application_id": TENANT,
+    "tenant_id": TENANT,
+    "delegated_user": "scanner@contoso.test",
+    "configuration": "offline",
+    "repositories": [{"path": r"\\files\finance"}],
+}
 #: Module -> valid options. Of several, the first with the option in question counts; without one, the first.
 VALID: dict[str, list[Json]] = {
     "client": [NAMES | INSTALLER, NAMES | SOURCE],
@@ -61,6 +71,7 @@ VALID: dict[str, list[Json]] = {
         {"connector_https": {"thumbprint": THUMBPRINT}},
         {"connector_settings": {"proxy_address": "http://proxy.contoso.test:8080"}},
         {"irm_server": {"product": "exchange", **URLS}},
+        {"scanner": SCANNER},
         {"tls": {}},
     ],
     "dotnet_framework": [{"version": "4.8"} | INSTALLER, {"version": "4.8"} | SOURCE],
@@ -75,6 +86,9 @@ VALID: dict[str, list[Json]] = {
         {"purge": [{"path": KEY, "match": "^b", "keep": ["a"]}]},
     ],
     "restore": [{}],
+    "scanner": [SCANNER | {"service_account_password": "secret-4", "client_secret": "secret-5"}],
+    "scanner_info": [{"errors": 0}],
+    "scanner_scan": [{}],
     "selftest": [{}],
     "tenant_administrator": [
         WHO | {"username": "admin@contoso.test", "password": "Winfleet!tenant"},

@@ -129,7 +129,7 @@ function Set-Node {
     $database = Find-Database $Fleet $Instance $Cluster -Create
     $database.users[$Credential.UserName] = @('db_owner')
     $database.nodes[[Environment]::MachineName] = @{ online = $false }
-    $null = New-Item -Path $script:own -Force
+    if (-not (Test-Path -LiteralPath $script:own)) { $null = New-Item -Path $script:own -Force }
     Set-ItemProperty -LiteralPath $script:own -Name SqlInstance -Value $Instance
     Set-ItemProperty -LiteralPath $script:own -Name Cluster -Value $Cluster
     Set-ItemProperty -LiteralPath "HKLM:\SYSTEM\CurrentControlSet\Services\$($script:services[$script:generation].Name)" -Name ObjectName -Value $Credential.UserName
