@@ -464,10 +464,10 @@ def test_check_mode_installs_nothing_that_lacks_dotnet() -> None:
     assert done["changed"] and "once .NET Framework is there" in done["msg"] and fleet.asked == []
 
 
-DIFFERS: Json = {"compliant": False, "changes": [{"action": "install", "product": "purview"}]}
+UPGRADED: Json = {"compliant": False, "changes": [{"action": "install", "product": "purview"}]}
 REPLACED: Json = {
     "compliant": False,
-    "changes": [{"action": "remove", "product": "unified_labeling"}, *DIFFERS["changes"]],
+    "changes": [{"action": "remove", "product": "unified_labeling"}, *UPGRADED["changes"]],
 }
 FINE: Json = {"compliant": True, "changes": []}
 
@@ -476,10 +476,10 @@ FINE: Json = {"compliant": True, "changes": []}
     ("client", "scanner", "installed", "expected"),
     [
         (FINE, FINE, True, []),
-        (FINE, DIFFERS, True, ["scanner"]),
-        (DIFFERS, DIFFERS, False, ["client", "scanner"]),
+        (FINE, UPGRADED, True, ["scanner"]),
+        (UPGRADED, UPGRADED, False, ["client", "scanner"]),
         # of an upgraded client also a scanner that complies, whose database has to follow
-        (DIFFERS, FINE, True, ["scanner_release", "client", "scanner"]),
+        (UPGRADED, FINE, True, ["scanner_release", "client", "scanner"]),
         (REPLACED, FINE, True, ["scanner_release", "client", "scanner"]),
     ],
 )
@@ -495,7 +495,7 @@ def test_a_scanner_lets_go_of_a_client_that_changes(
 
 
 @pytest.mark.parametrize(
-    ("client", "expected"), [(DIFFERS, {"service_state": "stopped"}), (REPLACED, {"state": "absent"})]
+    ("client", "expected"), [(UPGRADED, {"service_state": "stopped"}), (REPLACED, {"state": "absent"})]
 )
 def test_the_service_goes_only_with_a_client_of_another_line(client: Json, expected: Json) -> None:
     host = HostVariables.of("a", ["aip_scanners"], {"aip_scanner_stop_scan": True})
