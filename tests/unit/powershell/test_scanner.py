@@ -156,7 +156,7 @@ def test_from_nothing_to_discovery_and_enforcement(host: Host) -> None:
     assert host.database()["job"]["Enforce"] == "On"
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_each_setting_changed_by_hand_is_found_and_mended(host: Host) -> None:
     host.ok(DISCOVERY)
     with host.fleet() as data:
@@ -189,7 +189,7 @@ def test_each_setting_changed_by_hand_is_found_and_mended(host: Host) -> None:
     assert host.ok(wanted)["changed"] is False
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_repositories_are_added_and_removed_only_on_request(host: Host) -> None:
     host.ok(DISCOVERY)
     fewer = {**DISCOVERY, "repositories": [{"path": "\\\\FILES\\finance\\"}, {"path": "http://sp2016/Documents"}]}
@@ -219,7 +219,7 @@ def test_an_upgrade_to_3_takes_the_database_along(host: Host) -> None:
     assert host.ok(DISCOVERY)["changed"] is False
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_an_upgrade_within_a_line_updates_the_database_while_all_nodes_are_offline(host: Host) -> None:
     host.ok(DISCOVERY)
     host.powershell.run(
@@ -287,7 +287,7 @@ def test_every_prerequisite_is_named_before_anything_is_changed(host: Host) -> N
     assert host.powershell.run("[bool](Get-Service -Name AIPScanner -ErrorAction Ignore)") is False
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_a_database_that_was_made_before_needs_no_sysadmin(host: Host) -> None:
     login = host.powershell.run(r'"$([Environment]::UserDomainName)\$([Environment]::UserName)"')
     users = {login: ["db_owner"], OTHER_ACCOUNT: []}
@@ -352,7 +352,7 @@ def test_the_client_may_come_with_the_same_run(host: Host) -> None:
     assert "once the full client 2.x or 3.x is (aip_client_product)" in refused["msg"] and not refused["changed"]
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_a_sql_server_that_is_gone_is_named_and_nothing_is_changed(host: Host) -> None:
     host.ok(DISCOVERY)
     with host.fleet() as data:
@@ -368,7 +368,7 @@ def test_a_sql_server_that_is_gone_is_named_and_nothing_is_changed(host: Host) -
     assert actions(removed) == ["remove scanner"], "which needs no server"
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_a_running_scan_goes_on_with_its_settings(host: Host) -> None:
     with host.fleet() as data:
         data["scan_seconds"] = 600
@@ -399,7 +399,7 @@ FAILS: dict[str, tuple[Json, Json, str]] = {
 }
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 @pytest.mark.parametrize("name", FAILS)
 def test_what_fails_half_way_is_named_and_the_next_run_goes_on(host: Host, name: str) -> None:
     options, secrets, message = FAILS[name]
@@ -410,7 +410,7 @@ def test_what_fails_half_way_is_named_and_the_next_run_goes_on(host: Host, name:
     assert host.ok(DISCOVERY)["changed"] and host.ok(DISCOVERY)["changed"] is False
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_a_renewed_secret_and_another_account_or_cluster(host: Host) -> None:
     host.ok(DISCOVERY)
     renewed = {**DISCOVERY, "authentication_id": "secret of 2027"}
@@ -422,7 +422,7 @@ def test_a_renewed_secret_and_another_account_or_cluster(host: Host) -> None:
     assert host.ok(moved, secrets={})["changed"] is False
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_facts_and_reports(host: Host) -> None:
     nothing = host.powershell.module("scanner_info")["scanner"]
     assert (nothing["installed"], nothing["client_version"], nothing["reports"]) == (False, "2.18.26.0", [])
@@ -453,7 +453,7 @@ def examples(module: str) -> list[Json]:
     return [task[name] or {} for task in tasks if name in task]
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_examples(host: Host) -> None:
     """As they stand, in their order, but for what an emulated host lacks."""
     install, enforce, remove = examples("scanner")
@@ -468,7 +468,7 @@ def test_examples(host: Host) -> None:
     assert host.ok({**remove, "stop_scan": True}, secrets={})["scanner"]["installed"] is False
 
 
-@pytest.mark.full
+@pytest.mark.full("modules")
 def test_desired_state_says_what_the_module_does(host: Host) -> None:
     found = host.powershell.module("desired_state", {"scanner": DISCOVERY}, check=True)
     assert found["domains"]["scanner"]["compliant"] is False and found["host"]["scanner"]["installed"] is False
