@@ -9,8 +9,8 @@ from __future__ import annotations
 class ModuleDocFragment:
     """Shared documentation.
 
-    Every module has DOCUMENTATION, those that refuse empty texts TEXT, those that write registry values REGISTRY, those
-    that run an installer INSTALLER.
+    Every module has DOCUMENTATION, those that refuse empty texts TEXT, those that sign in to the protection service
+    SIGN_IN, those that write registry values REGISTRY, those that run an installer INSTALLER.
     """
 
     DOCUMENTATION = r"""
@@ -37,6 +37,59 @@ options: {}
 notes:
   - An empty or blank text in an option, or in an element of its list, is an error. To leave the option out in a
     template, use C(default(omit, true)).
+"""
+
+    SIGN_IN = r"""
+options:
+  username:
+    description:
+      - The account that signs in to the protection service, a global administrator of the service or of Microsoft
+        Entra ID, or one of the directory roles that may administer the service. It must not need multi-factor
+        authentication.
+    type: str
+  password:
+    description:
+      - The password of O(username).
+    type: str
+  application_id:
+    description:
+      - The application (service principal) that signs in, instead of O(username), with O(client_secret) or
+        O(certificate_thumbprint). It needs the API permission C(Application.Read.All), and C(AIPService) 1.0.0.5 or
+        later.
+      - Microsoft does not say what an application may change.
+    type: str
+  client_secret:
+    description:
+      - The secret of the application.
+    type: str
+  certificate_thumbprint:
+    description:
+      - The thumbprint of the application's certificate, which is on the host with its private key. Quote it, since
+        YAML reads one of digits only as a number. That is refused, as it is for the other texts.
+    type: str
+  access_token:
+    description:
+      - An access token for C(https://api.aadrm.com/) instead of O(username), gotten with the client id
+        C(90f610bf-206d-4950-b61d-37fa6fd1b224).
+    type: str
+  tenant_id:
+    description:
+      - The tenant in Microsoft Entra ID. Needed with O(application_id); otherwise that of the account.
+    type: str
+  cloud:
+    description:
+      - The cloud of the tenant.
+      - Microsoft documents another cloud than V(AzureCloud) only for a sign-in at the screen. A version of
+        C(AIPService) that does not take it together with O(username), O(application_id) or O(access_token) is an
+        error, before anybody signs in.
+    type: str
+    choices: [AzureCloud, AzureChinaCloud, AzureUSGovernment]
+    default: AzureCloud
+notes:
+  - The host needs Microsoft's PowerShell module C(AIPService) and a way to the protection service. One task signs in
+    once, and signs out again whatever happens.
+  - Passwords, secrets and tokens reach the host within the module's encrypted session only, never on a command line,
+    and are in no result, log or error.
 """
 
     REGISTRY = r"""

@@ -29,7 +29,7 @@ function Get-OwnFolder {
     [OutputType([string])]
     param (
         [Parameter(Mandatory = $true)]
-        [ValidateSet('receipts', 'packages', 'logs', 'connector', 'pfx', 'selftest')]
+        [ValidateSet('receipts', 'packages', 'logs', 'connector', 'pfx', 'selftest', 'protection_service')]
         [string]
         $Name
     )

@@ -4,8 +4,8 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# Receipts: what registry values were before a module wrote them, and what it wrote. One JSON file each, in a folder that only
-# administrators and the system account can open, since restoring a receipt writes what it says.
+# Receipts: what registry values, or settings of a tenant, were before a module wrote them, and what it wrote. One JSON file each, in a folder that
+# only administrators and the system account can open, since restoring a receipt writes what it says.
 
 using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 using namespace System.IO
@@ -20,6 +20,7 @@ using namespace System.Security.Principal
 $schema = 1
 $folderName = 'receipts'
 $newestKept = 50
+$notReceipt = 'is no receipt of infoprotect.aip'
 $timeFormat = 'yyyy-MM-ddTHH:mm:ssZ'
 # The module selftest removes its own receipts. They are not part of the history, and no receipt is removed for them.
 $testSource = 'selftest'
@@ -55,9 +56,11 @@ function Get-HostIdentity {
 
 function Get-ReceiptFile {
     # Names of all receipts, oldest first. They start with a number, so a clock set back does no harm.
-    $folder = Get-OwnFolder -Name $folderName
+    param ([string]$FolderName)
+
+    $folder = Get-OwnFolder -Name $FolderName
     if ([Directory]::Exists($folder)) {
-        Assert-OwnFolder -Name $folderName
+        Assert-OwnFolder -Name $FolderName
         [Directory]::GetFiles($folder, '*.json') | Where-Object -FilterScript { [Path]::GetFileName($_) -match $fileName } |
             Sort-Object -Property { [long]([Path]::GetFileName($_) -replace '-.*', '') }
     }
@@ -217,19 +220,59 @@ function New-Receipt {
     # One line a record: readable, and nothing for ConvertTo-Json of 5.1 to get wrong about lists.
     $text = "{`"receipt`": $(ConvertTo-Json -InputObject $head -Depth 3 -Compress),`n`"new_keys`": [`n$(@($keys) -join ",`n")`n],`n`"values`": [`n$(@($values) -join ",`n")`n]}`n"
 
-    $folder = Initialize-OwnFolder -Name $folderName
+    Save-Receipt -FolderName $folderName -Source $Source -Time $now -Text $text
+}
+
+function Save-Receipt {
+    <#
+    .SYNOPSIS
+    Writes the text of a receipt and returns its path. Removes old ones: the first and the newest 50 stay.
+
+    .PARAMETER FolderName
+    The collection's own folder that it belongs to.
+
+    .PARAMETER Source
+    The module.
+
+    .PARAMETER Time
+    When it was made, UTC.
+
+    .PARAMETER Text
+    What is in it, JSON.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $FolderName,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Source,
+
+        [Parameter(Mandatory = $true)]
+        [datetime]
+        $Time,
+
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Text
+    )
+
+    $folder = Initialize-OwnFolder -Name $FolderName
     $temporary = [Path]::Combine($folder, "$([guid]::NewGuid()).tmp")
-    Write-WholeFile -Path $temporary -Bytes ([Text.UTF8Encoding]::new($false).GetBytes($text))
+    Write-WholeFile -Path $temporary -Bytes ([Text.UTF8Encoding]::new($false).GetBytes($Text))
     try {
         $security = [FileSecurity]::new()
         $security.SetOwner($administrators)
         $info = [FileInfo]$temporary
         $null = if ($netCore) { [FileSystemAclExtensions]::SetAccessControl($info, $security) } else { $info.SetAccessControl($security) } # check51: ok
 
-        $files = @(Get-ReceiptFile)
+        $files = @(Get-ReceiptFile -FolderName $FolderName)
         $number = if ($files.Count) { 1 + [long]([Path]::GetFileName($files[-1]) -replace '-.*', '') } else { 1 }
         while ($true) {
-            $path = [Path]::Combine($folder, ('{0:d6}-{1}-{2}.json' -f $number, (Format-Time -Time $now -Format "yyyyMMdd'T'HHmmss'Z'"), $Source))
+            $path = [Path]::Combine($folder, ('{0:d6}-{1}-{2}.json' -f $number, (Format-Time -Time $Time -Format "yyyyMMdd'T'HHmmss'Z'"), $Source))
             if (-not [Directory]::GetFiles($folder, ('{0:d6}-*.json' -f $number)).Length) {
                 [File]::Move($temporary, $path)
                 break
@@ -247,6 +290,92 @@ function New-Receipt {
         Remove-Item -LiteralPath $files[$i] -Force -ErrorAction SilentlyContinue
     }
     $path
+}
+
+function Open-Receipt {
+    <#
+    .SYNOPSIS
+    Reads the file of a receipt: an object with Path and Content; nothing for latest and first when there is none.
+
+    .DESCRIPTION
+    Throws when a named one does not exist, and when it is not trusted, is no receipt or has an unknown version.
+
+    .PARAMETER FolderName
+    The collection's own folder that it belongs to.
+
+    .PARAMETER Name
+    latest, first, a path, or a file name in the folder.
+
+    .PARAMETER Force
+    Accept a file outside of the folder.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $FolderName,
+
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyString()]
+        [string]
+        $Name,
+
+        [switch]
+        $Force
+    )
+
+    if (-not $Name.Trim()) {
+        throw 'receipt is empty: expected latest, first, or the name or path of a receipt. A task that wrote nothing returns no receipt: skip this one then.'
+    }
+    $folder = Get-OwnFolder -Name $FolderName
+    if ($Name -in 'latest', 'first') {
+        $files = @(Get-ReceiptFile -FolderName $FolderName)
+        if ($Name -eq 'latest') {
+            # Restoring the latest twice must not undo the restoring.
+            $files = @($files | Where-Object -FilterScript { $_ -notlike '*-restore.json' })
+        }
+        if (-not $files.Count) {
+            return
+        }
+        $path = if ($Name -eq 'first') { $files[0] } else { $files[-1] }
+    }
+    else {
+        $path = try { [Path]::GetFullPath([Path]::Combine($folder, $Name)) } catch { throw "receipt is '$Name': expected a path, 'latest' or 'first' ($($_.Exception.GetBaseException().Message))" }
+    }
+    if ($path -match '^[\\/]{2}') {
+        throw "$path is on another computer: expected a receipt on a disk of this host"
+    }
+    if (-not [File]::Exists($path)) {
+        throw "There is no receipt $path`: expected a file, 'latest' or 'first'"
+    }
+    if (-not [string]::Equals([Path]::GetDirectoryName($path), $folder, 'OrdinalIgnoreCase')) {
+        # Who can write a folder above the file can put another one in its place.
+        if (-not $Force) {
+            throw "$path is outside of the receipts' own folder: expected a file in $folder. Copy it there as an administrator, or use force if you trust " +
+            'everybody who can write its folder'
+        }
+    }
+    else {
+        Assert-OwnFolder -Name $FolderName
+    }
+
+    $problem = "$path $notReceipt"
+    $bytes = Read-TrustedFile -Path $path
+    try {
+        $content = ConvertFrom-ReceiptText -Text ([Text.Encoding]::UTF8.GetString($bytes))
+    }
+    catch {
+        throw "$problem`: it is not JSON: $($_.Exception.GetBaseException().Message)"
+    }
+    if ($content -isnot [System.Collections.IDictionary] -or $content.receipt -isnot [System.Collections.IDictionary] -or
+        $content.receipt.collection -ne 'infoprotect.aip') {
+        throw $problem
+    }
+    $head = $content.receipt
+    if ($head.schema -ne $schema) {
+        throw "$path has version '$($head.schema)': expected version $schema, which this version of the collection reads"
+    }
+    [pscustomobject]@{ Path = $path; Content = $content }
 }
 
 function Get-Receipt {
@@ -275,57 +404,13 @@ function Get-Receipt {
         $Force
     )
 
-    if (-not $Name.Trim()) {
-        throw 'receipt is empty: expected latest, first, or the name or path of a receipt. A task that wrote nothing returns no receipt: skip this one then.'
+    $opened = Open-Receipt -FolderName $folderName -Name $Name -Force:$Force
+    if (-not $opened) {
+        return
     }
-    $folder = Get-OwnFolder -Name $folderName
-    if ($Name -in 'latest', 'first') {
-        $files = @(Get-ReceiptFile)
-        if ($Name -eq 'latest') {
-            # Restoring the latest twice must not undo the restoring.
-            $files = @($files | Where-Object -FilterScript { $_ -notlike '*-restore.json' })
-        }
-        if (-not $files.Count) {
-            return
-        }
-        $path = if ($Name -eq 'first') { $files[0] } else { $files[-1] }
-    }
-    else {
-        $path = try { [Path]::GetFullPath([Path]::Combine($folder, $Name)) } catch { throw "receipt is '$Name': expected a path, 'latest' or 'first' ($($_.Exception.GetBaseException().Message))" }
-    }
-    if ($path -match '^[\\/]{2}') {
-        throw "$path is on another computer: expected a receipt on a disk of this host"
-    }
-    if (-not [File]::Exists($path)) {
-        throw "There is no receipt $path`: expected a file, 'latest' or 'first'"
-    }
-    if (-not [string]::Equals([Path]::GetDirectoryName($path), $folder, 'OrdinalIgnoreCase')) {
-        # Who can write a folder above the file can put another one in its place.
-        if (-not $Force) {
-            throw "$path is outside of the receipts' own folder: expected a file in $folder. Copy it there as an administrator, or use force if you trust " +
-            'everybody who can write its folder'
-        }
-    }
-    else {
-        Assert-OwnFolder -Name $folderName
-    }
-
-    $problem = "$path is no receipt of infoprotect.aip"
-    $bytes = Read-TrustedFile -Path $path
-    try {
-        $content = ConvertFrom-ReceiptText -Text ([Text.Encoding]::UTF8.GetString($bytes))
-    }
-    catch {
-        throw "$problem`: it is not JSON: $($_.Exception.GetBaseException().Message)"
-    }
-    if ($content -isnot [System.Collections.IDictionary] -or $content.receipt -isnot [System.Collections.IDictionary] -or
-        $content.receipt.collection -ne 'infoprotect.aip') {
-        throw $problem
-    }
+    $path = $opened.Path
+    $content = $opened.Content
     $head = $content.receipt
-    if ($head.schema -ne $schema) {
-        throw "$path has version '$($head.schema)': expected version $schema, which this version of the collection reads"
-    }
     $here = Get-HostIdentity
     $there = $head.host
     if ($there -isnot [System.Collections.IDictionary] -or $there.machine_guid -ne $here.machine_guid) {
@@ -362,7 +447,7 @@ function Get-Receipt {
         }
     }
     catch {
-        throw "$problem`: $($_.Exception.GetBaseException().Message)"
+        throw "$path $notReceipt`: $($_.Exception.GetBaseException().Message)"
     }
     [pscustomobject]@{
         Path = $path
@@ -373,4 +458,4 @@ function Get-Receipt {
     }
 }
 
-Export-ModuleMember -Function Get-Receipt, New-Receipt
+Export-ModuleMember -Function Get-Receipt, New-Receipt, Open-Receipt, Save-Receipt

@@ -6,88 +6,14 @@
 #
 # The administrators of the protection service, as Microsoft's PowerShell module AIPService gives, takes and lists them.
 
+#AnsibleRequires -PowerShell ..module_utils._AipService
+
 $roles = @{ connector_administrator = 'ConnectorAdministrator'; global_administrator = 'GlobalAdministrator' }
 # How an administrator can be named: option -> what the cmdlets call it, and what it is called in RoleMember.
 $namings = [ordered]@{
     emails = @{ Parameter = 'EmailAddress'; Key = 'Email'; Property = 'mail' }
     object_ids = @{ Parameter = 'ObjectId'; Key = 'Id'; Property = 'id$' }
     groups = @{ Parameter = 'SecurityGroupDisplayName'; Key = 'Name'; Property = 'name$' }
-}
-$secrets = 'password', 'client_secret', 'access_token'
-# Microsoft Entra ID's codes for a second factor that is due, or has to be set up.
-$secondFactor = 'AADSTS5007[2469]|AADSTS50158|multi-?factor|\bMFA\b'
-
-function Get-TenantConnection {
-    <#
-    .SYNOPSIS
-    Turns the options that say who signs in into the parameters of Connect-AipService.
-
-    .PARAMETER Option
-    The options of the module.
-
-    .OUTPUTS
-    A hashtable to splat. Secrets are in it.
-    #>
-    [CmdletBinding()]
-    [OutputType([hashtable])]
-    param (
-        [Parameter(Mandatory = $true)]
-        [Collections.IDictionary]
-        $Option
-    )
-
-    $parameter = @{}
-    if ($Option['tenant_id']) {
-        $parameter.TenantId = ConvertTo-Guid -Name tenant_id -Text $Option['tenant_id']
-    }
-    if ($Option['cloud'] -and $Option['cloud'] -ne 'AzureCloud') {
-        $parameter.EnvironmentName = $Option['cloud']
-    }
-    if ($Option['access_token']) {
-        $parameter.AccessToken = $Option['access_token']
-        return $parameter
-    }
-    if ($Option['username']) {
-        $parameter.Credential = New-Credential -Name $Option['username'] -Secret $Option['password']
-        return $parameter
-    }
-    if (-not $Option['tenant_id']) {
-        throw 'tenant_id is missing: an application signs in to a tenant that has to be named.'
-    }
-    $application = ConvertTo-Guid -Name application_id -Text $Option['application_id']
-    $parameter.ServicePrincipal = $true
-    if ($Option['certificate_thumbprint']) {
-        $thumbprint = $Option['certificate_thumbprint'] -replace '[\s:\u200e]'
-        if ($thumbprint -notmatch '^[0-9a-fA-F]{40}$') {
-            throw "certificate_thumbprint is '$($Option['certificate_thumbprint'])': expected 40 hexadecimal digits."
-        }
-        $parameter.ApplicationId = [string]$application
-        $parameter.CertificateThumbprint = $thumbprint
-    }
-    elseif ($Option['client_secret']) {
-        $parameter.Credential = New-Credential -Name ([string]$application) -Secret $Option['client_secret']
-    }
-    else {
-        throw 'application_id is given alone: expected client_secret or certificate_thumbprint with it.'
-    }
-    $parameter
-}
-
-function New-Credential {
-    param ([string]$Name, [string]$Secret)
-
-    $secure = (New-Object -TypeName System.Net.NetworkCredential -ArgumentList $Name, $Secret).SecurePassword
-    New-Object -TypeName System.Management.Automation.PSCredential -ArgumentList $Name, $secure
-}
-
-function ConvertTo-Guid {
-    param ([string]$Name, [string]$Text)
-
-    $guid = [guid]::Empty
-    if (-not [guid]::TryParse($Text, [ref]$guid)) {
-        throw "$Name is '$Text': expected an id such as 5c6bb73b-1038-4eec-863d-49bded473437."
-    }
-    $guid
 }
 
 function ConvertTo-RoleMember {
@@ -214,100 +140,6 @@ function Get-RolePlan {
     }
 }
 
-function Import-AipService {
-    <#
-    .SYNOPSIS
-    Loads the PowerShell module AIPService, or says why it cannot be.
-
-    .OUTPUTS
-    The version that was loaded.
-    #>
-    [CmdletBinding()]
-    [OutputType([string])]
-    param ()
-
-    $found = @(Get-Module -Name AIPService -ListAvailable | Sort-Object -Property Version -Descending)
-    $shell = "PowerShell $($PSVersionTable.PSVersion) ($($PSVersionTable.PSEdition))"
-    if (-not $found) {
-        throw ("The PowerShell module AIPService is not on this host, as far as $shell sees. Install it for all users: " +
-            'Install-Module -Name AIPService -Scope AllUsers')
-    }
-    try {
-        Import-Module -Name AIPService -ErrorAction Stop -WarningAction SilentlyContinue
-    }
-    catch {
-        throw ("The PowerShell module AIPService ($($found[0].Path)) cannot be loaded by $($shell): $($_.Exception.Message) " +
-            'Expected is Windows PowerShell with .NET Framework 4.6.2 for version 2, 4.8 for version 3; PowerShell 7 from version 3.1 on.')
-    }
-    [string](Get-Module -Name AIPService).Version
-}
-
-function Connect-Tenant {
-    param ([hashtable]$Parameter, [string]$Version)
-
-    $command = Get-Command -Name Connect-AipService
-    $fits = $command.ParameterSets | Where-Object -FilterScript {
-        $names = $_.Parameters | ForEach-Object -Process { $_.Name }
-        @($Parameter.Keys | Where-Object -FilterScript { $names -notcontains $_ }).Count -eq 0
-    }
-    if (-not $fits) {
-        throw ("Connect-AipService of AIPService $Version does not take $(($Parameter.Keys | Sort-Object) -join ', ') together. " +
-            'Applications can sign in from version 1.0.0.5 on; a newer version may do.')
-    }
-    try {
-        # a host whose .NET Framework is told nothing may speak TLS 1.0
-        [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
-        $null = Connect-AipService @Parameter -ErrorAction Stop
-    }
-    catch {
-        $reason = $_.Exception.Message
-        if ($reason -match $secondFactor) {
-            $reason += (' The account requires multi-factor authentication, which an unattended sign-in cannot satisfy. Use an application with a ' +
-                'certificate or a secret, or exclude the account from the policy.')
-        }
-        throw "The sign-in to the protection service failed: $reason"
-    }
-}
-
-function Get-TenantState {
-    # What the service tells of itself; an account that may not ask gets notes instead.
-    param ([Collections.Generic.List[string]]$Note)
-
-    $tenant = [ordered]@{ id = $null; activated = $null; functional_state = $null; url = $null; administrator_ids = $null }
-    try {
-        $configuration = Get-AipServiceConfiguration -ErrorAction Stop
-        foreach ($name in 'RightsManagementServiceId', 'AzureInformationProtectionServiceId') {
-            if ($configuration.PSObject.Properties[$name]) {
-                $tenant.id = [string]$configuration.$name
-            }
-        }
-        if ($configuration.PSObject.Properties['FunctionalState']) {
-            $tenant.functional_state = [string]$configuration.FunctionalState
-        }
-        if ($configuration.PSObject.Properties['LicensingIntranetDistributionPointUrl']) {
-            $tenant.url = ([string]$configuration.LicensingIntranetDistributionPointUrl) -replace '/_wmcs/licensing/?$'
-        }
-        if ($configuration.PSObject.Properties['AdminRoleMembers']) {
-            $tenant.administrator_ids = @($configuration.AdminRoleMembers | ForEach-Object -Process { [string]$_ })
-        }
-    }
-    catch {
-        $Note.Add("The configuration of the service cannot be read: $($_.Exception.Message)")
-    }
-    if (-not $tenant.functional_state) {
-        try {
-            $tenant.functional_state = [string](Get-AipService -ErrorAction Stop)
-        }
-        catch {
-            $Note.Add("Whether the service is activated cannot be read: $($_.Exception.Message)")
-        }
-    }
-    if ($tenant.functional_state) {
-        $tenant.activated = $tenant.functional_state -eq 'Enabled'
-    }
-    $tenant
-}
-
 function Get-RoleHolder {
     # Who has a role, and their ids as the configuration has them.
     param ([string]$Role, [object[]]$AdministratorId)
@@ -381,29 +213,9 @@ function Invoke-TenantAdministrator {
         $Module
     )
 
-    $option = $Module.Params
     # what is wrong with the options is said before anything else is done
-    $null = Get-RolePlan -Option $option
-    $connection = Get-TenantConnection -Option $option
-    try {
-        $version = Import-AipService
-        Connect-Tenant -Parameter $connection -Version $version
-        try {
-            Set-TenantAdministrator -Module $Module -Version $version
-        }
-        finally {
-            $null = Disconnect-AipService -ErrorAction SilentlyContinue
-        }
-    }
-    catch {
-        $text = $_.Exception.Message
-        foreach ($name in $secrets) {
-            if ($option[$name]) {
-                $text = $text.Replace($option[$name], '********')
-            }
-        }
-        throw $text
-    }
+    $null = Get-RolePlan -Option $Module.Params
+    Invoke-AipService -Option $Module.Params -Action { param ($version) Set-TenantAdministrator -Module $Module -Version $version }
 }
 
 function Set-TenantAdministrator {
@@ -471,4 +283,4 @@ function Set-TenantAdministrator {
     $Module.Diff.after = @{ $role = @($afterText) }
 }
 
-Export-ModuleMember -Function Get-TenantConnection, ConvertTo-RoleMember, Get-RolePlan, Import-AipService, Invoke-TenantAdministrator
+Export-ModuleMember -Function ConvertFrom-AdminRoleMember, ConvertTo-RoleMember, Get-RoleHolder, Get-RolePlan, Invoke-TenantAdministrator

@@ -6,6 +6,7 @@
 
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
+#AnsibleRequires -PowerShell ..module_utils._AipService
 #AnsibleRequires -PowerShell ..module_utils._Option
 #AnsibleRequires -PowerShell ..module_utils._Tenant
 
@@ -16,25 +17,10 @@ $spec = @{
         groups = @{ type = 'list'; elements = 'str'; default = @() }
         role = @{ type = 'str'; choices = 'connector_administrator', 'global_administrator'; default = 'connector_administrator' }
         state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
-        username = @{ type = 'str' }
-        password = @{ type = 'str'; no_log = $true }
-        application_id = @{ type = 'str' }
-        client_secret = @{ type = 'str'; no_log = $true }
-        certificate_thumbprint = @{ type = 'str' }
-        access_token = @{ type = 'str'; no_log = $true }
-        tenant_id = @{ type = 'str' }
-        cloud = @{ type = 'str'; choices = 'AzureCloud', 'AzureChinaCloud', 'AzureUSGovernment'; default = 'AzureCloud' }
     }
-    mutually_exclusive = @(
-        , @('username', 'application_id', 'access_token')
-        , @('client_secret', 'certificate_thumbprint')
-    )
-    required_one_of = @(, @('username', 'application_id', 'access_token'))
-    required_together = @(, @('username', 'password'))
-    required_by = @{ client_secret = 'application_id'; certificate_thumbprint = 'application_id'; application_id = 'tenant_id' }
     supports_check_mode = $true
 }
-$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
+$module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-SignInSpec))
 
 $failure = $null
 try {

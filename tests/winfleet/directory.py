@@ -34,6 +34,27 @@ _SECOND_FACTOR = (
     "you must use multi-factor authentication to access this resource."
 )
 _NO_ROLE = "The account {0} has no role that may set up a connector."  # ours
+
+
+def _template(template: str, name: str, **differs: Any) -> Json:
+    """A template as AIPService.psm1 keeps it."""
+    return {
+        "id": template,
+        "names": {"1033": name},
+        "descriptions": {"1033": f"{name} content"},
+        "rights": [{"holder": "AllStaff-7184AB3F-CCD1-46F3-8233-3E09E9CF0E66@contoso.test", "granted": ["VIEW"]}],
+        "status": "Published",
+        "expiration": "Never",
+        "content_days": 0,
+        "license_days": 7,
+        "scope": [],
+        "legacy": False,
+        "read_only": False,
+        "label": "",
+        **differs,
+    }
+
+
 #: The tenant as it is when it is new; throwaway passwords of accounts that exist nowhere else.
 NEW_TENANT: Json = {
     "protection_service_id": _ID,
@@ -48,13 +69,37 @@ NEW_TENANT: Json = {
          "administrator": True, "mfa": True},
         {"id": "10000000-0000-4000-8000-000000000003", "email": "user@contoso.test", "password": "Winfleet!tenant"},
         {"id": "10000000-0000-4000-8000-000000000004", "email": "connector@contoso.test"},
-        {"id": "10000000-0000-4000-8000-000000000005", "email": "", "name": "RMS Connector Administrators"},
+        {"id": "10000000-0000-4000-8000-000000000005", "email": "", "name": "RMS Connector Administrators",
+         "kind": "security"},
         {"id": "10000000-0000-4000-8000-000000000006", "application_id": "20000000-0000-4000-8000-000000000001",
          "password": "Winfleet!secret", "certificate": "00112233445566778899AABBCCDDEEFF00112233",
          "token": "winfleet.access.token", "administrator": True},
+        {"id": "10000000-0000-4000-8000-000000000007", "email": "superusers@contoso.test", "name": "Super Users",
+         "kind": "security"},
+        {"id": "10000000-0000-4000-8000-000000000008", "email": "everyone@contoso.test", "name": "Everyone",
+         "kind": "distribution"},
     ],
     "roles": [],
     "sessions": [],
+    "onboarding": {"licensed": False, "group": "", "scope": ""},
+    "super_user_feature": "Disabled",
+    "super_users": [],
+    "super_user_group": "",
+    "document_tracking": "Enabled",
+    "do_not_track_group": "",
+    "platforms": dict.fromkeys(
+        ("Windows", "WindowsStore", "WindowsPhone", "Mac", "iOS", "Android", "Web"), True),
+    "license_days": 30,
+    "ipcv3": "Enabled",
+    "keys": [{"id": "c46b5d49-1c4c-4a79-83d1-ec12a25f3134", "created": "2014-01-30T21:01:31Z", "status": "Active",
+              "type": "Microsoft-managed"}],
+    "templates": [
+        _template("c46b5d49-1c4c-4a79-83d1-ec12a25f3134", "Confidential", read_only=True),
+        _template("5c6d36f9-c24e-4222-786e-b1a8a1ecab60", "Confidential View Only", read_only=True),
+        _template("7b1db17a-cb1a-41cf-bad7-b452f9d384c1", "Project", label="28168524-29c3-44f1-9e11-ea6c60bb6428"),
+    ],
+    "admin_log": [],
+    "usage": {},
 }  # fmt: skip
 
 
@@ -102,8 +147,9 @@ def sign_in_to_setup(state: Path, email: str) -> None:
 
 def prepare(state: Path, hosts: Iterable[Identity], users: Iterable[str] = ()) -> None:
     """Have the tenant, and an account in the directory for every host and user; what is there stays as it is."""
-    with opened(state, TENANT, NEW_TENANT):
-        pass
+    with opened(state, TENANT, NEW_TENANT) as tenant:
+        for name, value in NEW_TENANT.items():
+            tenant.setdefault(name, value)
     members = [identity for identity in hosts if identity.domain]
     if not members:
         return

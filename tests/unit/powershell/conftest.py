@@ -45,5 +45,4 @@ def tenant(powershell: PowerShellHost) -> Iterator[None]:
     directory.prepare(powershell.disk / "windows/winfleet", [])
     yield
     directory.forget(powershell.disk / "windows/winfleet")
-    # _Tenant has loaded it for itself.
-    powershell.run("& (Get-Module -Name _Tenant) { Remove-Module -Name AIPService -ErrorAction Ignore }")
+    powershell.run("Remove-Module -Name AIPService -ErrorAction Ignore")

@@ -147,14 +147,15 @@ def test_holders_in_the_configuration(
 
 
 WORK = """
+$global:held = @($case.members)
+$global:told = $case
+function global:Get-AipServiceConfiguration {
+    [pscustomobject]@{ FunctionalState = 'Enabled'; AdminRoleMembers = $told.configured }
+}
+function global:Get-AipServiceRoleBasedAdministrator { $held }
+function global:Add-AipServiceRoleBasedAdministrator { if ($told.new) { $global:held += $told.new } }
 & (Get-Module _Tenant) {
     param ($case)
-    $script:held = @($case.members)
-    function Get-AipServiceConfiguration {
-        [pscustomobject]@{ FunctionalState = 'Enabled'; AdminRoleMembers = $case.configured }
-    }
-    function Get-AipServiceRoleBasedAdministrator { $script:held }
-    function Add-AipServiceRoleBasedAdministrator { if ($case.new) { $script:held += $case.new } }
     $option = @{ state = 'present'; role = 'global_administrator'; emails = @(); object_ids = @(); groups = @() }
     foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
     $result = @{ changed = $false }
@@ -162,6 +163,7 @@ WORK = """
     Set-TenantAdministrator -Module $module -Version 3.0
     @{ changed = $result.changed; notes = $result.notes; before = $module.Diff.before; after = $module.Diff.after }
 } $case
+Remove-Item -Path function:Get-AipServiceConfiguration, function:*-AipServiceRoleBasedAdministrator
 """
 
 
@@ -182,7 +184,7 @@ SECOND_FACTOR = (
     "you must use multi-factor authentication to access 'https://api.aadrm.com'."
 )
 SIGN_IN = """
-& (Get-Module _Tenant) {
+& (Get-Module _AipService) {
     param ($text)
     function Connect-AipService { [CmdletBinding()] param ([pscredential]$Credential) throw $text }
     Connect-Tenant -Parameter @{ Credential = New-Credential -Name a@contoso.test -Secret p } -Version 3.0

@@ -3,10 +3,7 @@
     GUID                 = 'e338ccc0-3333-4479-87fe-66382d33782d'
     CompatiblePSEditions = @('Core', 'Desktop')
     RootModule           = 'AIPService.psm1'
-    FunctionsToExport    = @(
-        'Connect-AipService', 'Disconnect-AipService', 'Get-AipService', 'Get-AipServiceConfiguration', 'Get-AipServiceRoleBasedAdministrator',
-        'Add-AipServiceRoleBasedAdministrator', 'Remove-AipServiceRoleBasedAdministrator'
-    )
+    FunctionsToExport    = @('*-AipService*')
     CmdletsToExport      = @()
     AliasesToExport      = @()
 }
