@@ -22,6 +22,7 @@ HOSTS = {
     "connector_settings": "connector-3",
     "dotnet_framework": "client-2016",
     "irm_server": "exchange-1",
+    "protection_service": "admin-2019",
     "rms_connector_health": "connector-3",
     "rms_pool_turn": "connector-3",
     "tenant_administrator": "admin-2019",

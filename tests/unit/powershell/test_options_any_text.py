@@ -45,6 +45,7 @@ URLS = {"connector_url": "https://rms.contoso.test", "tenant_url": "https://id.r
 THUMBPRINT = "A" * 40
 TENANT = "0b4b5b3e-2f6c-4f0d-9a55-3b8b3b6c1f10"
 WHO = {"emails": ["a@contoso.test"]}
+PASSWORD = {"username": "admin@contoso.test", "password": "Winfleet!tenant"}
 APPLICATION = WHO | {"application_id": TENANT, "tenant_id": TENANT}
 KEY = r"HKLM:\SOFTWARE\Unit"
 SCANNER = {
@@ -81,6 +82,16 @@ VALID: dict[str, list[Json]] = {
     ],
     "host_info": [{}],
     "irm_server": [{"product": "exchange", **URLS}],
+    "protection_service": [
+        PASSWORD | {"super_users": ["user@contoso.test"], "super_user_group": "superusers@contoso.test"},
+        PASSWORD | {"onboarding_group": "none", "onboarding_scope": "all", "do_not_track_group": "none"},
+        PASSWORD | {"enabled_platforms": ["web"]},
+        PASSWORD | {"disabled_platforms": ["web"], "force": ["restore"]},
+        PASSWORD | {"restore": "latest"},
+        {"application_id": TENANT, "tenant_id": TENANT, "client_secret": "secret-2"},
+        {"application_id": TENANT, "tenant_id": TENANT, "certificate_thumbprint": THUMBPRINT},
+        {"access_token": "secret-3"},
+    ],
     "registry_values": [
         {"values": [{"path": KEY, "name": "a", "data": "1"}]},
         {"purge": [{"path": KEY, "match": "^b", "keep": ["a"]}]},
@@ -91,7 +102,7 @@ VALID: dict[str, list[Json]] = {
     "scanner_scan": [{}],
     "selftest": [{}],
     "tenant_administrator": [
-        WHO | {"username": "admin@contoso.test", "password": "Winfleet!tenant"},
+        WHO | PASSWORD,
         APPLICATION | {"client_secret": "secret-2"},
         APPLICATION | {"certificate_thumbprint": THUMBPRINT},
         WHO | {"access_token": "secret-3"},
