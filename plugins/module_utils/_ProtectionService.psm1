@@ -7,6 +7,7 @@
 # The settings of a tenant of the protection service: how each is read, compared and written, and the receipt that restores them.
 
 #AnsibleRequires -PowerShell ..module_utils._AipService
+#AnsibleRequires -PowerShell ..module_utils._ProtectionServiceTemplate
 #AnsibleRequires -PowerShell ..module_utils._Receipt
 #AnsibleRequires -PowerShell ..module_utils._Tenant
 
@@ -688,4 +689,77 @@ function Get-TenantResult {
     }
 }
 
-Export-ModuleMember -Function Get-ProtectionServiceSpec, Get-TenantResult, Invoke-ProtectionService, Read-ServiceSetting
+function Invoke-ProtectionServiceInfo {
+    <#
+    .SYNOPSIS
+    Signs in, reads all that the service tells of the tenant, and signs out. Fills the module's result.
+
+    .PARAMETER Module
+    The Ansible module.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $Module
+    )
+
+    Invoke-AipService -Option $Module.Params -Action { param ($version) Read-ProtectionService -Module $Module -Version $version }
+}
+
+function Read-ProtectionService {
+    # The work between sign-in and sign-out. What the account may not read is a note.
+    param ($Module, [string]$Version)
+
+    $result = $Module.Result
+    $notes = New-Object -TypeName 'System.Collections.Generic.List[string]'
+    $tenant = Get-TenantState -Note $notes
+    Assert-Cloud -Option $Module.Params -Tenant $tenant
+    $result.tenant = Get-TenantResult -Tenant $tenant -Version $Version
+    $result.settings = Read-ServiceSetting -Note $notes
+    $parts = @(
+        @{ Name = 'keys'; Read = { Read-TenantKey } }
+        @{ Name = 'administrators'; Read = { Read-Administrator -Tenant $tenant } }
+        @{ Name = 'templates'; Read = { Read-Template } }
+    )
+    foreach ($part in $parts) {
+        try {
+            $result[$part.Name] = @(& $part.Read)
+        }
+        catch {
+            $result[$part.Name] = $null
+            $notes.Add("$($part.Name) cannot be read: $(Get-AipFailure -ErrorRecord $_)")
+        }
+    }
+    $result.notes = [string[]]$notes
+}
+
+function Read-TenantKey {
+    # The tenant keys, the oldest first, which is the default key.
+    foreach ($key in Get-AipServiceKeys -ErrorAction Stop | Sort-Object -Property CreationTime) {
+        $created = ([datetime]$key.CreationTime).ToUniversalTime()
+        @{
+            id = "$($key.KeyIdentifier)"
+            status = "$($key.Status)"
+            type = "$($key.KeyType)"
+            created = $created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", [cultureinfo]::InvariantCulture)
+            age_days = [int][Math]::Floor(([datetime]::UtcNow - $created).TotalDays)
+        }
+    }
+}
+
+function Read-Administrator {
+    # Who has which role of the service. Ids that only the configuration of the tenant tells are named, too.
+    param ($Tenant)
+
+    foreach ($role in 'ConnectorAdministrator', 'GlobalAdministrator') {
+        $holders = Get-RoleHolder -Role $role -AdministratorId $Tenant.administrator_ids
+        foreach ($member in $holders.Members) {
+            @{ role = $role; email = $member.Email; object_id = $member.Id; name = $member.Name }
+        }
+        foreach ($id in $holders.Ids | Where-Object -FilterScript { @($holders.Members | ForEach-Object -Process { $_.Id }) -notcontains $_ }) {
+            @{ role = $role; email = ''; object_id = $id; name = '' }
+        }
+    }
+}
+
+Export-ModuleMember -Function Get-ProtectionServiceSpec, Invoke-ProtectionService, Invoke-ProtectionServiceInfo

@@ -30,6 +30,8 @@ MODULES: dict[str, tuple[Json, Json]] = {
     "dotnet_framework": (INSTALLER, {"version": "4.8"}),
     "connector_https": ({"pfx_password": GIVEN, "pfx_content": GIVEN}, {"thumbprint": "A" * 40}),
     "protection_service": (TENANT, {"ipcv3": True}),
+    "protection_service_info": (TENANT, {}),
+    "protection_service_template": (TENANT, {"templates": []}),
     "tenant_administrator": (TENANT, {"emails": ["a@contoso.com"]}),
 }
 #: What the controller refuses: name, module, options beside the secrets

@@ -22,10 +22,12 @@ HOSTS = {
     "connector_settings": "connector-3",
     "dotnet_framework": "client-2016",
     "irm_server": "exchange-1",
-    "protection_service": "admin-2019",
+    **dict.fromkeys(
+        ("protection_service", "protection_service_info", "protection_service_template", "tenant_administrator"),
+        "admin-2019",
+    ),
     "rms_connector_health": "connector-3",
     "rms_pool_turn": "connector-3",
-    "tenant_administrator": "admin-2019",
 }
 SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only with an authorized account
 # What examples take from a vault: secrets of the fleet's tenant

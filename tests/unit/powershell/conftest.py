@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from powershell_host import PowerShellHost
@@ -46,3 +49,21 @@ def tenant(powershell: PowerShellHost) -> Iterator[None]:
     yield
     directory.forget(powershell.disk / "windows/winfleet")
     powershell.run("Remove-Module -Name AIPService -ErrorAction Ignore")
+
+
+ChangedTenant = Callable[[], contextlib.AbstractContextManager[dict[str, Any]]]
+
+
+@pytest.fixture
+def changed(powershell: PowerShellHost, tenant: None) -> ChangedTenant:
+    """The tenant, new, to read and to change as somebody else does; no receipts."""
+    folder = r"C:\ProgramData\infoprotect\protection_service"
+    powershell.run(f"Remove-Item -Recurse -LiteralPath {folder} -ErrorAction Ignore")
+
+    def opened() -> contextlib.AbstractContextManager[dict[str, Any]]:
+        return directory.opened(powershell.disk / "windows/winfleet", directory.TENANT)
+
+    with opened() as new:
+        new.clear()
+        new.update(copy.deepcopy(directory.NEW_TENANT))
+    return opened

@@ -43,6 +43,15 @@ INSTALLER = {
 }
 URLS = {"connector_url": "https://rms.contoso.test", "tenant_url": "https://id.rms.na.aadrm.com"}
 THUMBPRINT = "A" * 40
+#: Suboptions that are in none of them are put in one by one
+TEMPLATE: Json = {
+    "names": {"1033": "A"},
+    "descriptions": {"1033": "a"},
+    "rights": [{"email": "a@contoso.test", "rights": ["VIEW"]}],
+    "scoped_identities": ["a@contoso.test"],
+    "expiration": "on_date",
+    "expiration_date": "2027-12-31",
+}
 TENANT = "0b4b5b3e-2f6c-4f0d-9a55-3b8b3b6c1f10"
 WHO = {"emails": ["a@contoso.test"]}
 PASSWORD = {"username": "admin@contoso.test", "password": "Winfleet!tenant"}
@@ -88,6 +97,18 @@ VALID: dict[str, list[Json]] = {
         PASSWORD | {"enabled_platforms": ["web"]},
         PASSWORD | {"disabled_platforms": ["web"], "force": ["restore"]},
         PASSWORD | {"restore": "latest"},
+        {"application_id": TENANT, "tenant_id": TENANT, "client_secret": "secret-2"},
+        {"application_id": TENANT, "tenant_id": TENANT, "certificate_thumbprint": THUMBPRINT},
+        {"access_token": "secret-3"},
+    ],
+    "protection_service_info": [
+        PASSWORD,
+        {"application_id": TENANT, "tenant_id": TENANT, "client_secret": "secret-2"},
+        {"application_id": TENANT, "tenant_id": TENANT, "certificate_thumbprint": THUMBPRINT},
+        {"access_token": "secret-3"},
+    ],
+    "protection_service_template": [
+        PASSWORD | {"templates": [TEMPLATE]},
         {"application_id": TENANT, "tenant_id": TENANT, "client_secret": "secret-2"},
         {"application_id": TENANT, "tenant_id": TENANT, "certificate_thumbprint": THUMBPRINT},
         {"access_token": "secret-3"},

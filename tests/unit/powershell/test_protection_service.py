@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from conftest import ChangedTenant
 from powershell_host import PowerShellHost
 from winfleet import directory
 
@@ -42,26 +41,12 @@ CASES: list[tuple[str, Json, Json]] = [
 
 
 @pytest.fixture(autouse=True)
-def clean(powershell: PowerShellHost, tenant: None) -> Iterator[None]:
-    """A new tenant for each test, and no receipts."""
-    powershell.run(
-        r"Remove-Item -Recurse -LiteralPath C:\ProgramData\infoprotect\protection_service -ErrorAction Ignore"
-    )
-    with changed(powershell) as tenant_now:
-        tenant_now.clear()
-        tenant_now.update(copy.deepcopy(directory.NEW_TENANT))
-    yield
+def _new(changed: ChangedTenant) -> None:
+    """A new tenant for each test."""
 
 
-@contextlib.contextmanager
-def changed(powershell: PowerShellHost) -> Iterator[Json]:
-    """The tenant, to read and to change as somebody else does."""
-    with directory.opened(powershell.disk / "windows/winfleet", directory.TENANT) as tenant:
-        yield tenant
-
-
-def content(powershell: PowerShellHost) -> Json:
-    with changed(powershell) as tenant:
+def content(changed: ChangedTenant) -> Json:
+    with changed() as tenant:
         assert tenant["sessions"] == [], "somebody is still signed in"
         return copy.deepcopy({name: value for name, value in tenant.items() if name != "admin_log"})
 
@@ -76,26 +61,26 @@ def refused(result: Json, *texts: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "options", "expected"), CASES, ids=[" ".join(options) for _, options, _ in CASES])
-def test_setting(powershell: PowerShellHost, key: str, options: Json, expected: Any) -> None:
+def test_setting(powershell: PowerShellHost, changed: ChangedTenant, key: str, options: Json, expected: Any) -> None:
     """Check mode predicts, the next run changes nothing, the receipt restores."""
-    new = content(powershell)
+    new = content(changed)
     predicted = service(powershell, check=True, **options)
-    assert predicted["changed"] and content(powershell) == new
+    assert predicted["changed"] and content(changed) == new
     result = service(powershell, **options)
     assert not result.get("failed"), result["msg"]
     assert result["changed"] and result["diff"] == predicted["diff"] and result["changes"] == predicted["changes"]
-    assert content(powershell) == new | {key: expected}
+    assert content(changed) == new | {key: expected}
     again = service(powershell, **options)
     assert not again["changed"] and again["receipt"] is None and again["settings"] == result["settings"]
     restored = service(powershell, restore="latest")
     assert restored["changed"] and restored["restored"] == result["receipt"]
-    assert content(powershell)[key] == new[key] or key == "onboarding"
+    assert content(changed)[key] == new[key] or key == "onboarding"
     twice = service(powershell, restore="latest")
-    assert not twice["changed"] and content(powershell) == content(powershell)
+    assert not twice["changed"] and content(changed) == content(changed)
 
 
-def test_empty_tenant_to_everything_in_one_run(powershell: PowerShellHost) -> None:
-    with changed(powershell) as tenant:
+def test_empty_tenant_to_everything_in_one_run(powershell: PowerShellHost, changed: ChangedTenant) -> None:
+    with changed() as tenant:
         tenant["state"] = "Disabled"
     options: Json = {"activated": True, "ad_rms_deployed": False}
     for _, given, _ in CASES:
@@ -103,23 +88,23 @@ def test_empty_tenant_to_everything_in_one_run(powershell: PowerShellHost) -> No
     predicted = service(powershell, check=True, **options)
     result = service(powershell, **options)
     assert result["changes"] == predicted["changes"] and len(result["changes"]) == 10
-    assert result["tenant"]["activated"] is True and content(powershell)["state"] == "Enabled"
+    assert result["tenant"]["activated"] is True and content(changed)["state"] == "Enabled"
     again = service(powershell, **options)
     assert (again["changed"], again["changes"]) == (False, [])
     # each setting is changed by hand; all are found and mended
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant |= {name: value for name, value in directory.NEW_TENANT.items() if name not in ("state", "accounts")}
     assert service(powershell, **options)["changes"] == result["changes"][1:]
     # the service stays activated, since nobody can open content without it
     restored = service(powershell, restore="first")
-    assert restored["not_restored"] == ["activated"] and content(powershell)["super_users"] == []
-    assert content(powershell)["state"] == "Enabled"
+    assert restored["not_restored"] == ["activated"] and content(changed)["super_users"] == []
+    assert content(changed)["state"] == "Enabled"
     forced = service(powershell, restore="first", force=["deactivation"])
-    assert forced["changes"] == ["activated"] and content(powershell)["state"] == "Disabled"
+    assert forced["changes"] == ["activated"] and content(changed)["state"] == "Disabled"
 
 
-def test_activation_is_guarded(powershell: PowerShellHost) -> None:
-    with changed(powershell) as tenant:
+def test_activation_is_guarded(powershell: PowerShellHost, changed: ChangedTenant) -> None:
+    with changed() as tenant:
         tenant["state"] = "Disabled"
     refused(service(powershell, activated=True, ad_rms_deployed=True), "while AD RMS is deployed", "Migrate from")
     # this host is in no forest that could be asked
@@ -127,7 +112,7 @@ def test_activation_is_guarded(powershell: PowerShellHost) -> None:
     script = "& (Get-Module _ProtectionService) { function script:Test-RightsManagementServer { $%s } }"
     powershell.run(script % "true")
     refused(service(powershell, activated=True, check=True), "the forest has its service connection point")
-    assert content(powershell)["state"] == "Disabled"
+    assert content(changed)["state"] == "Disabled"
     powershell.run(script % "false")
     assert service(powershell, activated=True)["changes"] == ["activated"]
     refused(service(powershell, activated=False), "nobody can open protected content", "add deactivation to force")
@@ -136,36 +121,36 @@ def test_activation_is_guarded(powershell: PowerShellHost) -> None:
     assert service(powershell, activated=True, force=["activation"])["changes"] == ["activated"]
 
 
-def test_super_users_are_added_unless_the_list_is_exact(powershell: PowerShellHost) -> None:
-    with changed(powershell) as tenant:
+def test_super_users_are_added_unless_the_list_is_exact(powershell: PowerShellHost, changed: ChangedTenant) -> None:
+    with changed() as tenant:
         tenant["super_users"] = ["mfa@contoso.test", PSEUDO]
     assert not service(powershell, super_users=["MFA@contoso.test", APPLICATION.upper()])["changed"]
     service(powershell, super_users=["user@contoso.test"])
-    assert content(powershell)["super_users"] == ["mfa@contoso.test", PSEUDO, "user@contoso.test"]
+    assert content(changed)["super_users"] == ["mfa@contoso.test", PSEUDO, "user@contoso.test"]
     service(powershell, super_users=["user@contoso.test"], super_users_exact=True)
-    assert content(powershell)["super_users"] == ["user@contoso.test"]
+    assert content(changed)["super_users"] == ["user@contoso.test"]
     service(powershell, super_users=[], super_users_exact=True)
-    assert content(powershell)["super_users"] == []
+    assert content(changed)["super_users"] == []
 
 
-def test_two_hundred_super_users(powershell: PowerShellHost) -> None:
+def test_two_hundred_super_users(powershell: PowerShellHost, changed: ChangedTenant) -> None:
     names = [f"user{number:03}@contoso.test" for number in range(200)]
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant["accounts"] += [{"id": f"30000000-0000-4000-8000-{n:012}", "email": e} for n, e in enumerate(names)]
         tenant["super_users"] = names[:195]
     result = service(powershell, super_users=names)
-    assert sorted(content(powershell)["super_users"]) == names and len(result["settings"]["super_users"]) == 200
+    assert sorted(content(changed)["super_users"]) == names and len(result["settings"]["super_users"]) == 200
     assert not service(powershell, super_users=names, super_users_exact=True)["changed"]
 
 
-def test_groups_are_cleared_by_name(powershell: PowerShellHost) -> None:
-    with changed(powershell) as tenant:
+def test_groups_are_cleared_by_name(powershell: PowerShellHost, changed: ChangedTenant) -> None:
+    with changed() as tenant:
         tenant |= {"super_user_group": "superusers@contoso.test", "do_not_track_group": "everyone@contoso.test"}
         tenant["onboarding"] = {"licensed": False, "group": GROUP, "scope": "All"}
     names = ("super_user_group", "do_not_track_group", "onboarding_group")
     result = service(powershell, **dict.fromkeys(names, "none"))
     assert result["changes"] == ["onboarding", "super_user_group", "do_not_track_group"]
-    assert content(powershell)["onboarding"]["group"] == content(powershell)["super_user_group"] == ""
+    assert content(changed)["onboarding"]["group"] == content(changed)["super_user_group"] == ""
     assert not service(powershell, **dict.fromkeys(names, "none"))["changed"]
 
 
@@ -194,20 +179,20 @@ REFUSED: list[tuple[Json, str]] = [
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
-def test_what_is_refused(powershell: PowerShellHost, options: Json, message: str) -> None:
+def test_what_is_refused(powershell: PowerShellHost, changed: ChangedTenant, options: Json, message: str) -> None:
     """The message names the setting; nothing was changed, and nobody stays signed in."""
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant["accounts"].append({"id": "9", "email": "", "name": "plain", "kind": "security"})
-    before = content(powershell)
+    before = content(changed)
     refused(service(powershell, **options), message)
-    assert content(powershell) == before
+    assert content(changed) == before
 
 
-def test_tenant_of_another_cloud(powershell: PowerShellHost) -> None:
-    with changed(powershell) as tenant:
+def test_tenant_of_another_cloud(powershell: PowerShellHost, changed: ChangedTenant) -> None:
+    with changed() as tenant:
         tenant["licensing_url"] = tenant["licensing_url"].replace("aadrm.com", "aadrm.cn")
     refused(service(powershell, ipcv3=False), "belongs to AzureChinaCloud. Set cloud to that")
-    assert content(powershell)["ipcv3"] == "Enabled"
+    assert content(changed)["ipcv3"] == "Enabled"
 
 
 @pytest.mark.parametrize(
@@ -220,29 +205,29 @@ def test_tenant_of_another_cloud(powershell: PowerShellHost) -> None:
     ids=["to another value", "to the wanted value", "another setting"],
 )
 def test_somebody_else_changes_a_setting_between_look_and_write(
-    powershell: PowerShellHost, after: str, differs: Json, options: Json, message: str
+    powershell: PowerShellHost, changed: ChangedTenant, after: str, differs: Json, options: Json, message: str
 ) -> None:
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant["foreign"] = [{"after": after, "set": differs}]
     result = service(powershell, **options)
     if message:
         refused(result, message, "Nothing was changed")
-        assert content(powershell)["license_days"] == 14
+        assert content(changed)["license_days"] == 14
     elif "license_days" in differs:
         assert not result["changed"] and result["notes"] == ["max_use_license_days was set by somebody else meanwhile."]
     else:
         assert result["changed"]
 
 
-def test_failure_in_the_middle_says_what_was_changed(powershell: PowerShellHost) -> None:
+def test_failure_in_the_middle_says_what_was_changed(powershell: PowerShellHost, changed: ChangedTenant) -> None:
     options = {"super_user_feature": True, "super_users": ["user@contoso.test", "zzz@contoso.test"], "ipcv3": False}
     result = service(powershell, **options)
     assert result["failed"] and result["changed"] and result["changes"] == ["super_user_feature", "super_users"]
     assert "zzz@contoso.test is not one of the organization's" in result["msg"]
     assert f"Changed: super_user_feature, super_users; the receipt {result['receipt']}" in result["msg"]
-    assert content(powershell)["super_users"] == ["user@contoso.test"] and content(powershell)["ipcv3"] == "Enabled"
+    assert content(changed)["super_users"] == ["user@contoso.test"] and content(changed)["ipcv3"] == "Enabled"
     service(powershell, restore=result["receipt"])
-    assert content(powershell)["super_user_feature"] == "Disabled"
+    assert content(changed)["super_user_feature"] == "Disabled"
 
 
 @pytest.mark.parametrize(
@@ -256,42 +241,44 @@ def test_failure_in_the_middle_says_what_was_changed(powershell: PowerShellHost)
     ],
     ids=["look", "before the first write", "before it is read back", "after the first setting", "second write"],
 )
-def test_token_that_expires_in_the_middle(powershell: PowerShellHost, calls: int, changes: list[str]) -> None:
-    with changed(powershell) as tenant:
+def test_token_that_expires_in_the_middle(
+    powershell: PowerShellHost, changed: ChangedTenant, calls: int, changes: list[str]
+) -> None:
+    with changed() as tenant:
         tenant["calls_left"] = calls
     result = service(powershell, super_user_feature=True, max_use_license_days=7)
     assert result["failed"] and result["changed"] == bool(changes) and result["changes"] == changes
     assert "The access token has expired" in result["msg"]
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         assert (tenant["super_user_feature"], tenant["sessions"]) == ("Enabled" if changes else "Disabled", [])
 
 
-def test_service_that_shows_a_change_late(powershell: PowerShellHost) -> None:
+def test_service_that_shows_a_change_late(powershell: PowerShellHost, changed: ChangedTenant) -> None:
     powershell.run("& (Get-Module _ProtectionService) { $script:readBackPause = 0 }")
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant["delay"] = 2
     assert service(powershell, ipcv3=False)["changes"] == ["ipcv3"]
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant["delay"] = 50
     result = service(powershell, max_use_license_days=7)
     assert result["failed"] and "took '7' and still shows '30'" in result["msg"]
-    assert content(powershell)["license_days"] == 7
+    assert content(changed)["license_days"] == 7
 
 
-def test_restore_leaves_what_somebody_changed_since(powershell: PowerShellHost) -> None:
+def test_restore_leaves_what_somebody_changed_since(powershell: PowerShellHost, changed: ChangedTenant) -> None:
     service(powershell, max_use_license_days=7, ipcv3=False)
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant["license_days"] = 60
     result = service(powershell, restore="latest")
     assert result["changes"] == ["ipcv3"] and result["not_restored"] == ["max_use_license_days"]
-    assert content(powershell)["license_days"] == 60
+    assert content(changed)["license_days"] == 60
     forced = service(powershell, restore="latest", force=["restore"])
-    assert forced["changes"] == ["max_use_license_days"] and content(powershell)["license_days"] == 30
+    assert forced["changes"] == ["max_use_license_days"] and content(changed)["license_days"] == 30
 
 
-def test_receipt_of_another_tenant(powershell: PowerShellHost) -> None:
+def test_receipt_of_another_tenant(powershell: PowerShellHost, changed: ChangedTenant) -> None:
     service(powershell, ipcv3=False)
-    with changed(powershell) as tenant:
+    with changed() as tenant:
         tenant["protection_service_id"] = APPLICATION
     refused(service(powershell, restore="latest"), "expected protection_service and the tenant")
     assert not service(powershell, restore="latest", check=True)["changed"]

@@ -40,7 +40,7 @@ function Use-Tenant {
             try { & $Action $tenant }
             catch { $outcome = 'Failed'; throw }
             finally {
-                if ($name -notmatch '^(?:Get|New|Connect|Disconnect)-') {
+                if ($name -notmatch '^(?:Get|New|Export|Connect|Disconnect)-') {
                     $tenant.admin_log = @($tenant.admin_log) + @{ time = [DateTime]::UtcNow; account = $script:account; command = $name; outcome = $outcome }
                 }
             }
@@ -610,6 +610,18 @@ function Set-AipServiceTemplateProperty {
         if (-not $found) { throw (New-Failure "The template $TemplateId does not exist.") }
         if ($found[0]['read_only']) { throw (New-Failure 'A default template cannot be changed.') }
         Set-Template $found[0] $bound
+    }
+}
+
+function Export-AipServiceTemplate {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [guid] $TemplateId, [Parameter(Mandatory)] [string] $Path, [switch] $Force)
+    Use-Tenant $PSCmdlet {
+        param($tenant)
+        $found = @($tenant.templates | Where-Object { $_.id -eq [string] $TemplateId })
+        if (-not $found) { throw (New-Failure "The template $TemplateId does not exist.") }
+        if ([IO.File]::Exists($Path)) { Assert-Force -Force:$Force }
+        [IO.File]::WriteAllText($Path, (ConvertTo-Json -InputObject $found[0] -Depth 5))
     }
 }
 
