@@ -100,6 +100,7 @@ OPERANDS: dict[str, list[Any]] = {
     "managed_groups": [CONNECTORS, "connectors"],
     "manual_step": [{"host": "c-1", "account_role": "ConnectorAdministrator", "steps": ["Sign in."]}],
     "planned": [HOSTVARS, "batches", CONNECTORS],
+    "protection_service_log_summary": [["#Fields: date time request-type user-id result c-ip\n"]],
     "registered": [HOSTVARS, "aip_apply_inspection", ["c-1", "c-2"]],
     "serial_of": [["1", "50%"]],
     "unverified_lists": [HOSTVARS, ["c-1", "c-2"]],

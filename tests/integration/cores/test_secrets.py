@@ -31,6 +31,7 @@ MODULES: dict[str, tuple[Json, Json]] = {
     "connector_https": ({"pfx_password": GIVEN, "pfx_content": GIVEN}, {"thumbprint": "A" * 40}),
     "protection_service": (TENANT, {"ipcv3": True}),
     "protection_service_info": (TENANT, {}),
+    "protection_service_log": (TENANT, {"path": r"C:\logs", "from": "2026-11-01"}),
     "protection_service_template": (TENANT, {"templates": []}),
     "tenant_administrator": (TENANT, {"emails": ["a@contoso.com"]}),
 }

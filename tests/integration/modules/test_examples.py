@@ -23,7 +23,13 @@ HOSTS = {
     "dotnet_framework": "client-2016",
     "irm_server": "exchange-1",
     **dict.fromkeys(
-        ("protection_service", "protection_service_info", "protection_service_template", "tenant_administrator"),
+        (
+            "protection_service",
+            "protection_service_info",
+            "protection_service_log",
+            "protection_service_template",
+            "tenant_administrator",
+        ),
         "admin-2019",
     ),
     "rms_connector_health": "connector-3",

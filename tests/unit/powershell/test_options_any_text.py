@@ -43,6 +43,7 @@ INSTALLER = {
 }
 URLS = {"connector_url": "https://rms.contoso.test", "tenant_url": "https://id.rms.na.aadrm.com"}
 THUMBPRINT = "A" * 40
+LOG = {"path": r"C:\logs", "from": "2026-11-01", "to": "2026-11-02", "kinds": ["usage"]}
 #: Suboptions that are in none of them are put in one by one
 TEMPLATE: Json = {
     "names": {"1033": "A"},
@@ -106,6 +107,12 @@ VALID: dict[str, list[Json]] = {
         {"application_id": TENANT, "tenant_id": TENANT, "client_secret": "secret-2"},
         {"application_id": TENANT, "tenant_id": TENANT, "certificate_thumbprint": THUMBPRINT},
         {"access_token": "secret-3"},
+    ],
+    "protection_service_log": [
+        PASSWORD | LOG,
+        LOG | {"application_id": TENANT, "tenant_id": TENANT, "client_secret": "secret-2"},
+        LOG | {"application_id": TENANT, "tenant_id": TENANT, "certificate_thumbprint": THUMBPRINT},
+        LOG | {"access_token": "secret-3"},
     ],
     "protection_service_template": [
         PASSWORD | {"templates": [TEMPLATE]},
