@@ -26,6 +26,8 @@ LINKED = {".acm", ".ax", ".cpl", ".dll", ".drv", ".exe", ".msc", ".nls", ".ocx",
 ENVIRONMENT_KEY = r"System\CurrentControlSet\Control\Session Manager\Environment"
 #: Where the setup of a client puts its PowerShell module
 CLIENT_MODULES = r"C:\Program Files (x86)\Microsoft Azure Information Protection\Powershell"
+#: As Windows has it; the engine adds folders of its own
+MODULE_PATH = r"C:\Program Files\WindowsPowerShell\Modules;C:\windows\system32\WindowsPowerShell\v1.0\Modules"
 PATH = r"C:\windows\system32;C:\windows;C:\windows\system32\wbem;C:\windows\system32\WindowsPowerShell\v1.0"
 #: For a process that runs many scripts. .NET would compile most of them twice, quickly and then well, which took half
 #: of a host's CPU time; a process that runs one script is quicker without.
@@ -159,7 +161,7 @@ def _boot_template(prefix: Path, engine: Path) -> None:
         {
             ENVIRONMENT_KEY: {
                 "PATH": PATH,
-                "PSModulePath": CLIENT_MODULES,
+                "PSModulePath": f"{MODULE_PATH};{CLIENT_MODULES}",
                 "PATHEXT": ".COM;.EXE;.BAT;.CMD;.VBS;.JS;.WS;.MSC",
                 "NO_COLOR": "1",
                 "POWERSHELL_TELEMETRY_OPTOUT": "1",

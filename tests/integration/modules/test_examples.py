@@ -27,6 +27,7 @@ HOSTS = {
             "protection_service",
             "protection_service_info",
             "protection_service_log",
+            "protection_service_module",
             "protection_service_template",
             "tenant_administrator",
         ),
@@ -39,6 +40,8 @@ SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only with an authorize
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 VARIABLES |= {"vault_connector_pfx_password": PASSWORD}
+# the host has this version, so no package is brought over
+VARIABLES |= {"aipservice_checksum": "0" * 64}
 # those of the scanner need a host that Microsoft supports for it: unit/powershell/test_scanner.py runs them
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml") if not path.stem.startswith("scanner"))
 MODULES_BY_HOST: dict[str, list[str]] = {}

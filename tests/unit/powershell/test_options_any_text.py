@@ -114,6 +114,11 @@ VALID: dict[str, list[Json]] = {
         LOG | {"application_id": TENANT, "tenant_id": TENANT, "certificate_thumbprint": THUMBPRINT},
         LOG | {"access_token": "secret-3"},
     ],
+    "protection_service_module": [
+        {"version": "3.0.0.1", "path": r"C:\no such folder", "checksum": "0" * 64},
+        {"version": "3.0.0.1", "src": "a.nupkg", "checksum": "0" * 64},
+        {"version": "3.0.0.1", "repository": "Contoso"},
+    ],
     "protection_service_template": [
         PASSWORD | {"templates": [TEMPLATE]},
         {"application_id": TENANT, "tenant_id": TENANT, "client_secret": "secret-2"},
