@@ -53,6 +53,7 @@ class ActionModule(ActionBase):
         plan = planning.make(hosts, waves, groups, bool(self._task.check_mode))
         findings = {name: found["findings"] for name, found in inspections.items() if found.get("findings")}
         result |= {**asdict(plan), "findings": findings, "asks_service": self._asks_service(inspections)}
+        result["protection_service"] = fleet.protecting(self._known, names)
         result["stopped"] = {
             host.name: assessment.assess_lines({host.name: findings[host.name]}, "blocks")
             for host in hosts

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The logs of the protection service, for people."""
+"""What the role protection_service computes: options out of its variables, and the logs for people."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -22,8 +23,15 @@ def protection_service_log_summary(texts: Any) -> dict[str, Any]:
         raise AnsibleFilterError(str(error)) from error
 
 
+def without_empty(options: Any) -> dict[str, Any]:
+    """The options that are given; without_empty.yml says more."""
+    if not isinstance(options, Mapping):
+        raise AnsibleFilterError(f"expected a dictionary of options, found {options!r}")
+    return {name: value for name, value in options.items() if value is not None and value != ""}
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return of_defined(protection_service_log_summary)
+        return of_defined(protection_service_log_summary, without_empty)

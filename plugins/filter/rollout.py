@@ -19,7 +19,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
 
-PARTS = ("stopped", "failing", *plan.Plan.__dataclass_fields__)
+PARTS = ("stopped", "failing", "protection_service", *plan.Plan.__dataclass_fields__)
 
 
 def managed_groups(groups: Mapping[str, Iterable[str]], playbook: str = "site") -> list[str]:

@@ -634,6 +634,11 @@ function Set-ProtectionService {
     $changes = @(Get-SettingPlan -Wanted $wanted -Found $found -Note $notes)
     Assert-Activation -Option $option -Change $changes
     $result.notes = [string[]]$notes
+    foreach ($item in $changes | Where-Object -FilterScript { $_.Name -eq 'activated' }) {
+        # also in check mode: what is planned by it counts with it
+        $result.tenant.activated = $item.After
+        $result.tenant.functional_state = if ($item.After) { 'Enabled' } else { 'Disabled' }
+    }
     $Module.Diff.before = @{}
     $Module.Diff.after = @{}
     foreach ($item in $changes) {
@@ -670,10 +675,6 @@ function Set-ProtectionService {
     $result.changed = $done.Count -gt 0
     $result.changes = $done.ToArray()
     $result.notes = [string[]]$notes
-    if ($done -contains 'activated') {
-        $result.tenant.activated = $found.activated
-        $result.tenant.functional_state = if ($found.activated) { 'Enabled' } else { 'Disabled' }
-    }
 }
 
 function Get-TenantResult {

@@ -289,7 +289,7 @@ DOMAINS = {
 }
 
 #: Tags of tasks that belong to no domain
-OTHER_TAGS = ("authorization", "bootstrap")
+OTHER_TAGS = ("authorization", "bootstrap", "protection_service")
 _SPECIAL_TAGS = ("all", "tagged", "untagged", "always", "never")
 # Molecule skips these
 _MOLECULE_TAGS = ("notest", "molecule-notest", "molecule-idempotence-notest")
@@ -310,8 +310,12 @@ def domains_of(host: HostVariables) -> list[str]:
 def selected(run_tags: Iterable[str], skip_tags: Iterable[str]) -> list[str]:
     """The domains that --tags and --skip-tags leave."""
     run, skip = set(run_tags), set(skip_tags)
-    every = not run.isdisjoint(("all", "tagged"))
-    return [name for name in DOMAINS if (every or name in run) and name not in skip]
+    return [name for name in DOMAINS if has_tag(name, run, skip)]
+
+
+def has_tag(name: str, run_tags: Iterable[str], skip_tags: Iterable[str]) -> bool:
+    """Whether --tags and --skip-tags leave the tasks with a tag."""
+    return not set(run_tags).isdisjoint(("all", "tagged", name)) and name not in set(skip_tags)
 
 
 def unknown_tags(*tags: Iterable[str]) -> list[str]:

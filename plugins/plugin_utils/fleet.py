@@ -6,14 +6,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import variables
-from .domains import CONNECTORS, HostVariables
+from . import domains, variables
+from .domains import ADMIN_HOSTS, CONNECTORS, NOTHING, HostVariables
 from .inspecting import Tenants
 from .plan import Waves
 from .requirements import plain
+
+#: How the variables of the role protection_service begin, and those that ask for nothing by themselves
+SERVICE = "protection_service_"
+SERVICE_ACCOUNT = {
+    *("username", "password", "application_id", "client_secret", "certificate_thumbprint", "access_token"),
+    *("tenant_id", "cloud", "force", "ad_rms_deployed", "inspection", "result"),
+}
 
 
 def registered(known: Mapping[str, Any], host: str) -> Mapping[str, Any]:
@@ -65,6 +72,21 @@ def waves(known: Mapping[str, Any], template: Callable[[Any], Any]) -> Waves:
         PlanError: it is neither sizes nor rings.
     """
     return Waves.of(plain(template(known.get("aip_waves"))), plain(list(known["groups"])))
+
+
+def protecting(known: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
+    """The host that sets the protection service: the first admin host, where its variables ask for something."""
+    run_tags, skip_tags = (plain(known.get(f"ansible_{kind}_tags", [])) for kind in ("run", "skip"))
+    if run_tags and not domains.has_tag("protection_service", run_tags, skip_tags):
+        return []
+    present = set(hosts)
+    admins = [name for name in plain(known["groups"].get(ADMIN_HOSTS, [])) if name in present]
+    return [name for name in admins[:1] if any(map(_asks_for_something, registered(known, name).items()))]
+
+
+def _asks_for_something(variable: tuple[str, Any]) -> bool:
+    name, value = variable
+    return name.startswith(SERVICE) and name.removeprefix(SERVICE) not in SERVICE_ACCOUNT and value not in NOTHING
 
 
 def service(known: Mapping[str, Any]) -> dict[str, Any]:

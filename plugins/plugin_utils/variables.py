@@ -51,7 +51,7 @@ OF_PLAYBOOKS: dict[str, Any] = {
     "rms_pool_in_service": {"type": "list", "elements": "str"},
 }
 #: A variable that begins so is one of the collection.
-PREFIXES = ("aip_", "rms_", "irm_")
+PREFIXES = ("aip_", "rms_", "irm_", "protection_service_")
 #: How similar a known name has to be to be proposed
 SIMILARITY = 0.6
 #: As many names are listed where none is near

@@ -103,6 +103,7 @@ OPERANDS: dict[str, list[Any]] = {
     "protection_service_log_summary": [["#Fields: date time request-type user-id result c-ip\n"]],
     "registered": [HOSTVARS, "aip_apply_inspection", ["c-1", "c-2"]],
     "serial_of": [["1", "50%"]],
+    "without_empty": [{"ipcv3": False, "super_user_group": ""}],
     "unverified_lists": [HOSTVARS, ["c-1", "c-2"]],
     "rollout_pool": [
         "c-1",

@@ -1,0 +1,81 @@
+"""The role protection_service: its variables are options of its modules, and one admin host has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, fleet, variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.option_types import of_module
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles/protection_service"
+SPECS: dict[str, Any] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+    "options"
+]
+#: Prefix of variables -> module
+MODULES = {
+    "protection_service_log_": "protection_service_log",
+    "protection_service_module_": "protection_service_module",
+    "protection_service_": "protection_service",
+}
+#: Options without a variable: what a run would keep doing, and what a playbook says itself
+NO_VARIABLE = {"restore", "state"}
+
+
+def owner(variable: str) -> tuple[str, str]:
+    """The module and the option of a variable."""
+    prefix = next(prefix for prefix in MODULES if variable.startswith(prefix))
+    return MODULES[prefix], variable.removeprefix(prefix)
+
+
+def facts(spec: dict[str, Any]) -> dict[str, Any]:
+    found = {key: spec.get(key) for key in ("type", "elements", "choices")}
+    return found | {name: facts(option) for name, option in (spec.get("options") or {}).items()}
+
+
+@pytest.mark.parametrize("variable", SPECS)
+def test_variable_is_an_option(variable: str) -> None:
+    module, option = owner(variable)
+    if variable == "protection_service_templates":
+        module = "protection_service_template"
+    assert facts(SPECS[variable]) == facts(of_module(module)[option])
+    assert f"`{variable}`" in (ROLE / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_option_has_a_variable() -> None:
+    sign_in = of_module("protection_service_info")
+    for prefix, module in MODULES.items():
+        own = {"force"} if module == "protection_service_log" else set()
+        names = {option for option in of_module(module) if module == "protection_service" or option not in sign_in}
+        assert {option for option in names if prefix + option not in SPECS} <= NO_VARIABLE | own, module
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"protection_service_activated": False}, ["admin-1"]),
+        ({"protection_service_super_users": []}, ["admin-1"]),
+        ({"protection_service_templates": [{"id": "x"}]}, ["admin-1"]),
+        ({"protection_service_activated": "", "protection_service_username": "a"}, []),
+        ({"protection_service_inspection": {"changed": True}}, []),
+        ({}, []),
+    ],
+)
+def test_first_admin_host_sets_the_service_where_something_is_asked(
+    values: dict[str, Any], expected: list[str]
+) -> None:
+    known = {
+        "groups": {domains.ADMIN_HOSTS: ["admin-0", "admin-1", "admin-2"]},
+        "hostvars": {"admin-1": values, "admin-2": {"protection_service_activated": True}},
+    }
+    assert fleet.protecting(known, ["client-1", "admin-1", "admin-2"]) == expected
+    assert fleet.protecting(known | {"ansible_run_tags": ["tls"]}, ["admin-1"]) == []
+    assert fleet.protecting(known | {"ansible_skip_tags": ["protection_service"]}, ["admin-1"]) == []
+
+
+def test_misspelled_variable_is_an_error() -> None:
+    (error,) = variables.unknown_names(["protection_service_super_user"])
+    assert "do you mean protection_service_super_users" in error
