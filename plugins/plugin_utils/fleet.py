@@ -77,7 +77,7 @@ def waves(known: Mapping[str, Any], template: Callable[[Any], Any]) -> Waves:
 def protecting(known: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
     """The host that sets the protection service: the first admin host, where its variables ask for something."""
     run_tags, skip_tags = (plain(known.get(f"ansible_{kind}_tags", [])) for kind in ("run", "skip"))
-    if run_tags and not domains.has_tag("protection_service", run_tags, skip_tags):
+    if not domains.has_tag("protection_service", run_tags or ["all"], skip_tags):
         return []
     present = set(hosts)
     admins = [name for name in plain(known["groups"].get(ADMIN_HOSTS, [])) if name in present]
@@ -90,12 +90,13 @@ def _asks_for_something(variable: tuple[str, Any]) -> bool:
 
 
 def service(known: Mapping[str, Any]) -> dict[str, Any]:
-    """What the protection service reported in this run (role rms_authorization); empty if it was not asked.
+    """What the protection service reported in this run; empty if it was not asked.
 
-    It is asked once, and the hosts of the batch that did so have the result.
+    It is compared with its variables, or else asked, once. The host that did so, or those of its batch, have the result.
     """
-    others = (registered(known, host) for host in known["groups"].get("all", ()))
-    answers = (plain(one.get("rms_authorization_service")) for one in itertools.chain([known], others))
+    sources = [known, *(registered(known, host) for host in known["groups"].get("all", ()))]
+    names = ("protection_service_inspection", "rms_authorization_service")
+    answers = (plain(one.get(name)) for name, one in itertools.product(names, sources))
     return next((answer for answer in answers if isinstance(answer, dict) and answer), {})
 
 
