@@ -354,6 +354,10 @@ function Read-ServiceSetting {
     foreach ($name in $settings.Keys) {
         try {
             $found[$name] = & $settings[$name].Read
+            if ($found[$name] -is [Collections.IList]) {
+                # ConvertTo-Json of 5.1 makes an object of a list that came out of a pipeline.
+                $found[$name] = [string[]]$found[$name]
+            }
         }
         catch {
             $found[$name] = $null
@@ -546,6 +550,9 @@ function Get-RestoreValue {
         elseif ($name -eq 'activated' -and -not $saved.before -and $Option.force -notcontains 'deactivation') {
             $kept += $name
         }
+        elseif ($saved.before -is [Collections.IList]) {
+            $wanted[$name] = [string[]]$saved.before
+        }
         else {
             $wanted[$name] = $saved.before
         }
@@ -564,7 +571,10 @@ function Get-WantedSetting {
     $wanted = [ordered]@{}
     foreach ($name in $settings.Keys) {
         $value = & $settings[$name].Wanted $Option $Found[$name] $Tenant
-        if ($null -ne $value) {
+        if ($value -is [Collections.IList]) {
+            $wanted[$name] = [string[]]$value
+        }
+        elseif ($null -ne $value) {
             $wanted[$name] = $value
         }
     }

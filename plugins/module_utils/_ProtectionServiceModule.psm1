@@ -270,7 +270,7 @@ function Invoke-ServiceModule {
     }
     $result.changed = $remove.Count -gt 0 -or $missing
     $texts = { param ($modules) @($modules | ForEach-Object -Process { "$($_.Version)" }) }
-    $Module.Diff.before = @{ $name = & $texts $found; $older = & $texts $old }
+    $Module.Diff.before = @{ $name = @(& $texts $found); $older = @(& $texts $old) }
     $after = @($found | Where-Object -FilterScript { $surplus -notcontains $_ } | ForEach-Object -Process { "$($_.Version)" })
     if ($missing) {
         $after = @($(if ($wanted) { "$wanted" } else { 'the version of the package' })) + $after
