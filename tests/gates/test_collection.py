@@ -111,8 +111,9 @@ def test_action_groups() -> None:
     groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
     installers = {name for name, (_own, more) in modules.items() if "infoprotect.aip.windows.installer" in more}
     policies = {name for name, (own, _more) in modules.items() if "policy_conflict" in own}
-    assert {name: set(members) for name, members in groups.items()} == {"installers": installers, "policies": policies}
-    assert installers and policies
+    tenant = {name for name, (_own, more) in modules.items() if "infoprotect.aip.windows.sign_in" in more}
+    wanted = {"installers": installers, "policies": policies, "tenant": tenant}
+    assert {name: set(members) for name, members in groups.items()} == wanted and all(wanted.values())
 
 
 def test_supported_cores() -> None:

@@ -78,4 +78,4 @@ def test_first_admin_host_sets_the_service_where_something_is_asked(
 
 def test_misspelled_variable_is_an_error() -> None:
     (error,) = variables.unknown_names(["protection_service_super_user"])
-    assert "do you mean protection_service_super_users" in error
+    assert "Did you mean protection_service_super_users" in error
