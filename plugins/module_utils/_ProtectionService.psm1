@@ -428,7 +428,7 @@ function Assert-Activation {
     }
     if (-not $activation.After) {
         if ($Option.force -notcontains 'deactivation') {
-            throw ('activated is false, and the service is activated: nobody can open protected content after a deactivation. Nothing was changed. ' +
+            throw ('activated is false, and the service is activated: users cannot open protected content after a deactivation. Nothing was changed. ' +
                 'To deactivate the service, add deactivation to force.')
         }
         return
@@ -464,11 +464,11 @@ function Write-ServiceSetting {
     $now = & $setting.Read
     $key = Get-SettingKey -Name $name -Value $now
     if ($key -ceq $wanted) {
-        $Note.Add("$name was set by somebody else meanwhile.")
+        $Note.Add("$name was set by another administrator meanwhile.")
         return $false
     }
     if ($key -cne (Get-SettingKey -Name $name -Value $Change.Before)) {
-        throw "somebody else has just changed it from $(Format-Setting -Value $Change.Before) to $(Format-Setting -Value $now). Run the task again"
+        throw "another administrator has just changed it from $(Format-Setting -Value $Change.Before) to $(Format-Setting -Value $now). Run the task again"
     }
     $Change.Writing = $true
     $null = & $setting.Write $Change.After $Change.Before
@@ -537,10 +537,14 @@ function Get-RestoreValue {
 
     $wanted = [ordered]@{}
     $kept = @()
+    $all = $Receipt.Content.settings
     foreach ($name in $settings.Keys) {
-        $saved = $Receipt.Content.settings[$name]
-        if ($saved -isnot [Collections.IDictionary]) {
+        if (-not $all.ContainsKey($name)) {
             continue
+        }
+        $saved = $all[$name]
+        if ($saved -isnot [Collections.IDictionary] -or -not $saved.ContainsKey('before')) {
+            throw "restore: $($Receipt.Path) has no previous value of $($name): expected a receipt as the module writes it."
         }
         $now = Get-SettingKey -Name $name -Value $Found[$name]
         $foreign = $now -cne (Get-SettingKey -Name $name -Value $saved.after) -and $now -cne (Get-SettingKey -Name $name -Value $saved.before)
@@ -630,7 +634,7 @@ function Set-ProtectionService {
 
     if ($Receipt) {
         $of = $Receipt.Content.receipt
-        if ($of.module -ne $source -or $of.tenant -ne $tenant.id) {
+        if ($Receipt.Content.settings -isnot [Collections.IDictionary] -or $of.module -ne $source -or $of.tenant -ne $tenant.id) {
             throw "$($Receipt.Path) belongs to $($of.module) and the tenant '$($of.tenant)': expected $source and the tenant '$($tenant.id)'."
         }
         $restore = Get-RestoreValue -Option $option -Receipt $Receipt -Found $found

@@ -122,7 +122,7 @@ function Save-AdminLog {
 function Invoke-ProtectionServiceLog {
     <#
     .SYNOPSIS
-    Signs in, downloads the logs of the days that the folder lacks, and signs out. Nobody signs in when it lacks none. Fills the module's result.
+    Signs in, downloads the logs of the days that the folder lacks, and signs out. It signs in only when a file is missing. Fills the module's result.
 
     .PARAMETER Module
     The Ansible module.

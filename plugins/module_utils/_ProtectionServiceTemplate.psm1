@@ -229,7 +229,7 @@ function Find-Template {
         throw "The tenant has $($meant.Count) templates with the name '$name' ($(@($meant | ForEach-Object -Process { $_.id }) -join ', ')). Name one with id."
     }
     if ($meant -and $meant[0].default) {
-        throw "The template '$name' is a default template, which the service does not let anybody change. Create one with another name."
+        throw "The template '$name' is a default template, which cannot be changed. Create one with another name."
     }
     if ($meant -and $meant[0].label_id) {
         throw "The template '$name' belongs to the label $($meant[0].label_id). Change the label."
@@ -405,7 +405,7 @@ function Write-Template {
                 (Get-PropertyKey -Name $_ -Value $now[$_]) -cne (Get-PropertyKey -Name $_ -Value $Plan.Before[$_])
             })
         if ($differs) {
-            throw "somebody else has just changed $($differs -join ', ') of it. Run the task again"
+            throw "another administrator has just changed $($differs -join ', ') of it. Run the task again"
         }
         $backup = Backup-Template -Id $Plan.Id
         $null = Set-AipServiceTemplateProperty -TemplateId ([guid]$Plan.Id) @parameter

@@ -115,7 +115,7 @@ def test_activation_is_guarded(powershell: PowerShellHost, changed: ChangedTenan
     assert content(changed)["state"] == "Disabled"
     powershell.run(script % "false")
     assert service(powershell, activated=True)["changes"] == ["activated"]
-    refused(service(powershell, activated=False), "nobody can open protected content", "add deactivation to force")
+    refused(service(powershell, activated=False), "users cannot open protected content", "add deactivation to force")
     assert service(powershell, activated=False, force=["deactivation"])["changes"] == ["activated"]
     powershell.run(script % "true")
     assert service(powershell, activated=True, force=["activation"])["changes"] == ["activated"]
@@ -214,7 +214,9 @@ def test_somebody_else_changes_a_setting_between_look_and_write(
         refused(result, message, "Nothing was changed")
         assert content(changed)["license_days"] == 14
     elif "license_days" in differs:
-        assert not result["changed"] and result["notes"] == ["max_use_license_days was set by somebody else meanwhile."]
+        assert not result["changed"] and result["notes"] == [
+            "max_use_license_days was set by another administrator meanwhile."
+        ]
     else:
         assert result["changed"]
 
@@ -282,6 +284,18 @@ def test_receipt_of_another_tenant(powershell: PowerShellHost, changed: ChangedT
         tenant["protection_service_id"] = APPLICATION
     refused(service(powershell, restore="latest"), "expected protection_service and the tenant")
     assert not service(powershell, restore="latest", check=True)["changed"]
+
+
+def test_receipt_that_somebody_has_edited(powershell: PowerShellHost, changed: ChangedTenant) -> None:
+    receipt = service(powershell, ipcv3=False)["receipt"]
+    file = powershell.disk / receipt[3:].replace("\\", "/")
+    text = file.read_text(encoding="utf-8")
+    for wrong in (text.replace('"before"', '"first"'), text.replace('"ipcv3": {', '"ipcv3": 1, "x": {')):
+        file.write_text(wrong, encoding="utf-8")
+        refused(service(powershell, restore="latest"), "has no previous value of ipcv3: expected a receipt")
+    file.write_text(text.replace('"settings"', '"values"'), encoding="utf-8")
+    refused(service(powershell, restore="latest"), "expected protection_service and the tenant")
+    assert content(changed)["ipcv3"] == "Disabled"
 
 
 def test_older_module_without_a_cmdlet(powershell: PowerShellHost) -> None:

@@ -150,7 +150,7 @@ def test_somebody_else_changes_a_template_between_look_and_write(
         templates = [one | ({"legacy": True} if one["names"] == NAMES["names"] else {}) for one in tenant["templates"]]
         tenant["foreign"] = [{"after": "Get-AipServiceTemplate", "set": {"templates": templates}}]
     result = own(powershell, NAMES | {"state": "published"})
-    assert result["failed"] and "somebody else has just changed show_in_legacy_apps of it" in result["msg"]
+    assert result["failed"] and "another administrator has just changed show_in_legacy_apps of it" in result["msg"]
     assert [one["status"] for one in kept(changed)] == ["Archived"]
 
 
