@@ -84,16 +84,70 @@ function Test-CloudAddress {
 }
 
 function Resolve-BaseUrl {
-    # An option that is a URL without a path, in its canonical form.
-    param ([string]$Option, [string]$Url, [string]$Tail = '')
+    <#
+    .SYNOPSIS
+    An option that is a URL without a path, in its canonical form.
+
+    .PARAMETER Option
+    Its name.
+
+    .PARAMETER Tail
+    A path that may stand at its end.
+
+    .PARAMETER Module
+    Which module or domain an error names.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [Parameter(Mandatory = $true)]
+        [string]
+        $Option,
+
+        [AllowEmptyString()]
+        [string]
+        $Url,
+
+        [string]
+        $Tail = '',
+
+        [string]
+        $Module = 'irm_server'
+    )
 
     $uri = $null
     $known = [uri]::TryCreate($Url.Trim(), 'Absolute', [ref]$uri) -and $uri.Scheme -in 'http', 'https' -and $uri.Host
     $path = if ($known) { $uri.AbsolutePath.TrimEnd('/') }
     if (-not $known -or $uri.UserInfo -or $uri.Query -or $uri.Fragment -or ($path -and $path -ne $Tail)) {
-        throw "irm_server: $Option is $(Format-Address -Address $Url): expected http:// or https:// and a name, without a path, such as https://rmsconnector.contoso.com"
+        throw "$($Module): $Option is $(Format-Address -Address $Url): expected http:// or https:// and a name, without a path, such as https://rmsconnector.contoso.com"
     }
     $uri.GetLeftPart('Authority').ToLowerInvariant()
+}
+
+function Resolve-TenantUrl {
+    <#
+    .SYNOPSIS
+    The option tenant_url in its canonical form, given as Get-AipServiceConfiguration shows it or without a path.
+
+    .PARAMETER Module
+    Which module or domain an error names.
+    #>
+    [CmdletBinding()]
+    [OutputType([string])]
+    param (
+        [AllowEmptyString()]
+        [string]
+        $Url,
+
+        [string]
+        $Module = 'irm_server'
+    )
+
+    $tenant = Resolve-BaseUrl -Option tenant_url -Url $Url -Tail '/_wmcs/licensing' -Module $Module
+    if (-not (Test-CloudAddress -Address $tenant)) {
+        throw "$($Module): tenant_url is $tenant, no address of Azure Rights Management: expected one such as https://ID.rms.na.aadrm.com"
+    }
+    $tenant
 }
 
 function Get-ExchangeLine {
@@ -248,13 +302,9 @@ function Get-IrmServerDesiredState {
     $present = $Option.state -ne 'absent'
     if ($present) {
         $urls.connector = Resolve-BaseUrl -Option 'connector_url' -Url $Option.connector_url
-        # As Get-AipServiceConfiguration shows it.
-        $urls.tenant = Resolve-BaseUrl -Option 'tenant_url' -Url $Option.tenant_url -Tail '/_wmcs/licensing'
+        $urls.tenant = Resolve-TenantUrl -Url $Option.tenant_url
         if (Test-CloudAddress -Address $urls.connector) {
             throw "irm_server: connector_url is $($urls.connector), an address of Azure Rights Management: expected that of the connector"
-        }
-        if (-not (Test-CloudAddress -Address $urls.tenant)) {
-            throw "irm_server: tenant_url is $($urls.tenant), no address of Azure Rights Management: expected one such as https://ID.rms.na.aadrm.com"
         }
     }
 
@@ -388,6 +438,8 @@ $export = @{
         'Get-IrmServerWatchedKey'
         'Get-RightsManagementClient'
         'Get-SharePointLine'
+        'Resolve-BaseUrl'
+        'Resolve-TenantUrl'
         'Test-CloudAddress'
     )
 }

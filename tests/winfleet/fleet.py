@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from winfleet import connector, control, directory, network, passwords, prefix, scanner
+from winfleet import connector, control, directory, network, passwords, prefix, products, scanner
 from winfleet.engine import prepare_engine
 from winfleet.identity import Identity
 from winfleet.paths import BESIDE, CACHE, PACKAGE, ROOT, state_directory
@@ -81,6 +81,7 @@ class Fleet:
                 self._tell_names(hosts, number)
                 users = {user for values in variables.values() for user in values.get("winfleet_users", [])}
                 directory.prepare(self.state, hosts.values(), sorted(users))
+                products.prepare(self.state)
                 scanner.prepare(self.state)
                 self._each(described, lambda settings: self._start(settings, lock))
             finally:
@@ -117,6 +118,7 @@ class Fleet:
             self._each(folders, wipe)
             if not names:
                 directory.forget(self.state)
+                products.forget(self.state)
                 scanner.forget(self.state)
                 (self.state / connector.LIST).unlink(missing_ok=True)
         if running:

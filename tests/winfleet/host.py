@@ -113,6 +113,8 @@ class Host:
                 registry.append(self.prefix / "user.reg", {r"Software\Wine\Network": {"UseDnsComputerName": "N"}})
                 if "connector" in self.identity.roles:
                     self._place_connector()
+                if "exchange" in self.identity.roles:
+                    iis.place(self.prefix)
             if self._next_boot.exists():
                 registry.append(self.prefix / "system.reg", json.loads(self._next_boot.read_text()))
                 self._next_boot.unlink()

@@ -30,7 +30,12 @@ ROLES = (
     "rd_connection_broker",
 )
 #: PowerShell modules that only hosts with one of these roles have.
-MODULES = {"ActiveDirectory": {"domain_controller", "aip_admin"}, "AIPService": {"aip_admin"}}
+MODULES = {
+    "ActiveDirectory": {"domain_controller", "aip_admin"},
+    "AIPService": {"aip_admin"},
+    "Winfleet.Exchange": {"exchange"},
+    "Winfleet.SharePoint": {"sharepoint"},
+}
 EDITIONS = ("desktop", "core")
 POWERSHELLS = ("3.0", "4.0", "5.1")
 #: Exchange and SharePoint of these years: the versions that their setups leave in the registry.

@@ -33,6 +33,7 @@ MODULES: dict[str, tuple[Json, Json]] = {
     "protection_service_info": (TENANT, {}),
     "protection_service_log": (TENANT, {"path": r"C:\logs", "from": "2026-11-01"}),
     "protection_service_template": (TENANT, {"templates": []}),
+    "exchange_irm": ({"password": GIVEN}, {"state": "absent", "username": "a@contoso.com"}),
     "tenant_administrator": (TENANT, {"emails": ["a@contoso.com"]}),
 }
 #: What the controller refuses: name, module, options beside the secrets

@@ -21,6 +21,7 @@ HOSTS = {
     "connector_https": "connector-3",
     "connector_settings": "connector-3",
     "dotnet_framework": "client-2016",
+    "exchange_irm": "exchange-1",
     "irm_server": "exchange-1",
     **dict.fromkeys(
         (
@@ -35,11 +36,12 @@ HOSTS = {
     ),
     "rms_connector_health": "connector-3",
     "rms_pool_turn": "connector-3",
+    "sharepoint_irm": "sharepoint-2016",
 }
 SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only with an authorized account
 # What examples take from a vault: secrets of the fleet's tenant
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
-VARIABLES |= {"vault_connector_pfx_password": PASSWORD}
+VARIABLES |= {"vault_connector_pfx_password": PASSWORD, "vault_exchange_password": "{{ winfleet_password }}"}
 # the host has this version, so no package is brought over
 VARIABLES |= {"aipservice_checksum": "0" * 64}
 # those of the scanner need a host that Microsoft supports for it: unit/powershell/test_scanner.py runs them
@@ -91,7 +93,17 @@ def certificate(files: Path) -> Certificate:
     return make_certificate(files, "rmsconnector")
 
 
-@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.hosts(host)) for host in MODULES_BY_HOST])
+#: A host that no other test of the default run starts
+FULL = "sharepoint-2016"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param(host, marks=[pytest.mark.hosts(host), *([pytest.mark.full] if host == FULL else [])])
+        for host in MODULES_BY_HOST
+    ],
+)
 def test_examples(playbook: AnsiblePlaybook, files: Path, certificate: Certificate, host: str) -> None:
     """What a module did is undone once, after the examples of all modules of a host."""
     share_packages([host], files)

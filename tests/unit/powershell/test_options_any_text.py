@@ -90,6 +90,10 @@ VALID: dict[str, list[Json]] = {
         {"endpoints": ["127.0.0.1:1"], "timeout": 1},
         {"endpoints": ["127.0.0.1:1"], "timeout": 1, "proxy": "http://127.0.0.1:1"},
     ],
+    "exchange_irm": [
+        {"tenant_url": URLS["tenant_url"], "sender": "a@contoso.test", "username": "user", "password": "secret-1"}
+        | {"transport_decryption": "optional"}
+    ],
     "host_info": [{}],
     "irm_server": [{"product": "exchange", **URLS}],
     "protection_service": [
@@ -134,6 +138,7 @@ VALID: dict[str, list[Json]] = {
     "scanner_info": [{"errors": 0}],
     "scanner_scan": [{}],
     "selftest": [{}],
+    "sharepoint_irm": [{"connector_url": URLS["connector_url"]}],
     "tenant_administrator": [
         WHO | PASSWORD,
         APPLICATION | {"client_secret": "secret-2"},

@@ -80,9 +80,11 @@ def test_nobody_overwrites_what_another_one_has_written(tmp_path: Path) -> None:
 
 
 def test_modules_come_with_roles() -> None:
-    assert host("a").missing_modules == ["ActiveDirectory", "AIPService"]
-    assert host("a", "domain_controller").missing_modules == ["AIPService"]
-    assert host("a", "aip_admin").missing_modules == []
+    products = ["Winfleet.Exchange", "Winfleet.SharePoint"]
+    assert host("a").missing_modules == ["ActiveDirectory", "AIPService", *products]
+    assert host("a", "domain_controller").missing_modules == ["AIPService", *products]
+    assert host("a", "aip_admin").missing_modules == products
+    assert host("a", "exchange", "sharepoint").missing_modules == ["ActiveDirectory", "AIPService"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ internal static class StartupHook
             PreferDoubles();
             // Scripts find System.Data.SqlClient in any assembly that is loaded
             Assembly.LoadFrom(@"C:\windows\winfleet\Winfleet.Sql.dll");
+            OfferExchangeSessions();
             WritePlainly();
             Services.Complete();
             Domain.Complete();
@@ -77,6 +78,22 @@ internal static class StartupHook
         {
             var name = (string)snapIns[i].GetType().GetField("PSSnapInName", BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public).GetValue(snapIns[i]);
             if (name == "Microsoft.PowerShell.Diagnostics" || name == "Microsoft.PowerShell.Security") { snapIns.RemoveAt(i); }
+        }
+    }
+
+    // On Exchange servers scripts open a management session with functions of ours. A function goes before a cmdlet, and these are built into every
+    // runspace: they take the places of those that change to drives which no host has.
+    static void OfferExchangeSessions()
+    {
+        const string module = "Winfleet.Exchange";
+        var home = System.IO.Path.GetDirectoryName(typeof(PSObject).Assembly.Location);
+        if (!System.IO.Directory.Exists(System.IO.Path.Combine(home, "Modules", module))) { return; }
+        var names = new[] { "New-PSSession", "Import-PSSession", "Remove-PSSession" };
+        var functions = (SessionStateFunctionEntry[])typeof(InitialSessionState)
+            .GetField("BuiltInFunctions", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public).GetValue(null);
+        for (int i = 0; i < names.Length; i++)
+        {
+            functions[functions.Length - 1 - i] = new SessionStateFunctionEntry(names[i], module + "\\" + names[i] + " @args");
         }
     }
 
