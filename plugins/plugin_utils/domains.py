@@ -289,7 +289,7 @@ DOMAINS = {
 }
 
 #: Tags of tasks that belong to no domain
-OTHER_TAGS = ("authorization", "bootstrap", "protection_service")
+OTHER_TAGS = ("authorization", "bootstrap", "irm_configuration", "protection_service")
 _SPECIAL_TAGS = ("all", "tagged", "untagged", "always", "never")
 # Molecule skips these
 _MOLECULE_TAGS = ("notest", "molecule-notest", "molecule-idempotence-notest")

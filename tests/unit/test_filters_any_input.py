@@ -76,6 +76,20 @@ HOSTVARS: dict[str, dict[str, Any]] = {
     },
     "c-2": {},
 }
+SERVERS = {"exchange_servers": ["ex-1", "ex-2"]}
+SERVERVARS: dict[str, dict[str, Any]] = {
+    "ex-1": {
+        "irm_configuration_state": "present",
+        "irm_configuration_from_ad_rms": True,
+        "aip_apply_inspection": {
+            "host": {"roles": {"exchange": {"version": "15.1.2507.6"}}},
+            "domains": {"irm_server": {"compliant": False}},
+            "waiting": {"irm_server": ""},
+        },
+        "aip_plan": {"lost": {"ex-2": "timed out"}, "stopped": {}},
+    },
+    "ex-2": {"irm_configuration_state": "present", "irm_configuration_organization": "fabrikam"},
+}
 OPERANDS: dict[str, list[Any]] = {
     "assess": [{"name": "h", "os": {"build": 1}}, ["aip_clients"], ["tls"], {"product": "purview"}],
     "assess_lines": [{"host": [FINDING]}, "blocks"],
@@ -84,6 +98,8 @@ OPERANDS: dict[str, list[Any]] = {
     "authorization_search": [GROUPS],
     "drift": [RESULT],
     "drift_summary": [RESULT, "set", False],
+    "irm_configuring": [SERVERVARS, SERVERS, True],
+    "irm_units": [SERVERVARS, ["ex-1"], SERVERS],
     "irm_server_difference": [
         [{"key": r"SOFTWARE\Microsoft\MSIPC\ServiceLocation\EnterprisePublishing", "name": "", "data": CONNECTOR}],
         "exchange",
