@@ -12,9 +12,22 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, authorization, fleet, local_files
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import (
+    assessment,
+    authorization,
+    domains,
+    fleet,
+    irm_configuration,
+    local_files,
+)
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import plan as planning
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS, DOMAINS, NOTHING, HostVariables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import (
+    CONNECTORS,
+    DOMAINS,
+    NOTHING,
+    PRODUCTS,
+    HostVariables,
+)
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import manual_steps
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import counted
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
@@ -66,7 +79,7 @@ class ActionModule(ActionBase):
             # a run that applies has the role rms_authorization for it
             result["manual_steps"] += _list_steps(lists, inspections)
         result["failing"] = self._failing(inspections)
-        result["lines"] = self._lines(plan, inspections)
+        result["lines"] = self._lines(plan, inspections, self._irm(names))
         # the error that ends the run has the findings that block
         result["advice"] = assessment.assess_lines(findings, "" if given["report_only"] or not plan.ends else "advises")
         # its answer belongs to what hosts lack
@@ -183,12 +196,36 @@ class ActionModule(ActionBase):
             return str(error)
         return ""
 
-    def _lines(self, plan: planning.Plan, inspections: Mapping[str, Result]) -> list[str]:
+    def _irm(self, names: list[str]) -> list[str]:
+        """Through which servers IRM is switched on or off, a line for each organization and farm."""
+        tags = [
+            plain(self._known.get(f"ansible_{kind}_tags", default))
+            for kind, default in (("run", ["all"]), ("skip", []))
+        ]
+        if not domains.has_tag(irm_configuration.TAG, *tags):
+            return []
+        groups = plain(dict(self._known["groups"]))
+        of_groups = {group: [name for name in groups.get(group, ()) if self._has_irm(name)] for group in PRODUCTS}
+        known = {name: self._irm_variables(name) for members in of_groups.values() for name in members}
+        units = irm_configuration.units(irm_configuration.servers(known, of_groups), names)
+        return [unit.line for unit in units if unit.asked]
+
+    def _has_irm(self, name: str) -> bool:
+        """Whether a host may define that its IRM is managed; reading all of its variables takes longer."""
+        known = self._known["hostvars"]
+        return name in known and "irm_configuration_state" in {*self._known, *fleet.registered(self._known, name)}
+
+    def _irm_variables(self, name: str) -> Result:
+        host, _errors = self._variables(name)
+        found = plain(fleet.registered(self._known, name).get("aip_apply_inspection") or {})
+        return {**host.values, "aip_apply_inspection": found}
+
+    def _lines(self, plan: planning.Plan, inspections: Mapping[str, Result], irm: list[str]) -> list[str]:
         """One line for each host of which there is something to say, and the sum."""
         said = {name: _line(found) for name, found in inspections.items()}
         width = max((len(name) for name in said), default=0)
         table = [f"{name:<{width}}  {text}" for name, text in said.items() if text != "complies"]
-        table += [*plan.order, *plan.obstacles]
+        table += [*plan.order, *irm, *plan.obstacles]
         comply = [name for name, text in said.items() if text.startswith("complies") and name not in plan.blocked]
         counts = {
             "comply": len(comply),

@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .domains import NOTHING, PRODUCTS
+from .report.text import counted
 
 #: The variable that names the organization or farm of a server
 SHARED_BY = {"exchange": "irm_configuration_organization", "sharepoint": "irm_configuration_farm"}
+TITLES = {"exchange": "Exchange organization", "sharepoint": "SharePoint farm"}
+TAG = "irm_configuration"
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,14 @@ class Unit:
     detaches: bool
     unready: list[str]
     absent: list[str]
+
+    @property
+    def line(self) -> str:
+        """What a run does with it, in the plan."""
+        name = f" {self.name}" if self.name else ""
+        away = ", away from AD RMS first" if self.detaches and self.leaving else ""
+        how = f"{counted(len(self.servers), 'server')}{away}"
+        return f"IRM of the {TITLES[self.product]}{name}: through {self.asked} ({how})"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -346,6 +346,23 @@ def test_a_plan() -> None:
     assert plan["lines"][-1].startswith("3 hosts: 1 comply")
 
 
+def test_a_plan_names_the_servers_through_which_irm_is_switched_on() -> None:
+    of = {"group_names": ["exchange_servers"], "irm_configuration_state": "present"}
+    fleet = Fleet(ex1=of, ex2=of, ex3=of | {"irm_configuration_organization": "fabrikam"}, ex4={})
+    fleet.inspect()
+    line = "IRM of the Exchange organization: through ex1 (2 servers)"
+    assert [one for one in fleet.run("plan")["lines"] if "IRM" in one] == [
+        line,
+        "IRM of the Exchange organization fabrikam: through ex3 (1 server)",
+    ]
+    differs = fleet.hostvars["ex2"]["aip_apply_inspection"]
+    differs["domains"] = {"irm_server": {"compliant": False, "changes": []}}
+    fleet.hostvars["ex2"]["irm_configuration_from_ad_rms"] = True
+    assert line.replace("2 servers", "2 servers, away from AD RMS first") in fleet.run("plan")["lines"]
+    tags = {"ansible_run_tags": ["tls"], "ansible_skip_tags": []}
+    assert not any("IRM" in one for one in fleet.run("plan", variables=tags)["lines"])
+
+
 def test_a_missing_installer_ends_the_run_before_anything_is_changed(tmp_path: Path) -> None:
     page = tmp_path / "client.exe"
     page.write_text("<html>not found</html>")
