@@ -1,6 +1,6 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where Information Rights Management is switched on: the servers, and the one of each organization that is asked."""
+"""Where Information Rights Management is switched on: the servers, and the one that changes an organization."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def irm_configuring(
 def irm_units(
     hostvars: Mapping[str, Any], hosts: Iterable[str], groups: Mapping[str, Iterable[str]]
 ) -> list[dict[str, Any]]:
-    """The organizations and farms of servers, and the one of each that is asked; irm_units.yml says more."""
+    """The organizations and farms of servers, and the server that changes each; irm_units.yml says more."""
     turn = names_in("hosts", hosts)
     return [unit.as_dict() for unit in irm_configuration.units(_servers(hostvars, groups, turn), turn)]
 

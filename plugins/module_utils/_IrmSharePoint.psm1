@@ -65,7 +65,7 @@ function Get-SharePointIrm {
 function Get-IrmSharePointPlan {
     <#
     .SYNOPSIS
-    The parameters of Set-SPIRMSettings that bring the farm to the desired state; $null when there is nothing to set.
+    The parameters of Set-SPIRMSettings that bring the farm to the desired state; $null when the farm is compliant.
 
     .PARAMETER Option
     The options of the module; connector_url in its canonical form.

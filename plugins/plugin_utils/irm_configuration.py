@@ -1,7 +1,7 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # Internal to infoprotect.aip, may change in any release.
-"""Which servers share a configuration of Information Rights Management, and which one of them is asked to change it."""
+"""Which servers share a configuration of Information Rights Management, and which one of them changes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Server:
         version: of the product, as the inspection found it.
         runs_modules: whether its Windows PowerShell is new enough.
         waits: why its registry values are not set yet.
-        complies: whether its registry values were right when the run began; None where nobody looked.
+        complies: whether its registry values were right when the run began; None where it was not inspected.
         from_ad_rms: whether it comes from AD RMS or another connector.
         lost: whether the run lost it before its turn.
         planned: whether it is in the run.
@@ -81,7 +81,7 @@ class Unit:
 
     Attributes:
         name: of the organization or farm, '' for the only one.
-        asked: the server that reads and changes the configuration; '' where there is nothing to change.
+        asked: the server that reads and changes the configuration; '' where the product has no configuration.
         servers: those that have their turn.
         leaving: those of them that come from AD RMS and are not set to the connector yet.
         detaches: whether the whole unit is still with AD RMS.
@@ -129,7 +129,8 @@ def servers(
 def units(known: Iterable[Server], turn: Iterable[str]) -> list[Unit]:
     """The organizations and farms of the servers whose turn it is.
 
-    Of servers of several versions, the newest is asked: older management tools need not know what newer ones set.
+    Of servers of several versions, the newest makes the change: older management tools may not know what newer ones
+    set.
     """
     has_turn = set(turn)
     members: dict[tuple[str, str], list[Server]] = {}

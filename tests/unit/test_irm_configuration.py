@@ -1,4 +1,4 @@
-"""Which servers share a configuration of IRM, who is asked, and when IRM has to wait."""
+"""Which servers share a configuration of IRM, which one changes it, and when IRM has to wait."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_from_registry_to_irm_on(playbook: AnsiblePlaybook, groups: str) -> None
     assert organization()["calls"] == []
     with no_secret_shows(NEWER, "Winfleet!wrong"):
         done = site(playbook, groups)
-    assert changed(done, EXCHANGE) == {NEWER: True}, "one server of the organization is asked, the newest"
+    assert changed(done, EXCHANGE) == {NEWER: True}, "one server of the organization, the newest"
     assert changed(done, RESTART) == {OLDER: True}, "the other one reads the licensing location, too"
     assert changed(done, FARM) == {SHAREPOINT: True}
     assert done.task(EXCHANGE, NEWER)["verification"][-1] == "OVERALL RESULT: PASS"
@@ -169,7 +169,7 @@ def test_servers_that_the_connector_does_not_authorize(playbook: AnsiblePlaybook
     message = run.task(EXCHANGE, NEWER)["msg"]
     assert "Test-IRMConfiguration does not pass" in message and "was set back" in message
     assert organization()["irm"] == products.NEW_ORGANIZATION["irm"]
-    assert changed(run, EXCHANGE) == {NEWER: False}, "no other server is asked after it"
+    assert changed(run, EXCHANGE) == {NEWER: False}, "no other server tries it"
     with directory.opened(state_directory(), products.ORGANIZATION) as found:
         found["authorized"] = True
     assert changed(site(playbook, groups), EXCHANGE) == {NEWER: True}
