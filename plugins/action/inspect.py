@@ -25,8 +25,14 @@ class ActionModule(ActionBase):
         del tmp
         known = task_vars or {}
         result: Result = super().run(None, known)
-        arguments = {"by_tags": {"type": "bool", "default": False}, "stop": {"type": "bool", "default": False}}
+        arguments = {
+            "by_tags": {"type": "bool", "default": False},
+            "stop": {"type": "bool", "default": False},
+            "earlier": {"type": "dict"},
+        }
         _validation, given = self.validate_argument_spec(argument_spec=arguments)
+        if given["earlier"]:
+            return {**result, **{name: plain(given["earlier"]).get(name) for name in ("failed", "unreachable", "msg")}}
         host, errors = own_variables(known, self._templar.template)
         if errors:
             raise AnsibleActionFail("\n".join(["The host was not contacted. Correct these variables:", *errors]))

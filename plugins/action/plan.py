@@ -78,7 +78,9 @@ class ActionModule(ActionBase):
         if given["report_only"]:
             # a run that applies has the role rms_authorization for it
             result["manual_steps"] += _list_steps(lists, inspections)
-        result["failing"] = self._failing(inspections)
+        lost = {name: [reason] for name, reason in plan.lost.items()}
+        result["stopped"] |= lost
+        result["failing"] = {**lost, **self._failing(inspections)}
         result["lines"] = self._lines(plan, inspections, self._irm(names))
         # the error that ends the run has the findings that block
         result["advice"] = assessment.assess_lines(findings, "" if given["report_only"] or not plan.ends else "advises")

@@ -33,7 +33,8 @@ class ActionModule(ActionBase):
         del tmp
         known = task_vars or {}
         result: Result = super().run(None, known)
-        _validation, given = self.validate_argument_spec(argument_spec={"by_tags": {"type": "bool", "default": False}})
+        arguments = {"by_tags": {"type": "bool", "default": False}, "tenants": {"type": "bool", "default": True}}
+        _validation, given = self.validate_argument_spec(argument_spec=arguments)
         run_tags, skip_tags = (plain(known.get(f"ansible_{kind}_tags", [])) for kind in ("run", "skip"))
         errors: dict[str, list[str]] = {}
         if given["by_tags"]:
@@ -54,6 +55,8 @@ class ActionModule(ActionBase):
             )
         if warnings := _expiring(hosts):
             result["warnings"] = warnings
+        if not given["tenants"]:
+            return result
         selected = domains.selected(run_tags, skip_tags) if given["by_tags"] else list(domains.DOMAINS)
         asking = [host for host in hosts if needs_tenant(host, selected)]
         return {**result, **self._tenants(asking), "service_answered": bool(fleet.service(known))}

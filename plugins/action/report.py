@@ -13,8 +13,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.awx_job import awx_job
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, terminal
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.inputs import from_inspections
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.variables import listed
 from jinja2.exceptions import TemplateError
 
 Result = dict[str, Any]
@@ -45,6 +47,8 @@ class ActionModule(ActionBase):
             },
             "playbook": {"type": "str", "default": ""},
         }
+        if "formats" in self._task.args:
+            self._task.args["formats"] = listed(self._task.args["formats"])
         _validation, given = self.validate_argument_spec(
             argument_spec=arguments,
             mutually_exclusive=[("src", name) for name in INPUTS],
@@ -54,7 +58,7 @@ class ActionModule(ActionBase):
         folder = Path(given["dir"]).absolute()
         warnings: list[str] = []
         try:
-            content = self._content(given, folder, warnings)
+            content = self._content(given, folder, warnings, task_vars or {})
             written = files.save(_rendered(content, given), folder)
         except model.ReportError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -69,7 +73,7 @@ class ActionModule(ActionBase):
             "summary": terminal.artifact(content),
         }
 
-    def _content(self, given: Result, folder: Path, warnings: list[str]) -> Result:
+    def _content(self, given: Result, folder: Path, warnings: list[str], task_vars: Result) -> Result:
         known = {name: given[name] or {} for name in INPUTS}
         if given["src"]:
             saved = files.read(Path(given["src"]))
@@ -88,7 +92,7 @@ class ActionModule(ActionBase):
             requirements={
                 one.id: {"text": one.text, "statement": one.statement} for one in requirements.load().requirements
             },
-            run=model.Run(given["playbook"], bool(self._task.check_mode), _version()),
+            run=model.Run(given["playbook"], bool(self._task.check_mode), _version(), awx_job(task_vars)),
         )
         earlier = folder / files.FORMATS["json"][0]
         if earlier.exists():

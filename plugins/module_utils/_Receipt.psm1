@@ -199,6 +199,8 @@ function New-Receipt {
         time = Format-Time -Time $now -Format $timeFormat
         # Whose HKEY_CURRENT_USER is meant.
         account = [WindowsIdentity]::GetCurrent().User.Value
+        # The job of AWX, or empty (plugin_utils/awx_job.py).
+        job = "$env:INFOPROTECT_AIP_JOB"
         host = Get-HostIdentity
     }
     $values = foreach ($item in $Change) {

@@ -9,6 +9,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from .awx_job import on_host
+
 Result = dict[str, Any]
 
 
@@ -16,6 +18,7 @@ def run_action(action: ActionBase, name: str, options: Result, task_vars: Result
     """Run another action on the task's host, as a task of its own would."""
     task = action._task.copy()
     task.action, task.args = name, dict(options)
+    task.environment = on_host(task.environment, task_vars or {})
     other = action._shared_loader_obj.action_loader.get(
         name,
         task=task,

@@ -11,12 +11,13 @@ at once on the host, and a run renews its lease right before it disrupts the mem
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .awx_job import awx_job
 
 #: Runs on the member with the parameters of `Ask` and the text of OWN_FOLDER.
 SCRIPT = Path(__file__).parents[2] / "roles/rms_pool/files/lease.ps1"
@@ -73,8 +74,7 @@ def lease_of(answer: Mapping[str, Any]) -> Lease | None:
 
 def controller_of(variables: Mapping[str, Any]) -> str:
     """The controller's name, and the job of AWX."""
-    job = variables.get("awx_job_id") or variables.get("tower_job_id") or os.environ.get("AWX_JOB_ID")
-    job = job or os.environ.get("JOB_ID")
+    job = awx_job(variables)
     return f"{platform.node()}, AWX job {job}" if job else platform.node()
 
 

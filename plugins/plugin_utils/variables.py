@@ -80,7 +80,7 @@ def known_names() -> frozenset[str]:
 
 
 def _registered(content: Any) -> Iterable[str]:
-    """The names that tasks register, and that set_fact and vars give values to."""
+    """The names that tasks register or hand to a job, and that set_fact and vars give values to."""
     if isinstance(content, list):
         for item in content:
             yield from _registered(item)
@@ -88,6 +88,9 @@ def _registered(content: Any) -> Iterable[str]:
         for key, value in content.items():
             if key == "register":
                 yield str(value)
+            elif key == "ansible.builtin.set_stats":
+                # AWX gives them to the next job of a workflow
+                yield from map(str, value["data"])
             elif key in ("vars", "ansible.builtin.set_fact") and isinstance(value, Mapping):
                 yield from map(str, value)
             else:
@@ -134,7 +137,7 @@ def read(
             errors.append(f"{variable} cannot be evaluated: {error}")
         else:
             if value not in NOTHING:
-                values[variable] = value
+                values[variable] = listed(value) if _is_list_of_texts(specs()[variable]) else value
     described = {variable: specs()[variable] for variable in values}
     checked = ArgumentSpecValidator(_optional(described)).validate(values, validate_role_argument_spec=True)
     errors += [*checked.error_messages, *mistyped(described, values)]
@@ -144,6 +147,17 @@ def read(
         if isinstance(value, str) and not described[variable].get("no_log") and has_account(value):
             errors.append(f"{variable} is {HIDDEN}: expected an address without them")
     return HostVariables.of(name, groups, checked.validated_parameters), errors
+
+
+def _is_list_of_texts(spec: Mapping[str, Any]) -> bool:
+    return spec.get("type") == "list" and spec.get("elements") == "str"
+
+
+def listed(value: Any) -> Any:
+    """The items of a text with commas, as a survey sends a list. Anything else than text is returned as it is."""
+    if not isinstance(value, str):
+        return value
+    return [item for part in value.split(",") if (item := part.strip())]
 
 
 def _optional(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ PYTHONS_OF_CORE: dict[str, tuple[tuple[int, int], ...]] = {
 # What the default test run needs beside the oldest and the newest core; --full needs all of them.
 DEFAULT_CORES = ("2.19",)
 # The collections that are used, out of the hundred that the package `ansible` has for a core.
-COLLECTIONS = ("ansible.posix", "ansible.windows", "microsoft.ad")
+COLLECTIONS = ("ansible.posix", "ansible.windows", "awx.awx", "microsoft.ad")
 
 # Commands and the Debian (and Ubuntu) packages that bring them.
 FLEET_COMMANDS: dict[str, tuple[str, ...]] = {

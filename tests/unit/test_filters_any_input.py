@@ -91,6 +91,7 @@ SERVERVARS: dict[str, dict[str, Any]] = {
     "ex-2": {"irm_configuration_state": "present", "irm_configuration_organization": "fabrikam"},
 }
 OPERANDS: dict[str, list[Any]] = {
+    "answer": ["1, 2", [], "list"],
     "assess": [{"name": "h", "os": {"build": 1}}, ["aip_clients"], ["tls"], {"product": "purview"}],
     "assess_lines": [{"host": [FINDING]}, "blocks"],
     "plan_groups": [GROUPS, FOUND, "universal", True, "CONTOSO"],

@@ -15,7 +15,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.action import prepare
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import inspecting, statements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import awx_job, inspecting, statements
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -518,3 +518,24 @@ def test_the_service_goes_only_with_a_client_of_another_line(client: Json, expec
     host = HostVariables.of("a", ["aip_scanners"], {"aip_scanner_stop_scan": True})
     found = {"domains": {"client": client}}
     assert inspecting.release_options(found, host) == expected | {"stop_scan": True}
+
+
+def test_a_host_that_was_lost_is_lost_again_at_the_end() -> None:
+    """Ansible ends a run when all hosts of a play are lost, so the task that inspects them ignores it."""
+    fleet = Fleet(one={})
+    earlier = {"unreachable": True, "msg": "timed out", "changed": False}
+    ended = fleet.run("inspect", earlier=earlier)
+    assert ended["unreachable"] and ended["msg"] == "timed out" and not ended["failed"] and fleet.asked == []
+
+
+def test_lost_hosts_are_stopped_and_fail() -> None:
+    fleet = Fleet(one={}, two={})
+    fleet.inspect()
+    fleet.hostvars["two"]["aip_apply_inspection"] = {"unreachable": True, "msg": "timed out"}
+    plan = fleet.run("plan")
+    assert plan["stopped"] == plan["failing"] == {"two": ["unreachable: timed out"]}
+
+
+def test_modules_are_told_the_job_of_awx() -> None:
+    assert awx_job.on_host(None, {}) is None
+    assert awx_job.on_host([{"a": "b"}], {"awx_job_id": 7}) == [{"a": "b"}, {"INFOPROTECT_AIP_JOB": "7"}]

@@ -267,11 +267,12 @@ class Previous:
 
 @dataclass(frozen=True)
 class Run:
-    """Which run made the report."""
+    """Which run made the report. job: the id of its job in AWX."""
 
     playbook: str = ""
     check_mode: bool = False
     collection: str = ""
+    job: str = ""
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,13 @@ def details(content: Content) -> list[str]:
 def artifact(content: Content) -> dict[str, Any]:
     """The summary for set_stats: counts, and as many names as fit."""
     result: dict[str, Any] = {**content["summary"], "manual_steps": len(content["manual_steps"])}
+    result |= {"playbook": content["run"]["playbook"], "job": content["run"].get("job", "")}
     names = {
         status: [visible(host["name"]) for host in content["hosts"] if host["status"] == status]
         for status in model.STATUSES
         if status != model.COMPLIANT
     }
+    names["changed"] = list(dict.fromkeys(visible(change["host"]) for change in content["changes"]))
     names["restart_pending"] = [visible(host["name"]) for host in content["hosts"] if host["restart"]["pending"]]
     result["names"] = {status: [] for status, hosts in names.items() if hosts}
     # One of each kind in turn, so that many drifted hosts do not displace the blocked one.

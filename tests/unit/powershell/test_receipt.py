@@ -51,6 +51,7 @@ def test_receipt_has_what_was_and_what_is(powershell: PowerShellHost, key: str, 
     assert content["receipt"]["schema"] == 1
     assert content["receipt"]["collection"] == "infoprotect.aip"
     assert content["receipt"]["module"] == "unit"
+    assert content["receipt"]["job"] == ""
     assert content["receipt"]["host"]["name"] == "UNIT-2019"
     assert content["receipt"]["host"]["machine_guid"]
     assert content["new_keys"] == [{"path": key, "view": 32}, {"path": key + r"\New", "view": 32}]
@@ -75,6 +76,24 @@ def test_receipt_has_what_was_and_what_is(powershell: PowerShellHost, key: str, 
         },
     ]
     assert [file.name for file in folder.iterdir() if not file.name.startswith("0000")] == [], "nothing temporary stays"
+
+
+JOB = """
+$env:INFOPROTECT_AIP_JOB = $case[1]
+try {
+    $plan = Get-RegistryPlan -Value (New-RegistryValue -Path $case[0] -Name a -Data x)
+    $null = Write-RegistryPlan -Plan $plan -Source unit
+}
+finally {
+    $env:INFOPROTECT_AIP_JOB = $null
+}
+"""
+
+
+def test_receipt_has_the_job_of_awx(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    powershell.run(JOB, [key, "4711"])
+    (file,) = folder.iterdir()
+    assert json.loads(file.read_text(encoding="utf-8"))["receipt"]["job"] == "4711"
 
 
 REGION = """

@@ -20,7 +20,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import file
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def run(check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+def run(check_mode: bool = False, task_vars: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
     task = Task.load({"infoprotect.aip.report": arguments}, loader=DataLoader())
     task.args, task.check_mode = arguments, check_mode
     action = action_loader.get(
@@ -32,7 +32,7 @@ def run(check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
         templar=Templar(loader=DataLoader(), variables={}),
         shared_loader_obj=None,
     )
-    return dict(action.run(task_vars={}))
+    return dict(action.run(task_vars=task_vars or {}))
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -48,9 +48,17 @@ def test_writes_the_report_in_check_mode_as_well(check_mode: bool, tmp_path: Pat
     assert "core01:" in result["details"] and "warnings" not in result
     made = json.loads(Path(result["files"]["json"]).read_text(encoding="utf-8"))
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
-    assert made["run"] == {"playbook": "audit", "check_mode": check_mode, "collection": version}
+    assert made["run"] == {"playbook": "audit", "check_mode": check_mode, "collection": version, "job": ""}
     texts = {line["id"]: line["text"] for line in made["statements"]}
     assert texts["directory_integration"], "of the requirements, since no host has a finding of it"
+
+
+def test_a_job_of_awx_is_named_and_formats_come_as_text(tmp_path: Path) -> None:
+    given = {"inspections": {"srv": report_fleet.client("srv")}, "dir": str(tmp_path), "formats": "html, json"}
+    result = run(task_vars={"awx_job_id": 4711}, **given)
+    assert set(result["files"]) == {"html", "json"} and result["summary"]["job"] == "4711"
+    made = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert made["run"]["job"] == "4711" and "AWX job" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_next_report_is_compared_with_this_one(tmp_path: Path) -> None:
