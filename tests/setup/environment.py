@@ -47,6 +47,9 @@ DEFAULT_CORES = ("2.19",)
 # The collections that are used, out of the hundred that the package `ansible` has for a core.
 COLLECTIONS = ("ansible.posix", "ansible.windows", "awx.awx", "microsoft.ad")
 
+# The newest ansible-core whose release of `ansible` has awx.awx, among those that the default test run needs
+AWX_FROM = "2.19"
+
 # Commands and the Debian (and Ubuntu) packages that bring them.
 FLEET_COMMANDS: dict[str, tuple[str, ...]] = {
     "wine": ("wine64", "wine"),
@@ -387,6 +390,15 @@ def link_collection() -> None:
     link.symlink_to("../../../..")
 
 
+def link_awx() -> None:
+    """.cache/collections has awx.awx as well, for every ansible-core: later releases of `ansible` do not have it."""
+    link = CACHE / "collections" / "ansible_collections" / "awx"
+    found = sorted((CACHE / "venvs" / f"core-{AWX_FROM}").glob("lib/python3*/site-packages/ansible_collections/awx"))
+    link.unlink(missing_ok=True)
+    if found:
+        link.symlink_to(os.path.relpath(found[-1], link.parent))
+
+
 def prepare(purpose: str) -> None:
     CACHE.mkdir(exist_ok=True)
     link_collection()
@@ -402,6 +414,8 @@ def prepare(purpose: str) -> None:
         prepare_engine()
         main = main_environment(purpose, pythons)
         make([main, *(test_environments(purpose, main, pythons) if purpose in TEST_PURPOSES else [])])
+        if purpose in TEST_PURPOSES:
+            link_awx()
 
 
 def main() -> int:
