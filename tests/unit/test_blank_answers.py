@@ -61,6 +61,8 @@ def unguarded(text: str) -> set[str]:
         found.name
         for found in tree.find_all(nodes.Name)
         if found.name in variables.specs() and found.name not in NO_ANSWERS and id(found) not in guarded
+        # the settings of the playbook that configures AWX
+        and not found.name.startswith("aip_awx_")
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import awx_picture
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -177,6 +178,12 @@ def test_what_awx_refuses_ends_the_task(apply: Callable[..., Json], objects: Obj
     refused = apply(new_awx(), changed)
     assert refused["failed"] and "job template AIP | Audit: Unable to create" in refused["msg"]
     assert "Playbook not found for project." in refused["msg"] and "node audit" not in str(refused["objects"])
+
+
+def test_the_picture_shows_the_workflow() -> None:
+    assert awx_picture.PICTURE.read_text("utf-8") == awx_picture.draw(awx_picture.DATA.read_text("utf-8")), (
+        "Run .venv/bin/python tests/awx_picture.py"
+    )
 
 
 def test_the_rulebook_audits_one_host_and_never_rolls_out(objects: Objects) -> None:
