@@ -84,7 +84,8 @@ def draw(text: str) -> str:
     width = max(place.x for place in places.values()) + WIDTH + MARGIN
     height = max(place.y for place in places.values()) + HEIGHT + MARGIN + 40
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img"',
+        f'     viewBox="0 0 {width} {height}">',
         "<title>The workflow AIP | Rollout with approvals</title>",
         f"<style>{STYLE}</style>",
         '<rect width="100%" height="100%" style="stroke: none"/>',
@@ -113,10 +114,16 @@ def _box(name: str, node: Mapping[str, Any], place: Place) -> Iterator[str]:
     approval = node.get("approval_node")
     template = node.get("unified_job_template", "")
     kind = "approval" if approval else "writes" if template in ("AIP | Rollout", "AIP | Restore") else ""
-    below = approval["name"] if approval else " ".join([template, f"({node['limit']})" if node.get("limit") else ""]).strip()
-    yield f'<rect class="{kind}" x="{place.x}" y="{place.y}" width="{WIDTH}" height="{HEIGHT}" rx="{26 if approval else 4}"/>'
+    below = (
+        approval["name"]
+        if approval
+        else " ".join([template, f"({node['limit']})" if node.get("limit") else ""]).strip()
+    )
+    size = f'width="{WIDTH}" height="{HEIGHT}" rx="{26 if approval else 4}"'
+    yield f'<rect class="{kind}" x="{place.x}" y="{place.y}" {size}/>'
     for text, offset, style in ((name, 21, ""), (_cut(below), 38, ' class="limit"')):
-        yield f'<text{style} x="{place.x + WIDTH // 2}" y="{place.y + offset}" text-anchor="middle">{html.escape(text)}</text>'
+        where = f'x="{place.x + WIDTH // 2}" y="{place.y + offset}" text-anchor="middle"'
+        yield f"<text{style} {where}>{html.escape(text)}</text>"
 
 
 def _cut(text: str, most: int = 42) -> str:
@@ -124,7 +131,11 @@ def _cut(text: str, most: int = 42) -> str:
 
 
 def _legend(height: int) -> Iterator[str]:
-    entries: Sequence[tuple[str, str]] = (("success", "success"), ("failure", "failure or denied"), ("always", "always"))
+    entries: Sequence[tuple[str, str]] = (
+        ("success", "success"),
+        ("failure", "failure or denied"),
+        ("always", "always"),
+    )
     for number, (style, text) in enumerate(entries):
         x, y = MARGIN + number * 170, height - 20
         yield f'<path class="{style}" d="M{x} {y} h30"/><text x="{x + 38}" y="{y + 4}">{text}</text>'

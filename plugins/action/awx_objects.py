@@ -1,6 +1,6 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Applies objects of AWX, given in the variables of infra.aap_configuration, with the modules of awx.awx or ansible.controller."""
+"""Applies objects of AWX with the modules of awx.awx or ansible.controller."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """A stand-in for the API of AWX 24: it stores objects, and refuses what AWX refuses.
 
-refusals.json has 33 objects that were sent to a running AWX, with its verdicts; options.json its OPTIONS of 23 endpoints. The stub is held to both. It
-starts no job, so the progress of workflows, approvals and updates is not in it.
+refusals.json has 33 objects that were sent to a running AWX, with its verdicts; options.json has its OPTIONS of 23
+endpoints. The stub is held to both. It starts no job: the progress of workflows, approvals and updates is not in it.
 """

@@ -31,8 +31,27 @@ SURVEY_TYPES: dict[str, tuple[type, ...]] = {
 PROMPTS = ("limit", "job_tags", "skip_tags", "job_type", "verbosity", "diff_mode", "scm_branch", "inventory", "forks")
 ASKED_BY = {"job_tags": "ask_tags_on_launch"}
 #: What the message of a notification may say of a job
-JOB_FIELDS = {"id", "name", "status", "url", "artifacts", "host_status_counts", "limit", "playbook", "started", "finished"}
-MESSAGE_NAMES = {"job", "job_friendly_name", "url", "job_metadata", "approval_node_name", "workflow_url", "approval_status"}
+JOB_FIELDS = {
+    "id",
+    "name",
+    "status",
+    "url",
+    "artifacts",
+    "host_status_counts",
+    "limit",
+    "playbook",
+    "started",
+    "finished",
+}
+MESSAGE_NAMES = {
+    "job",
+    "job_friendly_name",
+    "url",
+    "job_metadata",
+    "approval_node_name",
+    "workflow_url",
+    "approval_status",
+}
 JINJA = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
 
 
@@ -220,7 +239,7 @@ def _notification(data: Json, _world: World) -> Errors:
     wrong: list[str] = []
     for event, message in _messages(data.get("messages") or {}):
         for text in message.values():
-            known = {name: "x" for name in MESSAGE_NAMES} | {"job": _Names.fromkeys(JOB_FIELDS, "x")}
+            known = dict.fromkeys(MESSAGE_NAMES, "x") | {"job": _Names.fromkeys(JOB_FIELDS, "x")}
             try:
                 JINJA.from_string(str(text)).render(**known)
             except UndefinedError as error:

@@ -20,13 +20,16 @@ TEMPLATES = ("projects", "inventory_sources", "job_templates", "workflow_job_tem
 ASSOCIATIONS = {"credentials", "labels", "instance_groups", "success_nodes", "failure_nodes", "always_nodes"}
 ASSOCIATIONS |= {f"notification_templates_{event}" for event in ("started", "success", "error", "approvals")}
 #: The roles that an object of a kind has, for teams
-ROLES = {"job_templates": ("execute", "read", "admin"), "workflow_job_templates": ("execute", "approval", "read", "admin")}
+ROLES = {
+    "job_templates": ("execute", "read", "admin"),
+    "workflow_job_templates": ("execute", "approval", "read", "admin"),
+}
 #: What AWX returns beside the fields that can be written
 READ_ONLY: dict[str, Json] = {"projects": {"scm_revision": "0" * 40}, "credential_types": {"managed": False}}
 PLAYBOOKS = [f"playbooks/{name}.yml" for name in ("audit", "site")]
 
 
-class Answer(Exception):
+class AnswerError(Exception):
     """Ends a request: the status and the body."""
 
     def __init__(self, status: int, body: Any = None) -> None:
@@ -77,7 +80,7 @@ class Store:
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Json) -> Any:
         parts = [unquote(part) for part in path.removeprefix(PREFIX).split("/") if part]
         if not parts:
-            raise Answer(200, {})
+            raise AnswerError(200, {})
         kind, *rest = parts
         if not rest:
             return self._list(kind, query) if method == "GET" else self._create(kind, body)
@@ -85,7 +88,7 @@ class Store:
         if kind == "roles":
             return self._grant(method, number, body)
         if not (found := self.find(kind, number)):
-            raise Answer(404, {"detail": "Not found."})
+            raise AnswerError(404, {"detail": "Not found."})
         if len(rest) == 1:
             return self._one(method, kind, found, body)
         return self._part(method, kind, found, rest[1], body)
@@ -100,11 +103,11 @@ class Store:
     def _create(self, kind: str, body: Json) -> Json:
         self._check(kind, body)
         if kind not in ("workflow_job_template_nodes", "schedules") and self._twins(kind, body):
-            raise Answer(400, {"__all__": [f"{kind} with this name already exists."]})
+            raise AnswerError(400, {"__all__": [f"{kind} with this name already exists."]})
         options = rules.OPTIONS[rules.RECORDED_AS.get(kind, kind)]["POST"]
         defaults = {name: field.get("default") for name, field in options.items()}
         number = self.add(kind, **{**defaults, **{name: value for name, value in body.items() if name in options}})
-        raise Answer(201, self._shown(kind, self.objects[kind][number]))
+        raise AnswerError(201, self._shown(kind, self.objects[kind][number]))
 
     def _twins(self, kind: str, body: Json) -> list[Json]:
         same = ("name", "organization", "inventory") if kind == "inventory_sources" else ("name", "organization")
@@ -113,7 +116,7 @@ class Store:
 
     def _check(self, kind: str, data: Json) -> None:
         if errors := rules.problems(kind, data, self):
-            raise Answer(400, errors)
+            raise AnswerError(400, errors)
 
     def _one(self, method: str, kind: str, found: Json, body: Json) -> Any:
         if method == "PATCH":
@@ -125,7 +128,7 @@ class Store:
             for numbers in self.related.values():
                 if found["id"] in numbers:
                     numbers.remove(found["id"])
-            raise Answer(204)
+            raise AnswerError(204)
         return self._shown(kind, found)
 
     def _part(self, method: str, kind: str, found: Json, part: str, body: Json) -> Any:
@@ -133,16 +136,18 @@ class Store:
         if part == "survey_spec":
             if method == "POST":
                 if error := rules.survey_error(body):
-                    raise Answer(400, {"error": error})
+                    raise AnswerError(400, {"error": error})
                 self.surveys[number] = body
                 return {}
             return self.surveys.get(number, {})
         if part == "create_approval_template":
             template = self.add("workflow_approval_templates", **{"description": "", "timeout": 0, **body})
             found["unified_job_template"] = template
-            raise Answer(201, self._shown("workflow_approval_templates", self.find("unified_job_templates", template) or {}))
+            raise AnswerError(
+                201, self._shown("workflow_approval_templates", self.find("unified_job_templates", template) or {})
+            )
         if part not in ASSOCIATIONS:
-            raise Answer(404, {"detail": "Not found."})
+            raise AnswerError(404, {"detail": "Not found."})
         return self._associate(method, self.related.setdefault((kind, number, part), []), body)
 
     @staticmethod
@@ -153,7 +158,7 @@ class Store:
             numbers.remove(body["id"])
         else:
             numbers.append(body["id"])
-        raise Answer(204)
+        raise AnswerError(204)
 
     def _grant(self, method: str, role: int, body: Json) -> Json:
         return self._associate(method, self._teams.setdefault(role, []), body)
@@ -170,7 +175,10 @@ class Store:
             related["unified_job_template"] = f"{PREFIX}{owner}/{template}/"
         extra = dict(READ_ONLY.get(kind, {}))
         # they are of the organization of what they use
-        for one, owners, name in (("job_templates", "projects", "project"), ("inventory_sources", "inventories", "inventory")):
+        for one, owners, name in (
+            ("job_templates", "projects", "project"),
+            ("inventory_sources", "inventories", "inventory"),
+        ):
             if kind == one:
                 extra["organization"] = (self.find(owners, item.get(name)) or {}).get("organization")
         shown = {**item, **extra, "url": url, "type": kind.removesuffix("s"), "related": related}
@@ -205,12 +213,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.store.requests.append((self.command, parts.path))
         try:
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                raise Answer(401, {"detail": "Authentication credentials were not provided."})
-            raise Answer(200, self.store.answer(self.command, parts.path, dict(parse_qsl(parts.query)), json.loads(text or "{}")))
-        except Answer as answer:
+                raise AnswerError(401, {"detail": "Authentication credentials were not provided."})
+            raise AnswerError(
+                200, self.store.answer(self.command, parts.path, dict(parse_qsl(parts.query)), json.loads(text or "{}"))
+            )
+        except AnswerError as answer:
             self._send(answer)
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: AnswerError) -> None:
         body = b"" if answer.body is None else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         for name, value in {
@@ -223,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _go
+    do_GET = do_POST = do_PATCH = do_DELETE = _go  # noqa: N815
 
 
 @contextmanager

@@ -25,7 +25,9 @@ def answers(name: str, **other: Any) -> Json:
     """The answers to a survey: its defaults, as AWX sends them, and other ones."""
     spec = template(name)["survey_spec"]["spec"]
     given = {
-        question["variable"]: question["default"].split("\n") if question["type"] == "multiselect" else question["default"]
+        question["variable"]: question["default"].split("\n")
+        if question["type"] == "multiselect"
+        else question["default"]
         for question in spec
         if "{{" not in str(question["default"])
     }
@@ -33,8 +35,10 @@ def answers(name: str, **other: Any) -> Json:
     return {**given, **other}
 
 
-def run_job(playbook: AnsiblePlaybook, name: str, *arguments: str, given: Json, earlier: Json, expect: int | None) -> Run:
-    """A job of a template: the answers, what AWX adds to them, and the artifacts of the jobs before it in a workflow."""
+def run_job(
+    playbook: AnsiblePlaybook, name: str, *arguments: str, given: Json, earlier: Json, expect: int | None
+) -> Run:
+    """A job of a template: the answers, what AWX adds to them, and the artifacts of earlier jobs of the workflow."""
     sent = {**given, **earlier, "awx_job_id": JOB, "tower_job_id": JOB, "awx_job_launch_type": "workflow"}
     return playbook.run(Path(PROJECT / template(name)["playbook"]), *arguments, extra_vars=sent, expect=expect)
 

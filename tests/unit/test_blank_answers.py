@@ -60,7 +60,9 @@ def unguarded(text: str) -> set[str]:
     return {
         found.name
         for found in tree.find_all(nodes.Name)
-        if found.name in variables.specs() and found.name not in NO_ANSWERS and id(found) not in guarded
+        if found.name in variables.specs()
+        and found.name not in NO_ANSWERS
+        and id(found) not in guarded
         # the settings of the playbook that configures AWX
         and not found.name.startswith("aip_awx_")
     }
@@ -68,7 +70,7 @@ def unguarded(text: str) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_blank_answer_counts_as_not_defined(path: Path) -> None:
-    """`variable | default(X, true)`: the second argument is for blanks. Or the filter answer, which keeps 0 and false."""
+    """`variable | default(X, true)`: the second argument is for blanks. The filter answer also keeps 0 and false."""
     found = {text: names for text in expressions(yaml.safe_load(path.read_text("utf-8"))) if (names := unguarded(text))}
     assert found == {}
 

@@ -1,4 +1,4 @@
-"""Jobs of AWX: survey answers as it sends them, and the summary that they leave. On simulated hosts, but for the last one."""
+"""Jobs of AWX: survey answers as it sends them, and the summary that they leave."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def test_every_run_hands_its_summary_to_the_job(simulated: AnsiblePlaybook) -> N
         assert all(unreachable.stats[host]["unreachable"] == 1 for host in names(UNREACHABLE))
 
 
-@pytest.mark.parametrize("drift", ["true", pytest.param("false", marks=pytest.mark.full), pytest.param("", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "drift", ["true", pytest.param("false", marks=pytest.mark.full), pytest.param("", marks=pytest.mark.full)]
+)
 def test_an_audit_fails_by_the_answer(simulated: AnsiblePlaybook, drift: str) -> None:
     limit = f"--limit={','.join(names(DRIFTED) + names(COMPLYING)[:1])}"
     given = answers("Audit", aip_audit_fail_on_drift=drift, aip_audit_fail_on_restart="")
@@ -69,7 +71,9 @@ def test_an_audit_fails_by_the_answer(simulated: AnsiblePlaybook, drift: str) ->
 
 
 CANARY, PILOT = "client-2016", "client-2019"
-RECEIPTS = r"Get-Content -Raw (Get-ChildItem C:\ProgramData\infoprotect\receipts\*.json | Sort-Object Name)[-1].FullName"
+RECEIPTS = (
+    r"Get-Content -Raw (Get-ChildItem C:\ProgramData\infoprotect\receipts\*.json | Sort-Object Name)[-1].FullName"
+)
 
 
 @pytest.mark.full
@@ -93,13 +97,21 @@ def test_a_workflow_from_audit_to_restore(playbook: AnsiblePlaybook, tmp_path: P
     plan = run_job(awx, "Plan", both, tags, "--check", given=plan_answers, earlier=summary, expect=0)
     summary = artifacts(plan)
     assert "changed" not in summary["aip_report"]["names"]
-    rollout = run_job(awx, "Rollout", canary, tags, given=answers("Rollout", aip_waves="1,100%"), earlier=summary, expect=0)
+    rollout = run_job(
+        awx, "Rollout", canary, tags, given=answers("Rollout", aip_waves="1,100%"), earlier=summary, expect=0
+    )
     summary = artifacts(rollout)
     assert summary["aip_report"]["names"]["changed"] == [CANARY]
     run_job(awx, "Audit", canary, tags, given=verify, earlier=summary, expect=0)
     run_job(awx, "Audit", waves, tags, given=verify, earlier=summary, expect=2)
     run_job(
-        awx, "Rollout", waves, tags, given=answers("Rollout", aip_waves="ring_pilot,ring_broad"), earlier=summary, expect=0
+        awx,
+        "Rollout",
+        waves,
+        tags,
+        given=answers("Rollout", aip_waves="ring_pilot,ring_broad"),
+        earlier=summary,
+        expect=0,
     )
     run_job(awx, "Audit", both, tags, given=verify, earlier=summary, expect=0)
     task = {"name": "receipt", "ansible.windows.win_powershell": {"script": RECEIPTS}}
@@ -114,7 +126,9 @@ def test_a_workflow_from_audit_to_restore(playbook: AnsiblePlaybook, tmp_path: P
 @pytest.mark.full
 @pytest.mark.hosts(CANARY, "exchange-1")
 @pytest.mark.usefixtures("statistics")
-@pytest.mark.parametrize(("template", "host"), [("Bootstrap", CANARY), ("Servers", "exchange-1"), ("Connectors", CANARY)])
+@pytest.mark.parametrize(
+    ("template", "host"), [("Bootstrap", CANARY), ("Servers", "exchange-1"), ("Connectors", CANARY)]
+)
 def test_blank_answers_are_none(playbook: AnsiblePlaybook, template: str, host: str) -> None:
     given = dict.fromkeys(answers(template), "")
     run_job(playbook, template, f"--limit={host}", "--check", given=given, earlier={}, expect=0)

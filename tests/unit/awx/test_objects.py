@@ -26,18 +26,18 @@ def argument_spec(module: str) -> Json:
     """The argument spec that a module of awx.awx gives to its API class."""
     found = importlib.import_module(f"ansible_collections.awx.awx.plugins.modules.{module}")
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     class Recorder:
         def __init__(self, argument_spec: Json, **_: Any) -> None:
-            raise Stop(argument_spec)
+            raise StopError(argument_spec)
 
     original = found.ControllerAPIModule
     found.ControllerAPIModule = Recorder
     try:
         found.main()
-    except Stop as stop:
+    except StopError as stop:
         return dict(stop.args[0])
     finally:
         found.ControllerAPIModule = original
@@ -116,7 +116,9 @@ def test_only_the_audit_may_be_sliced(objects: Objects) -> None:
 def test_only_one_template_of_the_workflow_writes_to_hosts(objects: Objects) -> None:
     (workflow,) = objects["controller_workflows"]
     nodes = {node["identifier"]: node for node in workflow["simplified_workflow_nodes"]}
-    before = [name for name, node in nodes.items() if node.get("unified_job_template") in ("AIP | Rollout", "AIP | Restore")]
+    before = [
+        name for name, node in nodes.items() if node.get("unified_job_template") in ("AIP | Rollout", "AIP | Restore")
+    ]
     parents = {
         name: {other for other, node in nodes.items() for link in awx_objects.LINKS if name in node.get(link, [])}
         for name in nodes
@@ -125,7 +127,9 @@ def test_only_one_template_of_the_workflow_writes_to_hosts(objects: Objects) -> 
     for name in before:
         assert all("approval_node" in nodes[parent] for parent in parents[name]), f"{name} needs an approval"
         assert nodes[name]["limit"], f"{name} needs a limit"
-    assert all("restore" in nodes[name]["failure_nodes"][0] for name in ("canary", "verify-canary", "waves", "verify-waves"))
+    assert all(
+        "restore" in nodes[name]["failure_nodes"][0] for name in ("canary", "verify-canary", "waves", "verify-waves")
+    )
     assert [name for name, found in parents.items() if not found] == ["sync-project"]
 
 
@@ -150,7 +154,9 @@ def test_settings_are_variables_of_the_collection() -> None:
 def test_the_playbook_loads_every_file() -> None:
     (play,) = yaml.safe_load((ROOT / "playbooks/awx.yml").read_text("utf-8"))
     assert {Path(path).name for path in play["vars_files"]} == {path.name for path in OBJECTS.glob("*.yml")}
-    applied = next(task["infoprotect.aip.awx_objects"] for task in play["tasks"] if "infoprotect.aip.awx_objects" in task)
+    applied = next(
+        task["infoprotect.aip.awx_objects"] for task in play["tasks"] if "infoprotect.aip.awx_objects" in task
+    )
     assert set(applied) - {"namespace"} == set(awx_objects.VARIABLES)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from awx_stub.rules import FOLDER
-from awx_stub.server import Answer, Store
+from awx_stub.server import AnswerError, Store
 
 CASES = json.loads((FOLDER / "refusals.json").read_text(encoding="utf-8"))["cases"]
 QUESTION = {"question_name": "Q", "question_description": "", "type": "multiplechoice", "choices": ["false", "true"]}
@@ -33,7 +33,7 @@ def test_the_stub_answers_as_awx_did(case: dict[str, Any]) -> None:
     path = "job_templates/12/survey_spec/" if endpoint == "survey_spec" else f"{endpoint}/"
     try:
         found, body = 200, store.answer("POST", f"/api/v2/{path}", {}, case["sent"])
-    except Answer as answer:
+    except AnswerError as answer:
         found, body = answer.status, answer.body
     assert found == case["status"]
     assert case["answer"] in (None, body), "an object that was taken was not recorded"
