@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import importlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import awx_picture
+import jsonschema
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -193,7 +195,9 @@ def test_the_picture_shows_the_workflow() -> None:
 
 
 def test_the_rulebook_audits_one_host_and_never_rolls_out(objects: Objects) -> None:
-    (ruleset,) = yaml.safe_load((ROOT / "extensions/eda/rulebooks/aip_audit.yml").read_text("utf-8"))
+    rulebook = yaml.safe_load((ROOT / "extensions/eda/rulebooks/aip_audit.yml").read_text("utf-8"))
+    jsonschema.validate(rulebook, json.loads((rules.FOLDER / "ruleset_schema.json").read_text("utf-8")))
+    (ruleset,) = rulebook
     (rule,) = ruleset["rules"]
     assert rule["throttle"] == {"once_within": "1 hour", "group_by_attributes": ["event.payload.host"]}
     (action,) = rule["actions"]
