@@ -106,7 +106,9 @@ class Store:
             raise AnswerError(400, {"__all__": [f"{kind} with this name already exists."]})
         options = rules.OPTIONS[rules.RECORDED_AS.get(kind, kind)]["POST"]
         defaults = {name: field.get("default") for name, field in options.items()}
-        number = self.add(kind, **{**defaults, **{name: value for name, value in body.items() if name in options}})
+        # null is the default: an inventory that is sent the kind null has the kind ""
+        given = {name: value for name, value in body.items() if name in options and value is not None}
+        number = self.add(kind, **{**defaults, **given})
         raise AnswerError(201, self._shown(kind, self.objects[kind][number]))
 
     def _twins(self, kind: str, body: Json) -> list[Json]:
