@@ -15,10 +15,13 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils import variables
 from jinja2 import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Roles that do not read blank answers yet. None of their variables is in a survey of extensions/awx.
+PENDING = {"aip_scanner", "protection_service"}
 FILES = sorted(
     path
     for pattern in ("roles/*/tasks/**/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "playbooks/**/*.yml")
     for path in ROOT.glob(pattern)
+    if path.relative_to(ROOT).parts[1] not in PENDING
 )
 #: What playbooks give to roles themselves, or what has to be given: a blank one is refused.
 NO_ANSWERS = {"aip_domains", "rms_authorization_connector", "rms_pool_in_service"}
