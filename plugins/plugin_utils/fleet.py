@@ -92,7 +92,7 @@ def _asks_for_something(variable: tuple[str, Any]) -> bool:
 def service(known: Mapping[str, Any]) -> dict[str, Any]:
     """What the protection service reported in this run; empty if it was not asked.
 
-    It is compared with its variables, or else asked, once. The host that did so, or those of its batch, have it.
+    It is compared with its variables, or else asked, once. The hosts that did so have the result.
     """
     sources = [known, *(registered(known, host) for host in known["groups"].get("all", ()))]
     names = ("protection_service_inspection", "rms_authorization_service")
