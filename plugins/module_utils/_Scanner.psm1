@@ -150,9 +150,9 @@ function Get-ScannerState {
         return $state
     }
     try {
+        $state.Outdated = (Get-ScannerRecord).DatabaseVersion -ne $state.Version
         Import-ScannerModule -State $state
         $state.Configuration = & $state.Command.GetConfiguration -ErrorAction Stop
-        $state.Outdated = (Get-ScannerRecord).DatabaseVersion -ne $state.Version
         $state.Status = & $state.Command.GetStatus -ErrorAction Stop
         # The database of an older client may not be readable for a newer one.
         if (-not $state.Outdated) {
@@ -351,6 +351,11 @@ function Get-ScannerPlan {
     if ($Option.powershell_only) {
         $plan.Refused.Add('the client on this host is only its PowerShell module (aip_client_powershell_only is true). The scanner needs the full client')
     }
+    if ($State.Problem -and (Test-UpdateHelp -Option $Option -State $State)) {
+        Add-Step -Plan $plan -Do update -Action update -Product database -Before 'cannot be read' -After $State.Version
+        $plan.Notes.Add("Everything else is compared after the update of the database. Before it, the cmdlets say: $($State.Problem)")
+        return $plan
+    }
     if ($State.Problem) {
         $plan.Refused.Add("the scanner's configuration cannot be read: $($State.Problem.TrimEnd('.')). Check that SQL Server $(if ($Option.sql_instance) { "$($Option.sql_instance) " })" +
             'runs and is reachable from this host, and that this account has the role db_owner in the database')
@@ -377,6 +382,17 @@ function Get-ScannerPlan {
     }
     Add-ServiceStep -Plan $plan -Option $Option -State $State
     $plan
+}
+
+function Test-UpdateHelp {
+    # Whether SQL Server is in order, so that it is the database of an older client that the cmdlets cannot read.
+    param ($Option, $State)
+
+    if (-not $State.Outdated -or -not $Option.cluster) {
+        return $false
+    }
+    $sql = Get-ScannerSqlFact -Instance $Option.sql_instance -Database "AIPScannerUL_$($Option.cluster)" -Account $Option.service_account
+    $sql.Exists -and -not $sql.Refused.Count
 }
 
 function Add-Step {
@@ -623,8 +639,13 @@ function Add-RepositoryStep {
                 foreach ($name in $differs) {
                     $shown[$name] = $before[$name]
                 }
-                Add-Step -Plan $Plan -Do set -Action set -Product "repository $($found.Path)" -Before (Format-Setting -Override $before.override -Setting $shown) `
-                    -After (Format-Setting -Override $override -Setting $wanted) -Key $one.path -Value $value
+                $step = @{
+                    Before = Format-Setting -Override $before.override -Setting $shown
+                    After = Format-Setting -Override $override -Setting $wanted
+                    Key = $one.path
+                    Value = $value
+                }
+                Add-Step -Plan $Plan -Do set -Action set -Product "repository $($found.Path)" @step
             }
         }
         if ($wanted.enforce -eq 'On' -and -not ($before.override -eq 'On' -and $before.enforce -eq 'On')) {

@@ -454,9 +454,9 @@ function Get-ScannerReportFolder {
 
     try {
         $sid = (New-Object -TypeName System.Security.Principal.NTAccount -ArgumentList $Account).Translate([System.Security.Principal.SecurityIdentifier])
-        $profile = Get-MachineValue -SubKey "SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList\$sid" -Name ProfileImagePath
-        if ($profile) {
-            return [Path]::Combine([Environment]::ExpandEnvironmentVariables($profile), 'AppData\Local\Microsoft\MSIP\Scanner\Reports')
+        $place = Get-MachineValue -SubKey "SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList\$sid" -Name ProfileImagePath
+        if ($place) {
+            return [Path]::Combine([Environment]::ExpandEnvironmentVariables($place), 'AppData\Local\Microsoft\MSIP\Scanner\Reports')
         }
         $Unreadable.Add([ordered]@{ what = 'reports'; reason = "$Account has no profile on this host yet" })
     }

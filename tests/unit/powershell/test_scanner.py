@@ -344,6 +344,30 @@ def test_what_microsoft_asks_of_a_host(host: Host) -> None:
         assert expected in text if expected else text == "", differs
 
 
+UNREADABLE = r"""
+$service = [pscustomobject]@{
+    Name = 'AIPScanner'; Title = ''; Line = 2; Account = 'CONTOSO\svc-scanner'; Status = 'Stopped'
+}
+$state = [pscustomobject]@{
+    Line = 2; Version = '2.18.26.0'; Service = $service; Configuration = $null; Job = $null; Repositories = $null
+    Status = $null; Problem = 'No such column.'; Outdated = $case.outdated
+}
+$option = @{ state = 'present'; cluster = 'EU'; sql_instance = 'SQL01\AIP'; service_account = 'CONTOSO\svc-scanner' }
+$plan = Get-ScannerPlan -Option $option -Fact @{} -State $state
+"$($plan.Steps.Do) $($plan.Refused)"
+"""
+
+
+def test_a_database_that_a_newer_client_cannot_read_is_updated(host: Host) -> None:
+    with host.fleet() as data:
+        data["servers"][fleet.SERVER] = server(databases={DATABASE: MADE})
+    assert host.powershell.run(UNREADABLE, {"outdated": True}).strip() == "update"
+    assert "cannot be read: No such column." in host.powershell.run(UNREADABLE, {"outdated": False})
+    with host.fleet() as data:
+        data["servers"][fleet.SERVER]["reachable"] = False
+    assert "cannot be read: No such column." in host.powershell.run(UNREADABLE, {"outdated": True})
+
+
 def test_the_client_may_come_with_the_same_run(host: Host) -> None:
     host.client(None)
     result = host.ok(DISCOVERY, check=True)
