@@ -323,6 +323,7 @@ function Set-IrmExchange {
         $reason = $_.Exception.Message
         if ($done.Count) {
             $failed = try { @(Undo-IrmExchangeStep -Exchange $Context.Exchange -Step $done.ToArray() -Before $Before) } catch { @($_.Exception.Message) }
+            $Module.Result.changed = $failed.Count -gt 0
             $reason += if ($failed.Count) { ". Could not be set back: $($failed -join '; ')" } else { '. What this task had set was set back' }
         }
         throw $reason

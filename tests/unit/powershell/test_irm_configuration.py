@@ -188,6 +188,7 @@ def test_proof_that_fails_sets_back(
     result = powershell.module("exchange_irm", ON | options)
     refused(result, "Test-IRMConfiguration does not pass", "OVERALL RESULT: FAIL", "was set back", *texts)
     assert organization(exchange)["irm"] == before and organization(exchange)["sessions"] == []
+    assert result["changed"] is False, "all of it was set back"
 
 
 def test_wrong_tenant(powershell: PowerShellHost, exchange: Changed) -> None:
