@@ -101,7 +101,7 @@ def test_site_from_an_empty_tenant(site: AnsiblePlaybook) -> None:
         tenant["super_users"].append("mfa@contoso.test")
     mended = run_site(site, "--diff")
     assert sign_ins(mended) == [COMPARE, SETTINGS, TEMPLATES] and content() == SET
-    _compared, done = (result for task, _host, result in mended.results if task == SETTINGS)
+    *_compared, done = (result for task, _host, result in mended.results if task == SETTINGS and "changes" in result)
     assert done["changes"] == ["super_users"] and done["receipt"]
 
 
