@@ -59,6 +59,7 @@ def test_a_scanner_from_nothing_to_an_upgrade(playbook: AnsiblePlaybook, tmp_pat
     second = {
         **WANTED,
         "aip_client_product": "purview",
+        "aip_client_version": "3.1.310",
         "aip_client_src": str(packages["PurviewInfoProtection-3.1.310.msi"]),
     }
 
