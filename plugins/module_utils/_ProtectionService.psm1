@@ -732,7 +732,7 @@ function Read-ProtectionService {
     $result.tenant = Get-TenantResult -Tenant $tenant -Version $Version
     $result.settings = Read-ServiceSetting -Note $notes
     $parts = @(
-        @{ Name = 'keys'; Read = { Read-TenantKey } }
+        @{ Name = 'tenant_keys'; Read = { Read-TenantKey } }
         @{ Name = 'administrators'; Read = { Read-Administrator -Tenant $tenant } }
         @{ Name = 'templates'; Read = { Read-Template } }
     )

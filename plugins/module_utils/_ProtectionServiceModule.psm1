@@ -91,7 +91,7 @@ function Expand-Package {
         $root = [IO.Path]::GetFullPath($Target) + [IO.Path]::DirectorySeparatorChar
         foreach ($entry in $archive.Entries) {
             $relative = [uri]::UnescapeDataString($entry.FullName.Replace('\', '/'))
-            if ($relative.EndsWith('/') -or $relative -match $ofPackage) {
+            if ($relative.EndsWith('/', [StringComparison]::Ordinal) -or $relative -match $ofPackage) {
                 continue
             }
             $file = [IO.Path]::GetFullPath([IO.Path]::Combine($Target, $relative))

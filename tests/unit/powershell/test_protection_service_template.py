@@ -165,11 +165,11 @@ def test_everything_that_the_service_tells(powershell: PowerShellHost, changed: 
     result = powershell.module("protection_service_info", ADMIN)
     assert not result.get("failed") and not result["changed"] and result["notes"] == []
     assert (result["tenant"]["activated"], result["settings"]["super_users"]) == (True, ["user@contoso.test"])
-    assert [(key["status"], key["type"]) for key in result["keys"]] == [
+    assert [(key["status"], key["type"]) for key in result["tenant_keys"]] == [
         ("Active", "Microsoft-managed"),
         ("Archived", "Customer-managed (BYOK)"),
     ]
-    assert result["keys"][0]["created"] == "2014-01-30T21:01:31Z" and result["keys"][0]["age_days"] > 4000
+    assert result["tenant_keys"][0]["created"] == "2014-01-30T21:01:31Z" and result["tenant_keys"][0]["age_days"] > 4000
     (administrator,) = result["administrators"]
     assert (administrator["role"], administrator["email"]) == ("ConnectorAdministrator", "connector@contoso.test")
     assert [(one["default"], one["label_id"] is not None) for one in result["templates"]] == [
@@ -184,7 +184,7 @@ def test_part_that_the_account_may_not_read_is_a_note(powershell: PowerShellHost
     with changed() as tenant:
         tenant["calls_left"] = 12
     result = powershell.module("protection_service_info", ADMIN)
-    assert not result.get("failed") and len(result["keys"]) == 1 and result["templates"] is None
+    assert not result.get("failed") and len(result["tenant_keys"]) == 1 and result["templates"] is None
     assert [note.partition(":")[0] for note in result["notes"]] == [
         "administrators cannot be read",
         "templates cannot be read",
