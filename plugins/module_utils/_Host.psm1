@@ -226,7 +226,7 @@ function Get-FixedDisk {
 function Get-Hardware {
     <#
     .SYNOPSIS
-    The facts 'os', 'processors', 'memory_mb' and 'disks', for those who need no others.
+    The facts 'os', 'processors', 'memory_mb' and 'disks' alone.
     #>
     [CmdletBinding()]
     param ()

@@ -4,8 +4,8 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# What is known of the information protection scanner: its cmdlets in the client 2.x and 3.x, what they tell, which prerequisites a host has to meet, and
-# what has to be done to get to the desired state. Nothing is changed here; _ScannerSetup.psm1 does that.
+# The information protection scanner: its cmdlets in the client 2.x and 3.x, what they return, the prerequisites of a host, and the steps to the desired
+# state. Nothing is changed here; _ScannerSetup.psm1 does that.
 
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._ScannerSql
@@ -708,7 +708,7 @@ function Get-FoundSetting {
     foreach ($name in $settings.Keys) {
         $property = if ($null -ne $Of) { $Of.PSObject.Properties[$settings[$name].Name] }
         $text = if ($property) { "$($property.Value)" } else { '' }
-        # One of them is told as True and False.
+        # The cmdlets return one of them as True and False.
         $found[$name] = if ($settings[$name].Text -eq $onOff -and $text -in 'True', 'False') { $onOff[$text -eq 'True'] } else { $text }
     }
     $found

@@ -201,7 +201,7 @@ function Invoke-SettingStep {
             Invoke-ScannerCommand -Module $Module -Name $command.SetConfiguration -Parameter $parameter
         }
         'job' {
-            # Microsoft does not say what becomes of settings that are left out, so all that are wanted are given.
+            # Microsoft does not document what happens to settings that are left out, so all desired settings are passed.
             Invoke-ScannerCommand -Module $Module -Name $command.SetJob -Parameter (ConvertTo-SettingParameter -Setting (Get-WantedSetting -Of $option))
             Add-SideEffect -Module $Module -Before $State.Job -After (& $command.GetJob -ErrorAction Stop) -Wanted (Get-WantedSetting -Of $option)
         }
@@ -230,7 +230,7 @@ function Invoke-SettingStep {
 }
 
 function Add-SideEffect {
-    # Settings that nobody asked for, and that the cmdlet has changed all the same.
+    # Settings that the cmdlet has changed without being asked to.
     param ($Module, $Before, $After, $Wanted)
 
     $was = Get-FoundSetting -Of $Before
@@ -301,7 +301,7 @@ function Set-ScannerService {
 function Invoke-ScannerScan {
     <#
     .SYNOPSIS
-    Starts or stops a scan of the cluster, waits where that is wanted, and fills the module's result.
+    Starts or stops a scan of the cluster, waits for its end if asked to, and fills the module's result.
     #>
     [CmdletBinding()]
     param (

@@ -80,7 +80,7 @@ SELECT SERVERPROPERTY('ProductVersion') AS version, SERVERPROPERTY('Edition') AS
 }
 
 function Add-OwnerFact {
-    # A database that somebody else has made: who is db_owner in it.
+    # A database that a database administrator has made: who is db_owner in it.
     param ($Fact, [string]$Instance, [string]$Database, [string]$Account, [string]$Login, [bool]$Access)
 
     $remedy = "Have a database administrator give it that role (EXEC sp_addrolemember 'db_owner', ...)"
