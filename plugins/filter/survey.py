@@ -18,7 +18,7 @@ TYPES = {"bool": boolean, "int": int, "list": listed}
 
 def answer(value: Any, default: Any, of_type: str = "") -> Any:
     """The value in the type of the default, which takes the place of a blank one; answer.yml says more."""
-    given = plain(value)
+    given, default = plain(value), plain(default)
     if isinstance(given, (str, type(None))) and given in NOTHING:
         return default
     name = str(of_type or type(default).__name__)

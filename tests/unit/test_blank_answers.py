@@ -98,6 +98,14 @@ def test_an_answer_has_the_type_of_the_default(value: Any, default: Any, of_type
     assert found == expected and type(found) is type(expected)
 
 
+def test_a_default_may_be_of_a_type_of_ansible() -> None:
+    class LazyList(list[Any]):
+        pass
+
+    assert answer("a,b", LazyList()) == ["a", "b"]
+    assert answer("", LazyList(["c"])) == ["c"]
+
+
 @pytest.mark.parametrize(("value", "default"), [("soon", 30), ("maybe", True), ({}, 30), ("x", "text")])
 def test_an_answer_of_another_type_is_an_error(value: Any, default: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="expected"):
