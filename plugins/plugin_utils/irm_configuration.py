@@ -107,7 +107,8 @@ class Unit:
         return f"IRM of the {TITLES[self.product]}{name}: through {self.asked} ({how})"
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Its attributes, and `title`, such as "Exchange organization"."""
+        return {**asdict(self), "title": TITLES[self.product]}
 
 
 def servers(

@@ -15,18 +15,15 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils import variables
 from jinja2 import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Roles that do not read blank answers yet. None of their variables is in a survey of extensions/awx.
-PENDING = {"aip_scanner", "protection_service"}
 FILES = sorted(
     path
     for pattern in ("roles/*/tasks/**/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "playbooks/**/*.yml")
     for path in ROOT.glob(pattern)
-    if path.relative_to(ROOT).parts[1] not in PENDING
 )
 #: What playbooks give to roles themselves, or what has to be given: a blank one is refused.
 NO_ANSWERS = {"aip_domains", "rms_authorization_connector", "rms_pool_in_service"}
 # Required
-NO_ANSWERS |= {"irm_server_files_folder", "rms_pool_haproxy_socket"}
+NO_ANSWERS |= {"aip_scanner_reports_to", "irm_server_files_folder", "rms_pool_haproxy_socket"}
 #: Keywords whose values are expressions without braces
 CONDITIONS = {"when", "until", "failed_when", "changed_when", "that"}
 ENVIRONMENT = jinja2.Environment()
@@ -116,6 +113,30 @@ def test_an_answer_of_another_type_is_an_error(value: Any, default: Any) -> None
 def test_a_list_may_be_a_text_with_commas(value: Any) -> None:
     host, errors = variables.read("h", ["aip_clients"], ["aip_tls_parts"], lambda _name: value)
     assert errors == [] and host.values["aip_tls_parts"] == ["schannel_client", "dotnet"]
+
+
+def roles_of(content: Any) -> Iterator[tuple[str, str, Any]]:
+    """The roles that plays and tasks run: name, entry point, rolespec_validate."""
+    if isinstance(content, list):
+        for item in content:
+            yield from roles_of(item)
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            if key.endswith((".import_role", ".include_role")):
+                yield value["name"].split(".")[-1], value.get("tasks_from", "main"), value.get("rolespec_validate")
+            elif key == "roles":
+                yield from ((str(role).split(".")[-1], "main", None) for role in value)
+            else:
+                yield from roles_of(value)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("playbooks/**/*.yml")), ids=lambda path: path.name)
+def test_no_argument_spec_refuses_a_blank_answer(path: Path) -> None:
+    """Ansible's own check of a role knows no blank answers: the playbooks have checked the variables before."""
+    for role, entry, validate in roles_of(yaml.safe_load(path.read_text("utf-8"))):
+        specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text("utf-8"))
+        if specs["argument_specs"].get(entry, {}).get("options"):
+            assert validate is False, f"{role}, {entry}"
 
 
 def set_stats() -> set[str]:
