@@ -15,7 +15,7 @@ from .report.text import counted
 
 #: The variable that names the organization or farm of a server
 SHARED_BY = {"exchange": "irm_configuration_organization", "sharepoint": "irm_configuration_farm"}
-TITLES = {"exchange": "Exchange organization", "sharepoint": "SharePoint farm"}
+TITLES = {"exchange": "Exchange organization", "sharepoint": "SharePoint farm", "fci": "file servers"}
 TAG = "irm_configuration"
 
 
