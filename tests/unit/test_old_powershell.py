@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader
@@ -302,6 +303,13 @@ def test_a_server_is_led_to_the_connector_and_then_complies() -> None:
     assert len(values) > 3
     again = lead(Server(server={**EXCHANGE, "values": values}))
     assert not again["changed"]
+
+
+def test_example() -> None:
+    """That of the module's documentation."""
+    documentation = yaml.safe_load((ROOT / "plugins/modules/irm_server_import.yml").read_text(encoding="utf-8"))
+    (example,) = yaml.safe_load(documentation["EXAMPLES"])
+    assert lead(Server(server=EXCHANGE, **{"import": {}}), **example["infoprotect.aip.irm_server_import"])["changed"]
 
 
 def test_a_server_of_another_connector_is_moved_only_by_force() -> None:

@@ -43,9 +43,14 @@ SERVER = r"exchange=CONTOSO\EX-01$"  # a connector serves only with an authorize
 VARIABLES = {"vault_tenant_password": "Winfleet!tenant", "vault_tenant_token": "winfleet.access.token"}
 VARIABLES |= {"vault_connector_pfx_password": PASSWORD, "vault_exchange_password": "{{ winfleet_password }}"}
 # the host has this version, so no package is brought over
-VARIABLES |= {"aipservice_checksum": "0" * 64}
-# those of the scanner need a host that Microsoft supports for it: unit/powershell/test_scanner.py runs them
-MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml") if not path.stem.startswith("scanner"))
+VARIABLES |= {"aipservice_checksum": "0" * 64, "sha256_of_wmf_2012r2": "0" * 64}
+# Those whose examples need something else than a host of this fleet, and the unit tests that run them
+ELSEWHERE = {
+    "awx_objects": "awx/test_objects.py",
+    "irm_server_import": "test_old_powershell.py",
+    **dict.fromkeys(("scanner", "scanner_info", "scanner_scan"), "powershell/test_scanner.py"),
+}
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml") if path.stem not in ELSEWHERE)
 MODULES_BY_HOST: dict[str, list[str]] = {}
 # the health check runs before other examples stop the connector
 for module in sorted(MODULES, key=lambda module: module != "rms_connector_health"):

@@ -180,6 +180,15 @@ def test_apply_again_writes_nothing_and_repairs_what_is_missing(apply: Callable[
     assert store.writes == [("POST", "/api/v2/schedules/")], "one write"
 
 
+def test_example(apply: Callable[..., Json], objects: Objects) -> None:
+    """That of the module's documentation, beside the objects of the collection."""
+    documentation = yaml.safe_load((ROOT / "plugins/modules/awx_objects.yml").read_text("utf-8"))
+    (example,) = yaml.safe_load(documentation["EXAMPLES"])
+    store = new_awx()
+    apply(store, objects)
+    assert not apply(store, example["infoprotect.aip.awx_objects"]).get("failed")
+
+
 def test_what_awx_refuses_ends_the_task(apply: Callable[..., Json], objects: Objects) -> None:
     changed = copy.deepcopy(objects)
     changed["controller_templates"][0]["playbook"] = "infoprotect.aip.audit"
