@@ -16,7 +16,12 @@ PRODUCTS = {EXCHANGE_SERVERS: "exchange", SHAREPOINT_SERVERS: "sharepoint", FCI_
 #: All groups that the playbooks manage, in their order. Domain controllers are only inspected.
 GROUPS = (CLIENTS, SCANNERS, CONNECTORS, *PRODUCTS, ADMIN_HOSTS, "domain_controllers")
 #: The groups of each playbook that is about some of them
-OF_PLAYBOOKS = {"clients": (CLIENTS,), "connectors": (CONNECTORS,), "irm_servers": tuple(PRODUCTS)}
+OF_PLAYBOOKS = {
+    "clients": (CLIENTS,),
+    "connectors": (CONNECTORS,),
+    "irm_servers": tuple(PRODUCTS),
+    "scan": (SCANNERS,),
+}
 #: A survey sends an empty field as an empty text: it asks for nothing.
 NOTHING = ("", None)
 

@@ -25,7 +25,7 @@ def answers(name: str, **other: Any) -> Json:
     """The answers to a survey: its defaults, as AWX sends them, and other ones."""
     spec = template(name)["survey_spec"]["spec"]
     given = {
-        question["variable"]: question["default"].split("\n")
+        question["variable"]: question["default"].splitlines()
         if question["type"] == "multiselect"
         else question["default"]
         for question in spec

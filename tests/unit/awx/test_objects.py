@@ -17,9 +17,12 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import awx_objects
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import variables as collection
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS, GROUPS, TAGS
 from awx_stub import rules
 from awx_stub.data import OBJECTS, PROJECT, ROOT, new_awx, playbooks
 
+#: A blank answer asks for nothing, and there is no default to propose.
+OPTIONAL = {"protection_service_force", "protection_service_log_from", "protection_service_log_to"}
 Json = dict[str, Any]
 Objects = dict[str, list[Json]]
 
@@ -75,7 +78,8 @@ def test_every_answer_is_a_variable_of_the_collection(objects: Objects) -> None:
         kind = "multiplechoice" if choices and spec["type"] == "str" else kinds.get(spec["type"], "text")
         assert question["type"] == kind, where
         assert sorted(question.get("choices") or []) == sorted(choices or []), where
-        assert question["required"] and question["default"] != "", where
+        assert question["required"] == (question["default"] != ""), where
+        assert question["required"] or question["variable"] in OPTIONAL, where
 
 
 def test_surveys_ask_what_their_playbook_knows(objects: Objects) -> None:
@@ -84,8 +88,16 @@ def test_surveys_ask_what_their_playbook_knows(objects: Objects) -> None:
         wrapper = yaml.safe_load((PROJECT / template["playbook"]).read_text("utf-8"))
         playbook = wrapper[0]["ansible.builtin.import_playbook"].removeprefix("infoprotect.aip.")
         text = _text_of(ROOT / f"playbooks/{playbook}.yml", set())
+        tags = template.get("job_tags", "").split(",")
+        # the inspection reads the variables of the domains
+        options = {
+            variable
+            for domain in DOMAINS.values()
+            if "infoprotect.aip.inspect:" in text and (domain.name in tags or tags == [""])
+            for variable in domain.options.values()
+        }
         for question in template["survey_spec"]["spec"]:
-            assert question["variable"] in text, f"{name}: {question['variable']}"
+            assert question["variable"] in text or question["variable"] in options, f"{name}: {question['variable']}"
 
 
 def _text_of(path: Path, seen: set[Path]) -> str:
@@ -108,6 +120,28 @@ def test_the_project_has_every_playbook(objects: Objects) -> None:
     assert {template["playbook"] for template in objects["controller_templates"]} <= set(playbooks())
     names = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"awx", "selftest"}
     assert {Path(path).stem for path in playbooks()} == names
+
+
+def test_the_inventory_has_every_group_and_only_known_variables() -> None:
+    inventory = PROJECT / "inventory"
+    made = yaml.safe_load((inventory / "aip.microsoft.ad.ldap.yml").read_text("utf-8"))["groups"]
+    assert {name for name in made if not name.startswith("ring_")} == set(GROUPS)
+    for path in inventory.glob("group_vars/**/*.yml"):
+        assert collection.unknown_names(yaml.safe_load(path.read_text("utf-8"))) == [], path
+
+
+def test_credentials_set_variables_of_the_collection() -> None:
+    types = yaml.safe_load((OBJECTS / "credential_types.yml").read_text("utf-8").replace("!unsafe", ""))
+    for item in types["controller_credential_types"]:
+        names = set(item["injectors"].get("extra_vars", {})) - {"ansible_user", "ansible_password"}
+        assert names <= collection.specs().keys(), item["name"]
+
+
+def test_tags_and_limits_are_those_of_the_collection(objects: Objects) -> None:
+    """A template without a limit of its own asks for all hosts."""
+    for name, template in templates(objects).items():
+        assert set(filter(None, template.get("job_tags", "").split(","))) <= set(TAGS), name
+        assert set(filter(None, template.get("limit", "").split(":"))) <= set(GROUPS), name
 
 
 def test_only_the_audit_may_be_sliced(objects: Objects) -> None:
