@@ -17,7 +17,10 @@ from jinja2 import nodes
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(
     path
-    for pattern in ("roles/*/tasks/**/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "playbooks/**/*.yml")
+    for pattern in (
+        *("roles/*/tasks/**/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml"),
+        *("roles/*/templates/*.j2", "playbooks/**/*.yml"),
+    )
     for path in ROOT.glob(pattern)
 )
 #: What playbooks give to roles themselves, or what has to be given: a blank one is refused.
@@ -71,7 +74,9 @@ def unguarded(text: str) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_blank_answer_counts_as_not_defined(path: Path) -> None:
     """`variable | default(X, true)`: the second argument is for blanks. The filter answer also keeps 0 and false."""
-    found = {text: names for text in expressions(yaml.safe_load(path.read_text("utf-8"))) if (names := unguarded(text))}
+    text = path.read_text("utf-8")
+    content = text if path.suffix == ".j2" else yaml.safe_load(text)
+    found = {text: names for text in expressions(content) if (names := unguarded(text))}
     assert found == {}
 
 
