@@ -111,7 +111,7 @@ $failures = @{
 
 # Two letters at least: one is a drive.
 $urlStart = '^[A-Za-z][A-Za-z0-9+.-]+://'
-$plainHttp = 'Anybody on the network could replace what comes by http: expected a checksum, validate_signature, or a URL that starts with https://'
+$plainHttp = 'Anybody on the network can replace an installer that comes by http: expected a checksum, validate_signature, or a URL that starts with https://'
 # Newest logs that are kept, each with those that its installer wrote beside it
 $newestLogs = 20
 # Held open by the run that installs

@@ -468,7 +468,7 @@ function Set-ProtectionServiceTemplate {
     $own = @($found | Where-Object -FilterScript { -not $_.default }).Count
     $new = @($plans | Where-Object -FilterScript { -not $_.Id }).Count
     if ($new -and $own + $new -gt $most) {
-        throw "The tenant has $own templates, and $new more are wanted: expected $most at most. Export archived templates and remove them."
+        throw "The tenant has $own templates, and this task adds ${new}: expected $most at most. Export archived templates and remove them."
     }
     $Module.Diff.before = @{}
     $Module.Diff.after = @{}

@@ -136,7 +136,7 @@ def test_limit_and_names_that_two_have(powershell: PowerShellHost, changed: Chan
         identifier = "30000000-0000-4000-8000-{:012}".format
         tenant["templates"] += [template | {"id": identifier(n), "names": {"1033": f"n{n}"}} for n in range(498)]
     other = {"names": {"1033": "B"}, "descriptions": {"1033": "b"}}
-    assert "500 templates, and 1 more are wanted" in own(powershell, other)["msg"]
+    assert "500 templates, and this task adds 1" in own(powershell, other)["msg"]
     with changed() as tenant:
         tenant["templates"][-1]["names"] = NAMES["names"]
     assert "has 2 templates with the name 'A'" in own(powershell, NAMES | {"state": "published"})["msg"]
