@@ -119,6 +119,7 @@ OPERANDS: dict[str, list[Any]] = {
     "planned": [HOSTVARS, "batches", CONNECTORS],
     "protection_service_log_summary": [["#Fields: date time request-type user-id result c-ip\n"]],
     "registered": [HOSTVARS, "aip_apply_inspection", ["c-1", "c-2"]],
+    "scan_nodes": [{"s-1": {"aip_scanner_cluster": "EU"}, "s-2": {}}, ["s-1", "s-2"]],
     "serial_of": [["1", "50%"]],
     "without_empty": [{"ipcv3": False, "super_user_group": ""}],
     "unverified_lists": [HOSTVARS, ["c-1", "c-2"]],
