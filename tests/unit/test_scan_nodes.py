@@ -16,7 +16,5 @@ from ansible_collections.infoprotect.aip.plugins.filter.scanner import scan_node
     ],
 )
 def test_one_node_of_each_cluster_scans(clusters: dict[str, str | None], expected: list[str]) -> None:
-    hostvars = {
-        name: {} if cluster is None else {"aip_scanner_cluster": cluster} for name, cluster in clusters.items()
-    }
+    hostvars = {name: {} if cluster is None else {"aip_scanner_cluster": cluster} for name, cluster in clusters.items()}
     assert scan_nodes(hostvars, list(clusters)) == expected
