@@ -38,7 +38,7 @@ def site(*hosts: str) -> list[Json]:
     plays = [play(*hosts)]
     for part, tasks in ("batches", "host"), ("stopped", "stop"):
         plays.append(play(f"{{{{ hostvars | infoprotect.aip.planned('{part}', groups) }}}}", tasks=tasks))
-    return plays
+    return [*plays[:-1], {**plays[-1], "vars": {"aip_stops": "{{ aip_plan.stopped }}"}}]
 
 
 def only(run: Run, task: str) -> Json:
@@ -151,7 +151,8 @@ def test_connectors(playbook: AnsiblePlaybook) -> None:
             "aip_domains": ["tls", "connector"],
             "rms_connector_state": "present",
             "aip_endpoints": ["api.aadrm.com"],
-            "aip_stop": "never",
+            # of pools that no rollout could go through
+            "aip_audits": True,
             "rms_connector_pool": [{"members": [old, new]}, {"members": [CONTROLLER]}],
         }
         # A variable of each host, as an inventory has it
@@ -249,7 +250,7 @@ def test_each_requirement_of_a_connector_is_broken_on_a_host(playbook: AnsiblePl
         "aip_domains": ["connector"],
         "rms_connector_state": "present",
         "aip_endpoints": [],
-        "aip_stop": "never",
+        "aip_audits": True,
         "aip_statements": {},
         # alone in its pool
         "rms_connector_pool": [{"members": [ALL]}, *([{"members": alone}] if alone else [])],
