@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.conditions import numbers_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
@@ -69,12 +70,7 @@ def authorizing(hostvars: Mapping[str, Any], groups: Mapping[str, Iterable[str]]
 
 def unverified_lists(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
     """The hosts whose list of authorized servers differs; unverified_lists.yml says more."""
-    found = {name: variables_of(name, hostvars).get("rms_authorization_verdict") for name in names_in("hosts", hosts)}
-    return [
-        name
-        for name, verdict in found.items()
-        if isinstance(verdict, Mapping) and not verdict.get("skipped") and verdict.get("status") != "verified"
-    ]
+    return authorization.unverified({name: variables_of(name, hostvars) for name in names_in("hosts", hosts)})
 
 
 def _has_list_to_compare(variables: Mapping[str, Any]) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import irm_configuration
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import PRODUCTS
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization, irm_configuration
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import CONNECTORS, PRODUCTS
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import (
     NO_HOST,
     members_of,
@@ -32,7 +32,9 @@ def irm_units(
 ) -> list[dict[str, Any]]:
     """The organizations and farms of servers, and the server that changes each; irm_units.yml says more."""
     turn = names_in("hosts", hosts)
-    return [unit.as_dict() for unit in irm_configuration.units(_servers(hostvars, groups, turn), turn)]
+    unlisted = authorization.unverified({name: variables_of(name, hostvars) for name in members_of(CONNECTORS, groups)})
+    units = irm_configuration.units(_servers(hostvars, groups, turn), turn)
+    return [{**unit.as_dict(), "unlisted": unlisted} for unit in units]
 
 
 def _servers(

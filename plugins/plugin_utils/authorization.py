@@ -518,3 +518,13 @@ def _time(value: Any) -> datetime.datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+
+
+def unverified(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The hosts whose authorization list differs, by their variables; one that was not compared has no verdict."""
+    found = {name: known.get("rms_authorization_verdict") for name, known in hosts.items()}
+    return [
+        name
+        for name, verdict in found.items()
+        if isinstance(verdict, Mapping) and not verdict.get("skipped") and verdict.get("status") != "verified"
+    ]

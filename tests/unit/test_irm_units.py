@@ -46,6 +46,14 @@ def test_newest_server_is_asked() -> None:
     assert units({"ex1": old["ex1"]})[0]["asked"] == ""
 
 
+def test_connectors_whose_list_is_not_verified_are_named() -> None:
+    verdicts = {"c1": "verified", "c2": "differs"}
+    known = {name: {"rms_authorization_verdict": {"status": status}} for name, status in verdicts.items()}
+    known |= {"ex1": ON, "c3": {"rms_authorization_verdict": {"skipped": True}}, "c4": {}}
+    (unit,) = units(known, ["ex1"], exchange_servers=["ex1"], rms_connectors=["c1", "c2", "c3", "c4"])
+    assert unit["unlisted"] == ["c2"]
+
+
 def test_each_organization_and_farm_is_asked() -> None:
     known = {
         "ex1": ON,
