@@ -90,7 +90,7 @@ def test_only_the_blocked_hosts_stop(playbook: AnsiblePlaybook) -> None:
     finally:
         reset_hosts(FINE)
     assert {host: run.stats[host]["failures"] for host in (FINE, CORE, LEGACY)} == {FINE: 0, CORE: 1, LEGACY: 1}
-    assert "Server Core" in run.task("Stop the host", CORE)["msg"]
+    assert "Server Core" in run.task("Fail the host", CORE)["msg"]
     assert [len(run.module_runs(host)) for host in (FINE, CORE)] == [3, 1]
 
 
