@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from winfleet import directory, passwords
+from winfleet.fleet import Fleet, FleetError
 from winfleet.paths import ROOT
 
 SCRIPT = ROOT / "inventories/emulated/network.py"
@@ -50,3 +52,17 @@ def test_no_inventory_has_one_written_in_it() -> None:
     assert len(files) > 5
     written = re.compile(r"^\s*(winfleet|ansible)_\w*password:\s*(?!\"?\{\{)\S", re.MULTILINE)
     assert [str(file) for file in files if written.search(file.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(("user", "warned"), [(0, True), (1000, False)])
+def test_a_fleet_of_root_warns_of_its_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], user: int, warned: bool
+) -> None:
+    """Before a host is started: whoever reads the file can run commands as root."""
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    for name in ("prefix.prepare_template", "prepare_engine", "packages"):
+        monkeypatch.setattr(f"winfleet.fleet.{name}", lambda *_: None)
+    with pytest.raises(FleetError):
+        Fleet([ROOT / "inventories/emulated"], state=tmp_path).up(["no-such-host"])
+    said = capsys.readouterr().err
+    assert ("runs as root" in said and str(tmp_path / passwords.FILE) in said) is warned
