@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
-from ansible.template import Templar
+from actions import load_action
 
 Json = dict[str, Any]
 WANTED = {"fci": {"group": "RMS FCI", "members": None}}
@@ -18,18 +14,7 @@ LISTED = {"installed": True, "last_list_update": "2026-11-25T10:15:00Z", "author
 
 def run(action: str, *facts: Any, **options: Any) -> tuple[Json, list[str]]:
     """The result, and the modules that ran. Each inspection of the host returns the next fact `connector`."""
-    name = f"infoprotect.aip.{action}"
-    task = Task.load({name: options}, loader=DataLoader())
-    task.args, task.check_mode = options, False
-    plugin = action_loader.get(
-        name,
-        task=task,
-        connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
-        play_context=SimpleNamespace(check_mode=False),
-        loader=DataLoader(),
-        templar=Templar(loader=DataLoader(), variables={}),
-        shared_loader_obj=None,
-    )
+    plugin = load_action(action, options)
     left, ran = list(facts), []
 
     def module(module_name: str, **_rest: Any) -> Json:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from actions import load_action
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
-from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.local_files import LocalFileError, find
 
 CONTENT = b"MZ and more"
@@ -31,18 +27,7 @@ def by_find(source: str, checksum: str) -> None:
 
 def by_module(source: str, checksum: str) -> None:
     arguments = {"product": "purview", "src": source, **({"checksum": checksum} if checksum else {})}
-    loader = DataLoader()
-    task = Task.load({"infoprotect.aip.client": arguments}, loader=loader)
-    task.args, task.check_mode = arguments, True
-    action = action_loader.get(
-        "infoprotect.aip.client",
-        task=task,
-        connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
-        play_context=SimpleNamespace(),
-        loader=loader,
-        templar=Templar(loader=loader, variables={}),
-        shared_loader_obj=None,
-    )
+    action = load_action("client", arguments, check_mode=True)
     action._execute_module = lambda **_named: {"installer_needed": True, "changed": True}
     action.run(task_vars={})
 

@@ -8,15 +8,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
-from ansible.template import Templar
+from actions import load_action
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import bootstrap, irm_server_raw, old_powershell
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.bootstrap import Host, Package
 
@@ -45,20 +41,9 @@ class Server:
         self.check_mode = False
 
     def run(self, action: str, variables: Json | None = None, **options: Any) -> Json:
-        name = f"infoprotect.aip.{action}"
-        task = Task.load({name: options}, loader=DataLoader())
-        task.args, task.check_mode = options, self.check_mode
         known = {"inventory_hostname": "h", "group_names": ["exchange_servers"], "hostvars": {}, "groups": {}}
         known |= variables or {}
-        plugin = action_loader.get(
-            name,
-            task=task,
-            connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None), transport="winrm"),
-            play_context=SimpleNamespace(check_mode=self.check_mode),
-            loader=DataLoader(),
-            templar=Templar(loader=DataLoader(), variables=known),
-            shared_loader_obj=None,
-        )
+        plugin = load_action(action, options, check_mode=self.check_mode, variables=known, transport="winrm")
         plugin._low_level_execute_command = self._execute
         return dict(plugin.run(task_vars=known))
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from actions import load_action
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
-from ansible.template import Templar
 
 CONTENT = bytes(range(256)) * 10
 SECRETS = [("default", VaultSecret(b"vault-Passwort"))]
@@ -33,17 +30,7 @@ class Host:
         loader = DataLoader()
         loader.set_vault_secrets(self.secrets)
         arguments = {"thumbprint": THUMBPRINT, "pfx_password": "pfx-Passwort", **options}
-        task = Task.load({"infoprotect.aip.connector_https": arguments}, loader=loader)
-        task.args, task.check_mode = arguments, check
-        action = action_loader.get(
-            "infoprotect.aip.connector_https",
-            task=task,
-            connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
-            play_context=SimpleNamespace(),
-            loader=loader,
-            templar=Templar(loader=loader, variables={}),
-            shared_loader_obj=None,
-        )
+        action = load_action("connector_https", arguments, check_mode=check, loader=loader)
 
         def execute_module(module_name: str, module_args: dict[str, Any], task_vars: object) -> dict[str, Any]:
             self.asked.append(dict(module_args))

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import simulated_lease
+from actions import load_action
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
-from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import rollout_health
 
 POOL = {"members": ["a", "b", "c"], "minimum": 2}
@@ -33,19 +29,8 @@ class Host:
 
     def run(self, step: str, **options: Any) -> dict[str, Any]:
         """A step, whose result is registered as the role does it."""
-        name = "infoprotect.aip.rms_pool_turn"
-        task = Task.load({name: {"step": step, **options}}, loader=DataLoader())
-        task.args = {"step": step, **options}
         variables = {"inventory_hostname": "a", "hostvars": self.hostvars}
-        plugin = action_loader.get(
-            name,
-            task=task,
-            connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None), close=self._close),
-            play_context=SimpleNamespace(),
-            loader=DataLoader(),
-            templar=Templar(loader=DataLoader(), variables={}),
-            shared_loader_obj=None,
-        )
+        plugin = load_action("rms_pool_turn", {"step": step, **options}, close=self._close)
         plugin._execute_module = self._execute_module
         result = dict(plugin.run(task_vars=variables))
         if register := {"take": "rms_pool_taken", "begin": "rms_pool_turn", "end": "rms_pool_ended"}.get(step):

@@ -5,15 +5,11 @@ from __future__ import annotations
 import copy
 import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from actions import load_action
 from ansible.errors import AnsibleActionFail
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
-from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.action import prepare
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import awx_job, inspecting, statements
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
@@ -52,25 +48,13 @@ class Fleet:
 
     def run(self, action: str, host: str = "", /, variables: Json | None = None, **options: Any) -> Json:
         host = host or next(iter(self.hostvars))
-        name = f"infoprotect.aip.{action}"
-        task = Task.load({name: options}, loader=DataLoader())
-        task.args = options
-        task.check_mode = self.check_mode
         groups: dict[str, list[str]] = {"all": list(self.hostvars)}
         for one, its in self.hostvars.items():
             for group in its["group_names"]:
                 groups.setdefault(group, []).append(one)
         known = {**self.hostvars[host], **(variables or {}), "hostvars": self.hostvars, "groups": groups}
         known |= {"ansible_play_hosts": list(self.hostvars), "ansible_play_hosts_all": list(self.hostvars)}
-        plugin = action_loader.get(
-            name,
-            task=task,
-            connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
-            play_context=SimpleNamespace(check_mode=self.check_mode),
-            loader=DataLoader(),
-            templar=Templar(loader=DataLoader(), variables=known),
-            shared_loader_obj=None,
-        )
+        plugin = load_action(action, options, check_mode=self.check_mode, variables=known)
         plugin._execute_module = self._module
         plugin._find_needle = lambda _kind, source: source
         return dict(plugin.run(task_vars=known))

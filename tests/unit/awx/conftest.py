@@ -9,14 +9,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from actions import load_action
 from ansible.module_utils.testing import patch_module_args
 from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.awx_objects import VARIABLES
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
@@ -66,17 +64,7 @@ def apply(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
             if id(store) not in addresses:
                 addresses[id(store)] = servers.enter_context(serve(store))
             monkeypatch.setenv("CONTROLLER_HOST", addresses[id(store)])
-            task = Task.load({"infoprotect.aip.awx_objects": objects}, loader=DataLoader())
-            task.args = dict(objects)
-            action = action_loader.get(
-                "infoprotect.aip.awx_objects",
-                task=task,
-                connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
-                play_context=SimpleNamespace(check_mode=False),
-                loader=DataLoader(),
-                templar=Templar(loader=DataLoader(), variables={}),
-                shared_loader_obj=None,
-            )
+            action = load_action("awx_objects", objects)
             action._execute_module = lambda name, module_args, task_vars: run_module(
                 name.removeprefix("awx.awx."), module_args
             )

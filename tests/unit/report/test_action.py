@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import report_fleet
 import yaml
+from actions import load_action
 from ansible.errors import AnsibleActionFail
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.task import Task
-from ansible.plugins.loader import action_loader
-from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import files
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(check_mode: bool = False, task_vars: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-    task = Task.load({"infoprotect.aip.report": arguments}, loader=DataLoader())
-    task.args, task.check_mode = arguments, check_mode
-    action = action_loader.get(
-        "infoprotect.aip.report",
-        task=task,
-        connection=SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)),
-        play_context=SimpleNamespace(),
-        loader=DataLoader(),
-        templar=Templar(loader=DataLoader(), variables={}),
-        shared_loader_obj=None,
-    )
+    action = load_action("report", arguments, check_mode=check_mode)
     return dict(action.run(task_vars=task_vars or {}))
 
 
