@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
         except authorization.AuthorizationError as error:
             return {**result, "failed": True, "msg": str(error)}
         if given["managed"] and plan["errors"]:
-            lines = ["The groups of the connector cannot be had as they are wanted:", *plan["errors"]]
+            lines = ["The groups of the connector cannot be brought to their desired state:", *plan["errors"]]
             return {**result, "failed": True, "msg": "\n".join(lines)}
         groups = plan["groups"]
         accounts = [group["account"] for group in groups]

@@ -17,7 +17,7 @@ def protection_service_log_summary(texts: Any) -> dict[str, Any]:
     """The requests of each connector; protection_service_log_summary.yml says more."""
     logs = [texts] if isinstance(texts, str) else names_in("the usage logs", texts)
     try:
-        # What stands in a log is never a template.
+        # Text of a log is never a template.
         return dict(wrap_var(service_log.summarize(map(str, logs))))
     except service_log.LogError as error:
         raise AnsibleFilterError(str(error)) from error

@@ -4,10 +4,10 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# The way to Microsoft's PowerShell module AIPService: who signs in, loading the module, one sign-in with its end, and errors without secrets.
+# Microsoft's PowerShell module AIPService: sign-in options, loading the module, signing in and out, and errors without secrets.
 
 $secrets = 'password', 'client_secret', 'access_token'
-# Microsoft Entra ID's codes for a second factor that is due, or has to be set up.
+# Microsoft Entra ID's codes for a second factor that is required, or has to be set up.
 $secondFactor = 'AADSTS5007[2469]|AADSTS50158|multi-?factor|\bMFA\b'
 
 # The top of the service's addresses -> the cloud that Connect-AipService signs in to.
@@ -46,7 +46,7 @@ function Get-SignInSpec {
 function Get-TenantConnection {
     <#
     .SYNOPSIS
-    Turns the options that say who signs in into the parameters of Connect-AipService.
+    Turns the sign-in options into the parameters of Connect-AipService.
 
     .PARAMETER Option
     The options of the module.
@@ -170,7 +170,7 @@ function Connect-Tenant {
             'Applications can sign in from version 1.0.0.5 on; a newer version may do.')
     }
     try {
-        # a host whose .NET Framework is told nothing may speak TLS 1.0
+        # .NET Framework without settings may use TLS 1.0
         [Net.ServicePointManager]::SecurityProtocol = [Net.ServicePointManager]::SecurityProtocol -bor [Net.SecurityProtocolType]::Tls12
         $null = Connect-AipService @Parameter -ErrorAction Stop
     }
@@ -187,7 +187,7 @@ function Connect-Tenant {
 function Get-TenantState {
     <#
     .SYNOPSIS
-    What the service tells of itself: id, activated, functional_state, url and administrator_ids, each $null when it does not.
+    The state that the service reports: id, activated, functional_state, url and administrator_ids, each $null when it does not.
 
     .PARAMETER Note
     Takes the reasons why something cannot be read.

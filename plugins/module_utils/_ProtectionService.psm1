@@ -42,7 +42,7 @@ $settings = [ordered]@{
     onboarding = @{
         Read = { Read-OnboardingPolicy }
         Wanted = { param ($option, $value) Get-WantedOnboarding -Option $option -Value $value }
-        # The scope of a policy that restricts nobody means nothing, and the service need not return one.
+        # A policy that covers all users has no scope, and the service need not return one.
         Key = { param ($value) if ($value.licensed_only -or $value.group) { "$($value.licensed_only) $($value.group) $($value.scope)" } else { 'everybody' } }
         Write = { param ($value) Write-OnboardingPolicy -Value $value }
     }
@@ -532,7 +532,7 @@ function New-ServiceReceipt {
 }
 
 function Get-RestoreValue {
-    # Of a receipt: the values to bring back, and the settings that somebody changed since.
+    # Of a receipt: the values to restore, and the settings that were changed since.
     param ($Option, $Receipt, $Found)
 
     $wanted = [ordered]@{}
@@ -599,7 +599,7 @@ function Invoke-ProtectionService {
         $Module
     )
 
-    # what is wrong with the options is said before anybody signs in
+    # options are checked before signing in
     $managed = Get-WantedSetting -Option $Module.Params -Found @{} -Tenant @{}
     if ($Module.Params.restore -and $managed.Count) {
         throw "restore is given together with $(@($managed.Keys) -join ', '): expected a receipt, or settings."

@@ -4,7 +4,7 @@
 
 # Internal to infoprotect.aip, may change in any release.
 #
-# Protection templates of a tenant: read, compared with what is wanted, created and changed. Default templates and those of labels are left alone.
+# Protection templates of a tenant: read, compared with their desired state, created and changed. Default templates and those of labels are left alone.
 
 #AnsibleRequires -PowerShell ..module_utils._AipService
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder

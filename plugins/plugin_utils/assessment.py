@@ -51,7 +51,7 @@ def assess(
         `dotnet_package`, whether the .NET Framework comes along; of the connector also `url` and `url_force`.
     finding: why the host could not be inspected; then only its PowerShell is assessed.
     service: the result of tenant_administrator for the protection service.
-    scanner: `refused`, why the module scanner cannot do what is wanted.
+    scanner: `refused`, why the module scanner cannot reach the desired state.
     statements: as in the variable aip_statements.
     """
     mappings = {
@@ -76,7 +76,7 @@ def assess(
     subject["irm_server"].setdefault("refused", [])
     subject["scanner"].setdefault("refused", [])
     for name in WANTED:
-        # Whoever does not say whether something will be installed is told what would stop it.
+        # If it is not known whether something will be installed, assume that it will.
         for flag, default in {"changes": True, "dotnet_package": False}.items():
             subject[name][flag] = _flag(f"{name}.{flag}", subject[name].get(flag, default))
     for flag in ("url_force", "administration_tool"):

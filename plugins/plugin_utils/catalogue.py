@@ -59,7 +59,7 @@ OFFICE_NOT_LABELING = (
 
 @dataclass(frozen=True)
 class Requirement:
-    """What is asked of a host.
+    """A requirement of a host.
 
     Attributes:
         id: never changes: statements of operators name it.

@@ -58,7 +58,7 @@ def _seen(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Subject:
-    """A host, and what is wanted of it.
+    """A host and its desired state.
 
     Attributes:
         host: its facts; `endpoints` among them where endpoint_info was run.

@@ -152,7 +152,7 @@ def _with_expired(finding: Finding, statement: str) -> Finding:
 
 
 def concerns(requirement: Requirement, subject: Subject) -> bool:
-    """Whether the requirement is one of this host, with what is wanted of it."""
+    """Whether the requirement applies to this host and its desired state."""
     return (
         (not requirement.domains or not set(requirement.domains).isdisjoint(subject.domains))
         and (not requirement.groups or not set(requirement.groups).isdisjoint(subject.groups))
@@ -162,7 +162,7 @@ def concerns(requirement: Requirement, subject: Subject) -> bool:
 
 
 def _outranks_statement(requirement: Requirement, subject: Subject) -> bool:
-    """Whether what is known of the host counts more than what an operator states."""
+    """Whether the facts of the host outrank an operator statement."""
     return any(condition and _is_true(condition, subject) for condition in (requirement.told, requirement.measured))
 
 
