@@ -76,6 +76,25 @@ def processes_of(host: str, program: str) -> list[int]:
     return found
 
 
+def what_hosts_do() -> str:
+    """The processes of each emulated host, and the last lines of its log."""
+    lines = []
+    for folder in sorted((state_directory() / "hosts").iterdir()):
+        lines += [f"{folder.name}:", *(f"  {line}" for line in _end_of(folder / "log", 8).splitlines())]
+        for process in processes_of(folder.name, ""):
+            with suppress(OSError):
+                command = Path(f"/proc/{process}/cmdline").read_text(errors="replace").replace("\0", " ")
+                waits_in = Path(f"/proc/{process}/wchan").read_text()
+                lines.append(f"  {process} {waits_in} {command[:200]}")
+    return "\n".join(lines)
+
+
+def _end_of(file: Path, count: int) -> str:
+    with suppress(OSError):
+        return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+    return f"no {file.name}"
+
+
 @dataclass(frozen=True)
 class Run:
     """One ansible-playbook run: `rc`, the raw output, and the result of each task for each host, in order."""
@@ -148,22 +167,30 @@ class AnsiblePlaybook:
                 # what a module was given is in its results, as older ansible-core always has it
                 "ANSIBLE_INJECT_INVOCATION": "1",
             }
+            progress = Path(folder, "progress")
+            variables["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/integration/callbacks")
+            variables["ANSIBLE_CALLBACKS_ENABLED"] = "progress"
+            variables["PROGRESS"] = str(progress)
             if cut_off_before:
-                variables["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests/integration/callbacks")
-                variables["ANSIBLE_CALLBACKS_ENABLED"] = "cut_off"
+                variables["ANSIBLE_CALLBACKS_ENABLED"] = "progress,cut_off"
                 variables["CUT_OFF_BEFORE"] = cut_off_before
                 if suspended:
                     variables["SUSPENDED"] = str(suspended)
                 else:
                     expect = None if expect is None else -signal.SIGKILL
             done: Completed | subprocess.CompletedProcess[str]
-            if self.bin_folder == OWN_COMMANDS and not cut_off_before:
-                done = FORKED.run(words, ROOT, variables, Path(folder), timeout)
-            else:
-                command = [str(self.bin_folder / "ansible-playbook"), *words]
-                done = subprocess.run(
-                    command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False
-                )
+            try:
+                if self.bin_folder == OWN_COMMANDS and not cut_off_before:
+                    done = FORKED.run(words, ROOT, variables, Path(folder), timeout)
+                else:
+                    command = [str(self.bin_folder / "ansible-playbook"), *words]
+                    done = subprocess.run(
+                        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=timeout, check=False
+                    )
+            except (TimeoutError, subprocess.TimeoutExpired) as error:
+                at = _end_of(progress, 30)
+                last = " ".join(at.rpartition("task: ")[2].split())
+                raise TimeoutError(f"stopped at: {last}\n{error}\n{at}\n{what_hosts_do()}") from None
         run = Run(done.returncode, done.stdout, done.stderr, *_results(done.stdout))
         if expect is not None and run.rc != expect:
             failures = [

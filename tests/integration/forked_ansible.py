@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import json
 import multiprocessing.util
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,6 +72,8 @@ def run_job(job: Mapping[str, Any]) -> dict[str, int | None]:
         ready, _, _ = select.select([ended, sys.stdin], [], [], job["timeout"])
     finally:
         os.close(ended)
+        if not ready:
+            print_stacks(child)
         if not ready or sys.stdin in ready:
             os.kill(child, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -77,10 +81,30 @@ def run_job(job: Mapping[str, Any]) -> dict[str, int | None]:
     return {"code": code if ready else None}
 
 
+def print_stacks(process: int) -> None:
+    """Let a run and its workers write to its standard error what each of their threads does."""
+    for one in (process, *children(process)):
+        with contextlib.suppress(OSError, StopIteration):
+            status = Path(f"/proc/{one}/status").read_text().splitlines()
+            caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
+            if caught >> (signal.SIGUSR1 - 1) & 1:  # a command that a worker has started would die of it
+                os.kill(one, signal.SIGUSR1)
+    time.sleep(1)
+
+
+def children(process: int) -> list[int]:
+    """Those that a process has, which may end at any time."""
+    found: list[int] = []
+    for file in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, file.read_text().split())
+    return found
+
+
 def end_workers() -> None:
     """Kill what a run has left, which is a child of this process since its parent is gone."""
-    while left := Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split():
-        for process in map(int, left):
+    while left := children(os.getpid()):
+        for process in left:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
 
@@ -93,11 +117,14 @@ def run_playbook(job: Mapping[str, Any]) -> NoReturn:
         os.environ.update(job["environment"])
         os.chdir(job["directory"])
         for number, (path, flags) in enumerate(
-            [(os.devnull, os.O_RDONLY), (job["stdout"], os.O_WRONLY), (job["stderr"], os.O_WRONLY)]
+            [(os.devnull, os.O_RDONLY), *((job[name], os.O_WRONLY | os.O_APPEND) for name in ("stdout", "stderr"))]
         ):
             file = os.open(path, flags)
             os.dup2(file, number)
             os.close(file)
+        # not standard error itself, which a worker replaces
+        stacks = os.open(job["stderr"], os.O_WRONLY | os.O_APPEND)
+        faulthandler.register(signal.SIGUSR1, file=stacks)
         sys.argv = ["ansible-playbook", *job["arguments"]]
         # what the server would clean up at its own end, its temporary folder among it, is not this run's
         atexit._clear()  # type: ignore[attr-defined]
@@ -178,7 +205,10 @@ class ForkedAnsible:
         said = {name: path.read_text(encoding="utf-8", errors="replace") for name, path in outputs.items()}
         code = json.loads(answer)["code"]
         if code is None:
-            raise TimeoutError(f"ansible-playbook did not end within {timeout:.0f} s:\n{said['stdout'][-4000:]}")
+            raise TimeoutError(
+                f"ansible-playbook did not end within {timeout:.0f} s:\n{said['stdout'][-4000:]}"
+                f"{said['stderr'][-8000:]}"
+            )
         return Completed(code, **said)
 
     def _take(self, settings: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.Popen[str]:

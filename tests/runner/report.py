@@ -10,7 +10,7 @@ from runner.plan import STAGES
 SLOWEST = 10
 WIDTH = 140
 #: Lines of a failed test's error, so that a log of which only the end is kept still says why
-ERROR_LINES = 3
+ERROR_LINES = 5
 
 
 def lines(results: Sequence[Result], problems: Sequence[str], wall: float, parallel: int) -> list[str]:

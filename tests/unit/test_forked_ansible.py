@@ -68,6 +68,14 @@ def test_a_run_that_is_too_slow_is_killed_with_its_workers(run: Run, tmp_path: P
     assert run(name="next").returncode == 0
 
 
+def test_a_run_that_hangs_says_what_it_and_its_workers_wait_for(run: Run) -> None:
+    with pytest.raises(TimeoutError) as error:
+        run("    - ansible.builtin.wait_for: {path: /nowhere, timeout: 60}\n", timeout=4)
+    said = str(error.value)
+    assert "run_handlers" in said or "_wait_on_pending_results" in said
+    assert "in _low_level_execute_command" in said
+
+
 def test_two_runs_at_once_do_not_wait_for_each_other(run: Run) -> None:
     began = time.monotonic()
     tasks = "    - ansible.builtin.wait_for: {path: ../there, timeout: 50}\n"
