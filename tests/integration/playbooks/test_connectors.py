@@ -203,6 +203,8 @@ def test_a_first_deployment_that_is_cut_off_at_each_step(
     assert [(again.stats[host]["changed"], len(again.module_runs(host))) for host in POOL] == [(0, 1), (0, 1)]
 
 
+@pytest.mark.full
+@pytest.mark.usefixtures("bare_again")
 def test_somebody_has_to_act_first(connectors: AnsiblePlaybook, proxy: str) -> None:
     """With `fail` the host ends with the step, and with it the rollout; the setup is there by then."""
     ended = run(connectors, expect=2, rms_connector_sign_in="fail")
@@ -218,12 +220,11 @@ def test_somebody_has_to_act_first(connectors: AnsiblePlaybook, proxy: str) -> N
 def test_somebody_is_waited_for(connectors: AnsiblePlaybook, proxy: str) -> None:
     """With `wait` one run takes bare hosts to connectors that serve, with the proxy that they were given."""
     waiting: dict[str, Any] = {"rms_connector_sign_in": "wait", "rms_connector_proxy_address": proxy}
-    fleet("sign-in", FIRST)
-    time.sleep(5)
     with ThreadPoolExecutor() as operators:
-        act: Future[None] = operators.submit(signs_in, SECOND)
+        acts: list[Future[None]] = [operators.submit(signs_in, host) for host in POOL]
         run(connectors, **waiting)
-        act.result()
+        for act in acts:
+            act.result()
     for host in POOL:
         # IIS was started by the setup, before there were settings, and once more
         assert look(connectors, host) == {"versions": ["3.0.0.0"], "has_settings": True, "proxy": proxy, "lease": None}
