@@ -358,7 +358,7 @@ def test_an_orphaned_entry_is_named_and_keeps_nothing_from_being_installed(
     assert listed(done.task("after", HOST)) == {**expected(f"{PURVIEW}.exe"), ORPHAN: "2.14.90.0"}
 
 
-@pytest.mark.parametrize("kind", ["exe", "msi"])
+@pytest.mark.parametrize("kind", [pytest.param("exe", marks=pytest.mark.full), "msi"])
 def test_what_is_installed_in_part_is_repaired(playbook: AnsiblePlaybook, packages: Path, kind: str) -> None:
     repair = client("repair", path=rf"{SHARE}\{CURRENT}.{kind}")
     done = run(

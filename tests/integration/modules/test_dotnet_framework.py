@@ -60,6 +60,8 @@ def leave_nothing(fleet: None) -> Iterator[None]:
     reset_hosts(HOST)
 
 
+# a client's installer, which meets the same, is lost by default
+@pytest.mark.full
 def test_a_host_that_is_lost_while_it_is_installed(playbook: AnsiblePlaybook, packages: Path) -> None:
     """The next run goes on from there; what the lost one left is cleared once it cannot be at work any more."""
     install = {

@@ -98,14 +98,14 @@ def certificate(files: Path) -> Certificate:
     return make_certificate(files, "rmsconnector")
 
 
-#: A host that no other test of the default run starts
-FULL = "sharepoint-2016"
+#: Their modules are tested one by one in the default run, by whole files of tests or by unit tests
+FULL = ("admin-2019", "exchange-1", "sharepoint-2016")
 
 
 @pytest.mark.parametrize(
     "host",
     [
-        pytest.param(host, marks=[pytest.mark.hosts(host), *([pytest.mark.full] if host == FULL else [])])
+        pytest.param(host, marks=[pytest.mark.hosts(host), *([pytest.mark.full] if host in FULL else [])])
         for host in MODULES_BY_HOST
     ],
 )
