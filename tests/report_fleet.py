@@ -208,6 +208,98 @@ REFUSED = {
 }  # fmt: skip
 
 
+ORGANIZATION = {
+    "product": "exchange", "title": "Exchange organization", "name": "", "asked": "ex02", "servers": ["ex02"],
+    "wanted": "present", "line": "",
+}  # fmt: skip
+FARM = {**ORGANIZATION, "product": "sharepoint", "title": "SharePoint farm", "asked": "sp01", "servers": ["sp01"]}
+IRM_IS_ON = {
+    "changed": False,
+    "configuration": {
+        "internal_licensing": True,
+        "client_access": True,
+        "licensing_location": ["https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com/_wmcs/licensing"],
+    },
+    "verification": ["Results : Checking Exchange Server ...", "OVERALL RESULT: PASS"],
+    "location_changed": False,
+    "version": "15.1.2507.6",
+}
+SERVICE_RECEIPT = r"C:\ProgramData\infoprotect\protection_service\000001-20261129T091000Z-protection_service.json"
+
+
+def settings(**other: Any) -> Data:
+    """What the module protection_service reads of a tenant."""
+    found = {
+        "activated": True,
+        "onboarding": {"licensed_only": False, "group": "10000000-0000-4000-8000-000000000007", "scope": "all"},
+        "super_user_feature": False,
+        "super_users": [f"legal{number}@contoso.com" for number in range(1, 7)],
+        "super_user_group": "",
+        "document_tracking": True,
+        "do_not_track_group": "",
+        "device_platforms": {"android": True, "ios": True, "windows": True, "windows_phone": False},
+        "max_use_license_days": 30,
+        "ipcv3": None,
+    }
+    return {**found, **other}
+
+
+def service(**other: Any) -> Data:
+    """The answer of the protection service before the run, as the plan keeps it."""
+    answer = {
+        "host": "adm01",
+        "tenant": {
+            "activated": True, "functional_state": "Enabled", "id": "5c6bb73b-1038-4eec-863d-49bded473437",
+            "url": "https://5c6bb73b-1038-4eec-863d-49bded473437.rms.na.aadrm.com", "module_version": "3.0.0.1",
+        },
+        "settings": settings(),
+        "changes": ["super_user_feature", "super_user_group"],
+        "diff": {
+            "before": {"super_user_feature": False, "super_user_group": ""},
+            "after": {"super_user_feature": True, "super_user_group": "superusers@contoso.com"},
+        },
+        "notes": ["ipcv3 cannot be read: Access denied."],
+        "tenant_keys": [
+            {"id": "28168524-29c3-44f1-9e11-ea6c60bb6428", "status": "Archived", "type": "Microsoft-managed",
+             "created": "2014-01-30T21:01:31Z", "age_days": 4686},
+            {"id": "c46b5d49-1c4c-4a79-83d1-ec12a25f3134", "status": "Active", "type": "Customer-managed (BYOK)",
+             "created": "2024-05-02T10:00:00Z", "age_days": 941},
+        ],
+        "administrators": [
+            {"role": "GlobalAdministrator", "email": "admin@contoso.com", "object_id": "10", "name": "Admin"},
+            {"role": "ConnectorAdministrator", "email": "", "object_id": "10000000-0000-4000-8000-000000000004"},
+        ],
+        "templates": [
+            {"id": "1", "names": {"1031": "Vertraulich", "1033": "Confidential"}, "state": "published",
+             "default": True, "label_id": None},
+            {"id": "2", "names": {"1031": "Projekt"}, "state": "archived", "default": False, "label_id": "3"},
+        ],
+    }  # fmt: skip
+    return {**answer, **other}
+
+
+def scanner_fact(**other: Any) -> Data:
+    """The fact scanner of a host."""
+    fact = {
+        "installed": True,
+        "client_version": "3.1.310.0",
+        "service": {"name": "MIPScanner", "account": r"CONTOSO\svc-scanner", "state": "running"},
+        "cluster": "EU",
+        "sql_instance": r"SQL01\AIP",
+        "database": "AIPScannerUL_EU",
+        "configuration": "offline",
+        "enforce": False,
+        "repositories": 12,
+        "status": "scanning",
+        "scan_started": "2026-11-29T04:00:00Z",
+        "nodes": [{"name": "app01", "status": "scanning"}, {"name": "app03", "status": "offline"}],
+        "problem": None,
+        "scan": {"scanned_files": 228043, "failed_files": 17, "classified": 4110, "labeled": 0},
+        "errors": [],
+    }
+    return {**fact, **other}
+
+
 def showcase() -> Data:
     """Arguments of from_inspections: one host of each kind, a pool, a run that changed something, an earlier report."""
     waits = {"action": "install", "product": "connector", "before": "", "after": "3.1.0 or later", "attended": True}
@@ -259,7 +351,22 @@ def showcase() -> Data:
     inspections["app03"]["domains"]["tls"] = domain(
         unreadable=[{"what": PROTOCOLS, "reason": "Requested registry access is not allowed."}]
     )
+    stopped = {"name": "MIPScanner", "account": r"CONTOSO\svc-scanner", "state": "stopped"}
+    error = {"time": "2026-11-29T03:58:12Z", "id": 103, "text": r"The repository \\files\hr is not reachable."}
+    for name, fact in ("app01", scanner_fact()), ("app03", scanner_fact(service=stopped, errors=[error])):
+        inspections[name]["host"]["scanner"] = fact
+        inspections[name]["domains"]["scanner"] = domain()
+    start = {"action": "start", "product": "service", "before": "stopped", "after": "started"}
+    inspections["app03"]["domains"]["scanner"] = domain([start])
+    inspections["ex02"]["host"]["roles"] = {"exchange": {"version": "15.1.2507.6"}}
     applied = {
+        "adm01": [
+            {"changed": True, "changes": ["super_user_feature"], "notes": [], "receipt": SERVICE_RECEIPT,
+             "settings": settings(super_user_feature=True)},
+            {"changed": True, "templates": service()["templates"], "changes": [
+                {"name": "Projekt", "id": "2", "action": "change", "properties": ["state"], "backup": None}]},
+        ],
+        "ex02": [IRM_IS_ON],
         "fs02": [
             {"domain": "client", "changed": True, "rebooted": False, "actions": [
                 {"action": "install", "product": "unified_labeling", "before": "2.14.90.0", "after": "2.18.26"}]},
@@ -278,7 +385,9 @@ def showcase() -> Data:
                     "turns": ["rmsc03", "rmsc02"],
                     "authorized": WANTED,
                 }
-            ]
+            ],
+            "service": service(),
+            "irm": [ORGANIZATION, FARM],
         },
         "applied": applied,
         "unreachable": {"app09": "ssl: HTTPSConnectionPool(host='app09', port=5986): connection timed out"},
@@ -359,11 +468,42 @@ def hostile() -> Data:
         )  # fmt: skip
         restart = {"required": True, "reasons": [text]}
         host = facts("h", fqdn=text, domain=text, os={"name": text, "build": text}, boot_time=text, reboot=restart)
+        host["scanner"] = hostile_of(scanner_fact(errors=[{"time": text, "id": 1, "text": text}], problem=text), text)
+        host["roles"] = {"exchange": {"version": text}}
         inspections[f"{number}{text}"] = inspection(
             {**host, "connector": fact},
-            {"tls": state, text: domain([change])},
+            {"tls": state, text: domain([change]), "scanner": domain([step])},
             [own],
             statements={"x": {"name": text, "date": "2026-11-01"}},
         )
-    applied = {name: {"changed": True, "receipt": name, "msg": name, "failed": True} for name in inspections}
-    return {"inspections": inspections, "applied": applied, "unreachable": {HOSTILE[0]: HOSTILE[1]}}
+    applied: Data = {
+        name: [{"changed": True, "receipt": name, "msg": name, "failed": True}, *hostile_results(name)]
+        for name in inspections
+    }
+    answer = service(settings={text: text for text in HOSTILE}, notes=list(HOSTILE), msg=HOSTILE[0])
+    for part in ("tenant_keys", "administrators", "templates"):
+        answer[part] = [hostile_of(answer[part][0], text) for text in HOSTILE]
+    answer |= {"diff": {"after": dict.fromkeys(HOSTILE, HOSTILE)}, "tenant": hostile_of(answer["tenant"], HOSTILE[0])}
+    units = [{**ORGANIZATION, "name": name, "asked": name, "servers": [name]} for name in inspections]
+    plan = {"service": answer, "irm": units}
+    return {"inspections": inspections, "applied": applied, "plan": plan, "unreachable": {HOSTILE[0]: HOSTILE[1]}}
+
+
+def hostile_results(text: str) -> list[Data]:
+    """Results about the tenant and about IRM."""
+    change = {"name": text, "action": text, "properties": [text]}
+    configuration = {"internal_licensing": True, text: text, "licensing_location": [text]}
+    return [
+        {"changed": True, "changes": [text], "settings": dict.fromkeys(HOSTILE, text), "receipt": text},
+        {"changed": True, "changes": [change], "templates": [{"id": text, "names": {"1033": text}}]},
+        {"changed": True, "configuration": configuration, "verification": [text]},
+    ]
+
+
+def hostile_of(value: Any, text: str) -> Any:
+    """The value with this text in the place of every text."""
+    if isinstance(value, dict):
+        return {name: hostile_of(item, text) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hostile_of(item, text) for item in value]
+    return text if isinstance(value, str) else value

@@ -29,6 +29,7 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import (
     HostVariables,
 )
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import manual_steps
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import service
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import counted
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
@@ -67,6 +68,8 @@ class ActionModule(ActionBase):
         findings = {name: found["findings"] for name, found in inspections.items() if found.get("findings")}
         result |= {**asdict(plan), "findings": findings, "asks_service": self._asks_service(inspections)}
         result["protection_service"] = fleet.protecting(self._known, names)
+        result["service"] = service.kept(self._service, next(iter(result["protection_service"]), ""))
+        result["irm"] = self._irm(names)
         result["stopped"] = {
             host.name: assessment.assess_lines({host.name: findings[host.name]}, "blocks")
             for host in hosts
@@ -81,7 +84,7 @@ class ActionModule(ActionBase):
         lost = {name: [reason] for name, reason in plan.lost.items()}
         result["stopped"] |= lost
         result["failing"] = {**lost, **self._failing(inspections)}
-        result["lines"] = self._lines(plan, inspections, self._irm(names))
+        result["lines"] = self._lines(plan, inspections, [unit["line"] for unit in result["irm"]])
         # the error that ends the run has the findings that block
         result["advice"] = assessment.assess_lines(findings, "" if given["report_only"] or not plan.ends else "advises")
         # its answer belongs to what hosts lack
@@ -198,8 +201,8 @@ class ActionModule(ActionBase):
             return str(error)
         return ""
 
-    def _irm(self, names: list[str]) -> list[str]:
-        """Through which servers IRM is switched on or off, a line for each organization and farm."""
+    def _irm(self, names: list[str]) -> list[Result]:
+        """The organizations and farms whose IRM is switched on or off, each with its line in the plan."""
         tags = [
             plain(self._known.get(f"ansible_{kind}_tags", default))
             for kind, default in (("run", ["all"]), ("skip", []))
@@ -210,7 +213,13 @@ class ActionModule(ActionBase):
         of_groups = {group: [name for name in groups.get(group, ()) if self._has_irm(name)] for group in PRODUCTS}
         known = {name: self._irm_variables(name) for members in of_groups.values() for name in members}
         units = irm_configuration.units(irm_configuration.servers(known, of_groups), names)
-        return [unit.line for unit in units if unit.asked]
+        keys = ("product", "title", "name", "asked", "servers")
+        return [
+            {key: value for key, value in unit.as_dict().items() if key in keys}
+            | {"wanted": str(known[unit.asked].get("irm_configuration_state")), "line": unit.line}
+            for unit in units
+            if unit.asked
+        ]
 
     def _has_irm(self, name: str) -> bool:
         """Whether a host may define that its IRM is managed; reading all of its variables takes longer."""

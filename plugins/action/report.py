@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
             **result,
             "changed": False,
             "files": written,
-            "lines": terminal.table(content),
+            "lines": _lines(content, given),
             "details": terminal.details(content),
             "summary": terminal.artifact(content),
         }
@@ -101,6 +101,15 @@ class ActionModule(ActionBase):
             except model.ReportError as error:
                 warnings.append(f"The report is not compared with the previous one: {error}")
         return report.as_dict()
+
+
+def _lines(content: Result, given: Result) -> list[str]:
+    """The fleet, or what became of a run that has shown its plan before."""
+    plan = given["plan"] or {}
+    if given["playbook"] != "site" or not isinstance(plan.get("batches"), list):
+        return terminal.table(content)
+    turns = [*plan.get("connectors", ()), *(host for batch in plan["batches"] for host in batch)]
+    return terminal.outcome(content, turns)
 
 
 def _rendered(content: Result, given: Result) -> dict[str, tuple[str, str]]:

@@ -130,6 +130,7 @@ function Get-ProtectionServiceSpec {
             disabled_platforms = @{ type = 'list'; elements = 'str'; choices = @($platforms.Keys) }
             max_use_license_days = @{ type = 'int' }
             ipcv3 = @{ type = 'bool' }
+            details = @{ type = 'bool'; default = $false }
             restore = @{ type = 'str' }
             force = @{ type = 'list'; elements = 'str'; choices = 'activation', 'deactivation', 'restore'; default = @() }
         }
@@ -631,6 +632,9 @@ function Set-ProtectionService {
     $result.restored = $null
     $result.not_restored = [string[]]@()
     $result.changes = [string[]]@()
+    if ($option.details) {
+        Read-TenantDetail -Result $result -Tenant $tenant -Note $notes
+    }
 
     if ($Receipt) {
         $of = $Receipt.Content.receipt
@@ -722,7 +726,7 @@ function Invoke-ProtectionServiceInfo {
 }
 
 function Read-ProtectionService {
-    # The work between sign-in and sign-out. What the account may not read is a note.
+    # The work between sign-in and sign-out.
     param ($Module, [string]$Version)
 
     $result = $Module.Result
@@ -731,21 +735,28 @@ function Read-ProtectionService {
     Assert-Cloud -Option $Module.Params -Tenant $tenant
     $result.tenant = Get-TenantResult -Tenant $tenant -Version $Version
     $result.settings = Read-ServiceSetting -Note $notes
+    Read-TenantDetail -Result $result -Tenant $tenant -Note $notes
+    $result.notes = [string[]]$notes
+}
+
+function Read-TenantDetail {
+    # What the service tells beside the settings: keys, administrators and templates. What the account may not read is a note.
+    param ($Result, $Tenant, [Collections.Generic.List[string]]$Note)
+
     $parts = @(
         @{ Name = 'tenant_keys'; Read = { Read-TenantKey } }
-        @{ Name = 'administrators'; Read = { Read-Administrator -Tenant $tenant } }
+        @{ Name = 'administrators'; Read = { Read-Administrator -Tenant $Tenant } }
         @{ Name = 'templates'; Read = { Read-Template } }
     )
     foreach ($part in $parts) {
         try {
-            $result[$part.Name] = @(& $part.Read)
+            $Result[$part.Name] = @(& $part.Read)
         }
         catch {
-            $result[$part.Name] = $null
-            $notes.Add("$($part.Name) cannot be read: $(Get-AipFailure -ErrorRecord $_)")
+            $Result[$part.Name] = $null
+            $Note.Add("$($part.Name) cannot be read: $(Get-AipFailure -ErrorRecord $_)")
         }
     }
-    $result.notes = [string[]]$notes
 }
 
 function Read-TenantKey {

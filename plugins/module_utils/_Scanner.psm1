@@ -153,7 +153,8 @@ function Get-ScannerState {
         $state.Outdated = (Get-ScannerRecord).DatabaseVersion -ne $state.Version
         Import-ScannerModule -State $state
         $state.Configuration = & $state.Command.GetConfiguration -ErrorAction Stop
-        $state.Status = & $state.Command.GetStatus -ErrorAction Stop
+        # Only -Verbose tells counts; what it writes to its stream is for the screen.
+        $state.Status = & $state.Command.GetStatus -Verbose -ErrorAction Stop 4>$null
         # The database of an older client may not be readable for a newer one.
         if (-not $state.Outdated) {
             $state.Job = & $state.Command.GetJob -ErrorAction Stop
@@ -284,6 +285,53 @@ function ConvertTo-ScannerFact {
         scan_started = if ($status -and $status.StartTime) { ConvertTo-ScannerTime -Value $status.StartTime }
         nodes = [object[]]@(if ($status) { foreach ($node in $status.NodesInfo) { [ordered]@{ name = "$($node.NodeName)"; status = "$($node.Status)".ToLowerInvariant() } } })
         problem = if ($State.Problem) { $State.Problem }
+        scan = if ($status -and $status.PSObject.Properties['ScannedFiles']) {
+            [ordered]@{
+                scanned_files = $status.ScannedFiles
+                failed_files = $status.CurrentScanSummary.FailedFiles
+                classified = $status.CurrentScanSummary.Classified
+                labeled = $status.CurrentScanSummary.Labeled
+            }
+        }
+    }
+}
+
+function Get-ScannerError {
+    <#
+    .SYNOPSIS
+    The latest errors of the scanner's own event log, whose name is the service's, the newest first.
+
+    .PARAMETER Unreadable
+    Takes why the log cannot be read.
+    #>
+    [CmdletBinding()]
+    param (
+        [Parameter(Mandatory = $true)]
+        $State,
+
+        [int]
+        $Most = 5,
+
+        [Parameter(Mandatory = $true)]
+        [AllowEmptyCollection()]
+        [System.Collections.Generic.List[string]]
+        $Unreadable
+    )
+
+    if ($Most -lt 1 -or -not $State.Service) {
+        return
+    }
+    $title = $State.Service.Title
+    try {
+        Get-WinEvent -FilterHashtable @{ LogName = $title; Level = 2 } -MaxEvents $Most -ErrorAction Stop | ForEach-Object -Process {
+            [ordered]@{ time = $_.TimeCreated.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture); id = $_.Id; text = "$($_.Message)" }
+        }
+    }
+    catch {
+        # A log without errors is one, too.
+        if ($_.FullyQualifiedErrorId -notlike 'NoMatchingEventsFound*') {
+            $Unreadable.Add("the event log $title cannot be read: $($_.Exception.Message)")
+        }
     }
 }
 
@@ -762,4 +810,4 @@ function ConvertTo-SettingParameter {
     $parameter
 }
 
-Export-ModuleMember -Function ConvertTo-ScannerFact, ConvertTo-SettingParameter, ConvertTo-ScannerTime, Get-FoundSetting, Get-ScannerPlan, Get-ScannerRecord, Get-ScannerService, Get-ScannerSpec, Get-ScannerState, Get-WantedSetting, Import-ScannerModule, Set-ScannerRecord, Test-SameSetting
+Export-ModuleMember -Function ConvertTo-ScannerFact, ConvertTo-SettingParameter, ConvertTo-ScannerTime, Get-FoundSetting, Get-ScannerError, Get-ScannerPlan, Get-ScannerRecord, Get-ScannerService, Get-ScannerSpec, Get-ScannerState, Get-WantedSetting, Import-ScannerModule, Set-ScannerRecord, Test-SameSetting

@@ -396,29 +396,14 @@ function Get-ScannerInfo {
     $state = Get-ScannerState
     $info = ConvertTo-ScannerFact -State $state
     $info.unreadable = [System.Collections.Generic.List[object]]::new()
-    $info.scan = $null
-    $info.repository_states = [object[]]@()
-    if ($state.Status) {
-        try {
-            # Only -Verbose tells counts; what it writes to its stream is for the screen.
-            $verbose = & $state.Command.GetStatus -Verbose -ErrorAction Stop 4>$null
-            $summary = $verbose.CurrentScanSummary
-            $info.scan = [ordered]@{
-                started = ConvertTo-ScannerTime -Value $verbose.StartTime
-                scanned_files = $verbose.ScannedFiles
-                failed_files = $summary.FailedFiles
-                classified = $summary.Classified
-                labeled = $summary.Labeled
-            }
-            $info.repository_states = [object[]]@($verbose.RepositoriesStatus | Where-Object -FilterScript { $_ } | ForEach-Object -Process { [ordered]@{ path = "$($_.Path)"; status = "$($_.Status)".ToLowerInvariant() } })
-        }
-        catch {
-            $info.unreadable.Add([ordered]@{ what = 'scan'; reason = $_.Exception.Message })
-        }
-    }
+    $info.repository_states = [object[]]@($state.Status.RepositoriesStatus | Where-Object -FilterScript { $_ } | ForEach-Object -Process { [ordered]@{ path = "$($_.Path)"; status = "$($_.Status)".ToLowerInvariant() } })
     $info.job = if ($state.Job) { Get-FoundSetting -Of $state.Job }
     $info.paths = [object[]]@($state.Repositories | Where-Object -FilterScript { $_ } | ForEach-Object -Process { "$($_.Path)" })
-    $info.errors = [object[]]@(if ($state.Service) { Get-ScannerError -Title $state.Service.Title -Most $Errors -Unreadable $info.unreadable })
+    $unreadable = [System.Collections.Generic.List[string]]::new()
+    $info.errors = [object[]]@(Get-ScannerError -State $state -Most $Errors -Unreadable $unreadable)
+    foreach ($reason in $unreadable) {
+        $info.unreadable.Add([ordered]@{ what = 'errors'; reason = $reason })
+    }
     $folder = $ReportFolder
     if (-not $folder -and $state.Service) {
         $folder = Get-ScannerReportFolder -Account $state.Service.Account -Unreadable $info.unreadable
@@ -426,26 +411,6 @@ function Get-ScannerInfo {
     $info.reports_folder = if ($folder) { $folder }
     $info.reports = [object[]]@(if ($folder -and [Directory]::Exists($folder)) { Get-ScannerReport -Folder $folder })
     $info
-}
-
-function Get-ScannerError {
-    # The latest errors of the scanner's own event log, whose name is the service's.
-    param ([string]$Title, [int]$Most, $Unreadable)
-
-    if ($Most -lt 1) {
-        return
-    }
-    try {
-        Get-WinEvent -FilterHashtable @{ LogName = $Title; Level = 2 } -MaxEvents $Most -ErrorAction Stop | ForEach-Object -Process {
-            [ordered]@{ time = $_.TimeCreated.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture); id = $_.Id; text = "$($_.Message)" }
-        }
-    }
-    catch {
-        # A log without errors is one, too.
-        if ($_.FullyQualifiedErrorId -notlike 'NoMatchingEventsFound*') {
-            $Unreadable.Add([ordered]@{ what = "event log $Title"; reason = $_.Exception.Message })
-        }
-    }
 }
 
 function Get-ScannerReportFolder {

@@ -54,7 +54,9 @@ $domains = [ordered]@{
             param ($option, $facts)
             $state = Get-ScannerState
             $facts.scanner = ConvertTo-ScannerFact -State $state
-            Get-ScannerPlan -Option $option -Fact $facts -State $state
+            $plan = Get-ScannerPlan -Option $option -Fact $facts -State $state
+            $facts.scanner.errors = [object[]]@(Get-ScannerError -State $state -Unreadable $plan.Notes)
+            $plan
         }
         Needs = 'os', 'processors', 'memory_mb', 'disks'
     }

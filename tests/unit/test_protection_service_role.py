@@ -22,7 +22,7 @@ MODULES = {
     "protection_service_": "protection_service",
 }
 #: Options without a variable: what a run would keep doing, and what a playbook says itself
-NO_VARIABLE = {"restore", "state"}
+NO_VARIABLE = {"restore", "state", "details"}
 
 
 def owner(variable: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ _FORMULA = re.compile(r"\s*[=+\-@\t\r\n|%\uff1d\uff0b\uff0d\uff20]")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _HOME = "https://github.com/infoprotect/aip"
+_SERVICE = "protection_service"
 
 
 def as_json(content: Content) -> str:
@@ -38,7 +39,10 @@ def as_json(content: Content) -> str:
 
 
 def as_csv(content: Content) -> str:
-    """A row for each host, and one for each thing that it lacks. With a byte order mark, which Excel needs."""
+    """A row for each host, each thing that it lacks, and each setting of the protection service.
+
+    With a byte order mark, which Excel needs.
+    """
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
@@ -46,6 +50,8 @@ def as_csv(content: Content) -> str:
         for row in _rows(host, content["prerequisites"]):
             cells = {"host": host["name"], "status": host["status"], **row}
             writer.writerow(_cell(cells.get(column, "")) for column in _COLUMNS)
+    for setting in content["service"]["settings"]:
+        writer.writerow(_cell(_setting(content["service"], setting).get(column, "")) for column in _COLUMNS)
     return "\ufeff" + text.getvalue()
 
 
@@ -79,6 +85,19 @@ def _rows(host: Content, prerequisites: Content) -> Iterator[dict[str, Any]]:
         }
 
 
+def _setting(service: Content, setting: Content) -> dict[str, Any]:
+    """A row for a setting of the protection service, with the host that signed in."""
+    return {
+        "host": service["host"],
+        "status": setting["state"],
+        "kind": "setting",
+        "domain": _SERVICE,
+        "item": setting["name"],
+        "before": ", ".join(setting["value"]),
+        "wanted": ", ".join(setting["wanted"] or ()),
+    }
+
+
 def _cell(value: Any) -> str:
     text = str(value)
     return f"'{text}" if _FORMULA.match(text) else text
@@ -88,18 +107,24 @@ def _cell(value: Any) -> str:
 
 
 def as_junit(content: Content) -> str:
-    """A test suite for each host: a case for the inspection, the restart, each domain and each prerequisite."""
+    """A test suite for each host and one for the protection service.
+
+    A host has a case for the inspection, the restart, each domain and each prerequisite; the service has one for each
+    setting.
+    """
     root = ElementTree.Element("testsuites", name="infoprotect.aip")
     tests = failures = 0
-    for host in content["hosts"]:
-        cases = list(_cases(host, content["prerequisites"]))
+    suites = [(host["name"], list(_cases(host, content["prerequisites"]))) for host in content["hosts"]]
+    if cases_of_service := list(_service_cases(content["service"])):
+        suites.append((_SERVICE, cases_of_service))
+    for suite_name, cases in suites:
         failed = sum(kind == "failure" for _name, kind, _type, _text in cases)
         skipped = sum(kind == "skipped" for _name, kind, _type, _text in cases)
         tests, failures = tests + len(cases), failures + failed
         suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=_xml(host["name"]),
+            name=_xml(suite_name),
             tests=str(len(cases)),
             failures=str(failed),
             errors="0",
@@ -108,7 +133,7 @@ def as_junit(content: Content) -> str:
         )
         for name, kind, type_, text in cases:
             case = ElementTree.SubElement(
-                suite, "testcase", name=_xml(name), classname=_xml(f"infoprotect.aip.{host['name']}")
+                suite, "testcase", name=_xml(name), classname=_xml(f"infoprotect.aip.{suite_name}")
             )
             if kind:
                 outcome = ElementTree.SubElement(case, kind, type=type_, message=_xml(text.partition("\n")[0]))
@@ -137,6 +162,19 @@ def _cases(host: Content, prerequisites: Content) -> Iterator[tuple[str, str, st
         yield f"prerequisite {finding['id']}", kind, finding["status"], text
 
 
+def _service_cases(service: Content) -> Iterator[tuple[str, str, str, str]]:
+    """As `_cases`, for the tenant: nothing where it was not asked."""
+    if service["state"] == model.FAILED:
+        yield "inspection", "failure", "failed", service["message"] or "failed"
+    for setting in service["settings"]:
+        if setting["state"] == model.DRIFTED:
+            yield setting["name"], "failure", "drifted", words.setting(setting)
+        elif setting["state"] == model.UNREADABLE:
+            yield setting["name"], "skipped", "unreadable", "cannot be read"
+        else:
+            yield setting["name"], "", "", ""
+
+
 def _pending(host: Content) -> str:
     return f"A restart is pending: {', '.join(host['restart']['reasons']) or 'no reason reported'}"
 
@@ -157,6 +195,12 @@ def as_sarif(content: Content) -> str:
             if rule not in rules:
                 rules[rule] = _rule(rule, content["prerequisites"].get(rule))
             results.append(_result(list(rules).index(rule), rule, level, host["name"], item, text))
+    for setting in content["service"]["settings"]:
+        if setting["state"] == model.DRIFTED:
+            rule = f"drift-{_SERVICE}"
+            rules.setdefault(rule, _rule(rule, None))
+            text = words.setting(setting)
+            results.append(_result(list(rules).index(rule), rule, "warning", _SERVICE, setting["name"], text))
     driver = {
         "name": "infoprotect.aip",
         "informationUri": _HOME,

@@ -61,6 +61,8 @@ def as_html(content: Content) -> str:
         titles=_TITLES,
         prerequisites=_prerequisites(content),
         most=_MOST_NAMES,
+        service_drift=sum(setting["state"] == model.DRIFTED for setting in content["service"]["settings"]),
+        scanner_drift=_scanner_drift(content),
         to_renew=sum(line["state"] != "valid" for line in content["statements"]),
     )
 
@@ -99,6 +101,8 @@ def _template() -> jinja2.Template:
         "counted": counted,
         "installation": words.installation,
         "source": words.source,
+        "administrator": words.administrator,
+        "template": words.template,
         "cell": _cell,
         "short_windows": lambda name: str(name).replace("Windows Server ", "").replace("Microsoft ", ""),
     }
@@ -138,6 +142,16 @@ def _cell(domain: Content | None) -> dict[str, str]:
     if state in signs:
         return {"kind": state, "sign": signs[state], "words": ""}
     return {"kind": state, "sign": "", "words": "complies" if state == model.COMPLIANT else "set by this run"}
+
+
+def _scanner_drift(content: Content) -> dict[str, list[str]]:
+    """What differs in the domain scanner, by host."""
+    found = {}
+    for host in content["hosts"]:
+        if domain := host["domains"].get("scanner"):
+            lines = words.differences({"message": "", "domains": {"scanner": domain}})
+            found[host["name"]] = [line.removeprefix("scanner: ") for line in lines]
+    return found
 
 
 def _prerequisites(content: Content) -> list[dict[str, Any]]:

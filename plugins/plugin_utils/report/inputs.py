@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +15,13 @@ from typing import Any
 from .. import authorization, inspecting, statements
 from ..inspection import DomainResult, Inspection, MalformedError, Step, Unreadable, Value, ValueChange
 from ..summary import reason
-from . import difference, model
+from . import difference, model, servers, service
+from .raw import Result, dicts, failed, number, texts
 from .text import clean
 
-Result = Mapping[str, Any]
 _BLOCKS, _NOT_STATED = "blocks", "not_stated"
+#: A path of Windows in which Ansible finds no template and no further option.
+_PLAIN_PATH = re.compile(r"[\w\\:.$~-]+")
 #: Facts of the host in the order in which the report shows them, each with the path to it.
 _FACTS = {
     "full_name": ("fqdn",),
@@ -49,7 +52,8 @@ def from_inspections(
             `reboot_required`, `reboot_reasons`) with `findings` and `statements`, or a failure with `msg`.
         now: when the report is made, with a time zone.
         plan: `pools`, each with `members` and perhaps `name`, `minimum_in_service`, `turns` (members that have one, in
-            order) and `authorized` (the wanted accounts), and `manual_steps`, each with `host`, `title` and `steps`.
+            order) and `authorized` (the wanted accounts), `manual_steps`, each with `host`, `title` and `steps`,
+            `service` (what the protection service answered) and `irm` (its organizations and farms).
         applied: host -> results of what was done on it, in order, with `receipt` where registry values were written.
             An item may have `domain`, if the module works on one domain. One with `host` has facts that are newer than
             the inspection's. One with `title` and `steps` is a manual step. In check mode, only failures count.
@@ -61,7 +65,7 @@ def from_inspections(
     run = run or model.Run()
     results = {name: _plain_results(items) for name, items in (applied or {}).items()}
     if run.check_mode:
-        results = {name: [item for item in items if _failed(item)] for name, items in results.items()}
+        results = {name: [item for item in items if failed(item)] for name, items in results.items()}
     names = sorted({*inspections, *(unreachable or {}), *results}, key=str)
     hosts, inspected = [], {}
     for name in names:
@@ -69,10 +73,14 @@ def from_inspections(
         result = inspections.get(name)
         if lost is None and isinstance(result, Mapping) and result.get("skipped"):
             continue
+        if lost is None and name not in inspections and not any(map(failed, results[name])):
+            # a run of the tenant or of IRM alone, by its tags, inspects no host
+            continue
         host, inspection = _host(str(name), result, lost, results.get(name, []))
         hosts.append(host)
         if inspection:
             inspected[str(name)] = inspection
+    of_host = servers.by_name(hosts)
     used = {str(name): value for name, value in inspections.items() if isinstance(value, Mapping)}
     report = model.Report(
         generated=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -81,7 +89,10 @@ def from_inspections(
         hosts=tuple(hosts),
         prerequisites=_prerequisites(used.values()),
         statements=_statements(used.values(), hosts, requirements or {}, now.date()),
+        service=service.read(plan or {}, results),
         pools=_pools(plan or {}, used, results),
+        irm=servers.irm(plan or {}, used, results, of_host),
+        scanners=servers.scanners(used, results, of_host),
         manual_steps=_manual_steps(plan or {}, used, results),
         changes=tuple(_change(str(name), item) for name, items in results.items() for item in items if _did(item)),
     )
@@ -95,8 +106,9 @@ def _host(name: str, result: Any, lost: Any, applied: Sequence[Result]) -> tuple
     if lost is not None or (isinstance(result, Mapping) and result.get("unreachable")):
         return model.Host(clean(name), model.UNREACHABLE, clean(_message(lost if lost is not None else result))), None
     if not isinstance(result, Mapping):
-        return model.Host(clean(name), model.FAILED, "The host was not inspected."), None
-    findings = tuple(map(_finding, _dicts(result.get("findings"))))
+        message = next((reason(item) for item in applied if failed(item)), "") or "The host was not inspected."
+        return model.Host(clean(name), model.FAILED, clean(message)), None
+    findings = tuple(map(_finding, dicts(result.get("findings"))))
     if "finding" in result:
         return model.Host(clean(name), model.BLOCKED, clean(result["finding"]), findings=findings), None
     if "domains" not in result:
@@ -110,7 +122,7 @@ def _host(name: str, result: Any, lost: Any, applied: Sequence[Result]) -> tuple
     domains = {
         clean(domain.name): _domain(domain, result["domains"][domain.name], applied) for domain in inspection.domains
     }
-    failure = next(filter(_failed, applied), None)
+    failure = next(filter(failed, applied), None)
     if any(finding.severity == _BLOCKS for finding in findings):
         status = model.BLOCKED
     elif failure is not None:
@@ -151,13 +163,13 @@ def _domain(domain: DomainResult, raw: Result, applied: Sequence[Result]) -> mod
         tuple(map(_installation, domain.steps)),
         tuple(Unreadable(clean(item.what), clean(item.reason)) for item in domain.unreadable),
         tuple(map(clean, domain.refused)),
-        tuple(map(clean, _texts(raw.get("notes")))),
+        tuple(map(clean, texts(raw.get("notes")))),
     )
 
 
 def _settled(domain: str, item: Result) -> bool:
     """Whether this result brought the domain to its wanted state."""
-    if _failed(item):
+    if failed(item):
         return False
     done = item.get("domains")
     return item.get("domain") == domain or (isinstance(done, Mapping) and domain in done and "changes" in done[domain])
@@ -168,12 +180,12 @@ def _restart(inspection: Inspection, facts: Result, applied: Sequence[Result]) -
     for item in ({"host": facts}, *applied):
         known = item.get("host")
         if isinstance(known, Mapping) and isinstance(known.get("reboot"), Mapping):
-            pending, reasons = bool(known["reboot"].get("required")), _texts(known["reboot"].get("reasons"))
+            pending, reasons = bool(known["reboot"].get("required")), texts(known["reboot"].get("reasons"))
         if item.get("rebooted"):
             pending, reasons = False, []
         elif item.get("reboot_required"):
             pending = True
-            reasons = list(dict.fromkeys([*reasons, *_texts(item.get("reboot_reasons"))]))
+            reasons = list(dict.fromkeys([*reasons, *texts(item.get("reboot_reasons"))]))
     after = not applied and not pending and inspection.reboot_required
     return model.Restart(pending, tuple(map(clean, reasons)) if pending else (), after)
 
@@ -218,7 +230,7 @@ def _prerequisites(results: Iterable[Result]) -> dict[str, model.Prerequisite]:
     keys = ("text", "document", "section", "expected", "remedy")
     found: dict[str, model.Prerequisite] = {}
     for result in results:
-        for item in _dicts(result.get("findings")):
+        for item in dicts(result.get("findings")):
             found.setdefault(clean(item.get("id")), model.Prerequisite(*(clean(item.get(key)) for key in keys)))
     return dict(sorted(found.items()))
 
@@ -239,8 +251,8 @@ def _statements(
                 *(str(value.get(part)) if isinstance(value, Mapping) else "" for part in ("name", "date")),
             )
             made.setdefault(key, value)
-    texts = {
-        str(item.get("id")): clean(item.get("text")) for result in results for item in _dicts(result.get("findings"))
+    known = {
+        str(item.get("id")): clean(item.get("text")) for result in results for item in dicts(result.get("findings"))
     }
     findings = [finding for host in hosts for finding in host.findings]
     affected = Counter(finding.id for finding in findings)
@@ -248,7 +260,7 @@ def _statements(
 
     def text_of(name: str) -> str:
         entry = requirements.get(name) or {}
-        return clean(entry.get("statement") or entry.get("text") or texts.get(name))
+        return clean(entry.get("statement") or entry.get("text") or known.get(name))
 
     lines = []
     for (name, *_who), value in made.items():
@@ -289,20 +301,20 @@ def _pools(
 ) -> tuple[model.Pool, ...]:
     latest = {name: _latest_connector(result, applied.get(name, ())) for name, result in inspections.items()}
     connectors = {name: fact for name, fact in latest.items() if fact}
-    described = _dicts(plan.get("pools"))
+    described = dicts(plan.get("pools"))
     if not described:
         described = [{"members": sorted(connectors)}] if connectors else []
     pools = []
-    for number, pool in enumerate(described, 1):
-        wanted = _texts(pool.get("authorized"))
-        members = _texts(pool.get("members"))
+    for position, pool in enumerate(described, 1):
+        wanted = texts(pool.get("authorized"))
+        members = texts(pool.get("members"))
         urls = [url for name in members if (url := str(connectors.get(name, {}).get("url") or ""))]
         minimum = pool.get("minimum_in_service")
         pools.append(
             model.Pool(
-                clean(pool.get("name") or (urls[0] if urls else f"Pool {number}")),
-                _number(minimum),
-                tuple(map(clean, _texts(pool.get("turns")))),
+                clean(pool.get("name") or (urls[0] if urls else f"Pool {position}")),
+                number(minimum),
+                tuple(map(clean, texts(pool.get("turns")))),
                 tuple(map(clean, wanted)),
                 tuple(_member(name, connectors.get(name, {}), wanted) for name in members),
             )
@@ -335,16 +347,16 @@ def _member(name: str, connector: Result, wanted: Sequence[str]) -> model.Member
         bool(connector.get("restart_due")),
         clean(connector.get("last_list_update")),
         _certificate(https) if isinstance(https, Mapping) else None,
-        tuple(map(clean, _texts(connector.get("authorized")))),
+        tuple(map(clean, texts(connector.get("authorized")))),
         _authorization(connector, wanted) if wanted and connector else None,
         tuple(
             model.Event(
-                _number(event.get("id")) or 0,
+                number(event.get("id")) or 0,
                 clean(event.get("time")),
                 clean(event.get("text")),
-                _number(event.get("count")) or 1,
+                number(event.get("count")) or 1,
             )
-            for event in _dicts(connector.get("events"))
+            for event in dicts(connector.get("events"))
         ),
     )
 
@@ -358,7 +370,7 @@ def _authorization(connector: Result, wanted: Sequence[str]) -> model.Authorizat
 
 def _certificate(https: Result) -> model.Certificate:
     subject, thumbprint, expires = (clean(https.get(key)) for key in ("subject", "thumbprint", "expires"))
-    return model.Certificate(subject, thumbprint, expires, _number(https.get("days_left")))
+    return model.Certificate(subject, thumbprint, expires, number(https.get("days_left")))
 
 
 def _lease(lease: Result) -> model.Lease:
@@ -373,16 +385,16 @@ def _manual_steps(
 ) -> tuple[model.ManualStep, ...]:
     """What is left to operators: what was planned, and what came of it."""
     inspected = (step for name, result in inspections.items() for step in inspecting.manual_steps(name, result))
-    planned = [*_dicts(plan.get("manual_steps")), *inspected]
+    planned = [*dicts(plan.get("manual_steps")), *inspected]
     steps = {(str(step.get("host") or ""), str(step.get("title") or "")): step for step in planned}
     for name, items in applied.items():
-        for number, item in enumerate(items):
+        for position, item in enumerate(items):
             if "attended_step" in item and not item.get("domain"):
                 _list_step(steps, name, item["attended_step"])
-            elif item.get("domain") and not _failed(item):
+            elif item.get("domain") and not failed(item):
                 step = inspecting.manual_step(name, item["domain"], item.get("attended_step") or {})
                 steps.pop((name, step["title"]), None)
-                if item.get("attended_step") and not _was_done(item, items[number + 1 :]):
+                if item.get("attended_step") and not _was_done(item, items[position + 1 :]):
                     steps[name, step["title"]] = step
     return tuple(map(_manual_step, steps.values()))
 
@@ -413,7 +425,7 @@ def _manual_step(step: Result) -> model.ManualStep:
         clean(step.get("account_role")),
         clean(step.get("file")),
         clean(step.get("cloud")),
-        tuple(map(clean, _texts(step.get("steps")))),
+        tuple(map(clean, texts(step.get("steps")))),
     )
 
 
@@ -421,11 +433,7 @@ def _manual_step(step: Result) -> model.ManualStep:
 
 
 def _plain_results(items: Any) -> list[Result]:
-    return _dicts([items] if isinstance(items, Mapping) else items)
-
-
-def _failed(item: Result) -> bool:
-    return bool(item.get("failed") or item.get("unreachable"))
+    return dicts([items] if isinstance(items, Mapping) else items)
 
 
 def _did(item: Result) -> bool:
@@ -436,7 +444,8 @@ def _change(host: str, item: Result) -> model.Change:
     states = item.get("domains")
     states = states if isinstance(states, Mapping) else {}
     names = [str(name) for name, state in states.items() if isinstance(state, Mapping) and state.get("changes")]
-    own = {"changes": [*_dicts(item.get("changes")), *_dicts(item.get("actions"))]}
+    changes = [] if service.is_templates(item) else dicts(item.get("changes"))
+    own = {"changes": [*changes, *dicts(item.get("actions"))]}
     try:
         read = Inspection.of({"domains": {**states, "": own}, "reboot_required": False}).domains
     except MalformedError:
@@ -447,36 +456,28 @@ def _change(host: str, item: Result) -> model.Change:
         tuple(map(clean, names or ([item["domain"]] if item.get("domain") else []))),
         tuple(_value_change(change) for domain in read for change in domain.values),
         tuple(_installation(step) for domain in read for step in domain.own_steps),
+        tuple(map(clean, [*service.changed(item), *servers.irm_changed(item)])),
         receipt,
-        undo(clean(host), receipt) if receipt else "",
+        undo(clean(host), receipt, of_service=service.is_settings(item)),
         bool(item.get("rebooted")),
         clean(item.get("msg")) if item.get("failed") else "",
     )
 
 
-def undo(host: str, receipt: str) -> str:
-    """The command that restores the values of a receipt."""
+def undo(host: str, receipt: str, of_service: bool = False) -> str:
+    """The command that restores what a receipt has; empty for a path that a shell or Ansible could read as more.
+
+    of_service: the receipt has settings of the protection service, whose module restores it.
+    """
+    if not _PLAIN_PATH.fullmatch(receipt):
+        return ""
+    if of_service:
+        name = receipt.rpartition("\\")[2]
+        options = f"restore={name} access_token={{{{ protection_service_access_token }}}}"
+        command = "-i INVENTORY -m infoprotect.aip.protection_service -a"
+        return f"ansible {shlex.quote(host)} {command} {shlex.quote(options)}"
     variable = shlex.quote(f"aip_restore_receipt={receipt}")
     return f"ansible-playbook -i INVENTORY infoprotect.aip.restore --limit {shlex.quote(host)} -e {variable}"
-
-
-# -- plain data -------------------------------------------------------------------------------------------------------
-
-
-def _dicts(value: Any) -> list[Result]:
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        return []
-    return [item for item in value if isinstance(item, Mapping)]
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        return []
-    return [text for item in value if (text := str(item)).strip()]
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _message(value: Any) -> Any:

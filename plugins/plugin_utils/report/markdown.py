@@ -18,7 +18,7 @@ from .text import counted, visible
 
 Content = Mapping[str, Any]
 #: GitHub takes 65,536 characters in one comment.
-_MOST_HOSTS, _MOST_LINES, _MOST_CHARACTERS = 25, 20, 60_000
+_MOST_HOSTS, _MOST_LINES, _MOST_CHARACTERS, _LONGEST_CELL = 25, 20, 60_000, 300
 
 
 def as_markdown(content: Content) -> str:
@@ -41,7 +41,10 @@ def _lines(content: Content) -> Iterator[str]:
     yield from _hosts(content)
     yield from _prerequisites(content)
     yield from _statements(content)
+    yield from _service(content["service"])
     yield from _pools(content)
+    yield from _irm(content)
+    yield from _scanners(content)
     yield from _manual_steps(content)
     yield from _changes(content)
     yield from _previous(content)
@@ -124,6 +127,82 @@ def _pools(content: Content) -> Iterator[str]:
             yield f"- and {len(events) - _MOST_LINES:,} more events"
 
 
+def _service(found: Content) -> Iterator[str]:
+    yield from ("", "## Protection service", "")
+    if found["message"]:
+        # of the collection, or of the service
+        yield plain(found["message"]) if found["state"] == model.NOT_ASKED else code(found["message"])
+    if found["state"] != model.ANSWERED:
+        return
+    activated = {True: "Activated", False: "Not activated", None: "It is not known whether it is activated"}
+    yield f"{activated[found['activated']]}. Tenant {code(found['id'])}."
+    if found["settings"]:
+        yield from ("", "| Setting | Value | Wanted |", "|---|---|---|")
+    for setting in found["settings"]:
+        value = "cannot be read" if setting["state"] == model.UNREADABLE else _short(setting["value"])
+        wanted = setting["state"] == model.DRIFTED
+        value += " (set by this run)" if setting["state"] == model.CHANGED else ""
+        yield f"| {_cell(setting['name'])} | {_cell(value)} | {_cell(_short(setting['wanted'])) if wanted else ''} |"
+    lists = {
+        "Keys": [", ".join([key["status"], key["kind"], f"created {key['created'][:10]}"]) for key in found["keys"]],
+        "Administrators": [words.administrator(one) for one in found["administrators"]],
+        "Templates": [words.template(one) for one in found["templates"]],
+    }
+    yield ""
+    yield from (f"- {title}: {_names(items)}" for title, items in lists.items() if items)
+    yield from (f"- {code(note)}" for note in found["notes"])
+
+
+def _irm(content: Content) -> Iterator[str]:
+    if content["irm"]:
+        yield from ("", "## Information Rights Management", "")
+    for unit in content["irm"]:
+        name = f" {code(unit['name'])}" if unit["name"] else ""
+        state = unit["state"] or ("failed" if unit["message"] else "not asked in this run")
+        yield f"- {plain(unit['title'])}{name}, through {code(unit['asked'])}: {state}, wanted {unit['wanted']}."
+        if unit["message"]:
+            yield f"  {code(unit['message'])}"
+        yield f"  Servers: {_names(server['host'] for server in unit['servers'])}"
+        yield from (f"  - {code(line)}" for line in unit["verification"])
+
+
+def _scanners(content: Content) -> Iterator[str]:
+    if not content["scanners"]:
+        return
+    yield from ("", "## Scanners", "")
+    yield from (
+        "| Node | Service | Version | Cluster | Mode | Repositories | Last scan |",
+        "|---|---|---|---|---|---|---|",
+    )
+    for scanner in content["scanners"][:_MOST_HOSTS]:
+        repositories = "" if scanner["repositories"] is None else str(scanner["repositories"])
+        cells = (
+            scanner["host"],
+            scanner["service"].replace("_", " "),
+            scanner["version"],
+            scanner["cluster"],
+            words.mode(scanner),
+            repositories,
+            words.scan(scanner),
+        )
+        yield f"| {' | '.join(map(_cell, cells))} |"
+    yield from _more(content["scanners"], "scanner")
+    lines = [(scanner["host"], scanner["problem"]) for scanner in content["scanners"] if scanner["problem"]]
+    lines += [
+        (scanner["host"], f"{event['time']}: event {event['id']}, {event['text']}")
+        for scanner in content["scanners"]
+        for event in scanner["errors"]
+    ]
+    yield ""
+    yield from (f"- {code(host)}: {code(text)}" for host, text in lines[:_MOST_LINES])
+
+
+def _short(items: Sequence[str] | None) -> str:
+    """A value, of a long one its beginning."""
+    text = words.values(items)
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}..."
+
+
 def _manual_steps(content: Content) -> Iterator[str]:
     if content["manual_steps"]:
         yield from ("", "## Manual steps")
@@ -141,6 +220,7 @@ def _changes(content: Content) -> Iterator[str]:
         count = counted(len(change["values"]), "value")
         what = [count] if change["values"] else []
         what += [code(words.installation(step)) for step in change["installations"]]
+        what += [code(text) for text in change["settings"]]
         what += ["restarted"] if change["restarted"] else []
         what += [f"failed: {code(change['message'])}"] if change["message"] else []
         yield f"- {code(change['host'])}: {', '.join(what) or 'changed'}"

@@ -24,6 +24,8 @@ STATUSES = (FAILED, BLOCKED, DRIFTED, UNREACHABLE, COMPLIANT)
 COUNTED = (COMPLIANT, DRIFTED, BLOCKED, UNREACHABLE, FAILED)
 #: The states of a domain on a host.
 CHANGED, MANUAL, REFUSED, UNREADABLE = "changed", "manual", "refused", "unreadable"
+#: The states of the protection service, and of a setting of it beside drifted, changed and unreadable.
+ANSWERED, NOT_ASKED, READ = "answered", "not_asked", "read"
 
 
 class ReportError(ValueError):
@@ -219,6 +221,162 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A setting of the protection service. Values are texts, several for a list; none is empty.
+
+    Attributes:
+        state: read (whether it is managed or not), drifted, changed by this run, unreadable.
+        wanted: of one that differs, as the variables have it.
+        before: of one that this run changed.
+    """
+
+    name: str
+    state: str
+    value: tuple[str, ...]
+    wanted: tuple[str, ...] | None = None
+    before: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Key:
+    """A tenant key, without key material. kind: who manages it."""
+
+    id: str
+    kind: str
+    status: str
+    created: str
+    age_days: int | None
+
+
+@dataclass(frozen=True)
+class Administrator:
+    """Who has a role of the protection service. What the service does not tell is empty."""
+
+    role: str
+    name: str
+    email: str
+    object_id: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template of the protection service."""
+
+    id: str
+    name: str
+    state: str
+    default: bool
+    label: bool
+
+
+@dataclass(frozen=True)
+class Service:
+    """The protection service of the tenant.
+
+    Attributes:
+        state: answered, not_asked, or failed.
+        message: why nothing is known, or what is wrong; how to have it asked.
+        host: the one that signed in.
+    """
+
+    state: str
+    message: str = ""
+    host: str = ""
+    id: str = ""
+    url: str = ""
+    module_version: str = ""
+    activated: bool | None = None
+    settings: tuple[Setting, ...] = ()
+    keys: tuple[Key, ...] = ()
+    administrators: tuple[Administrator, ...] = ()
+    templates: tuple[Template, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a scanner's cluster, as the cluster tells."""
+
+    name: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """How many files the last scan has scanned, could not scan, classified and labeled."""
+
+    scanned_files: int | None
+    failed_files: int | None
+    classified: int | None
+    labeled: int | None
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """A host with the information protection scanner, or one that is to get it.
+
+    Attributes:
+        state: of the domain scanner on the host; empty where the run does not manage it.
+        service: the state of the Windows service, or not_installed.
+        enforce: whether files are labeled and protected; None where the job came from the portal or a file.
+        status: of the cluster: offline, idle, scanning, error.
+        scan_started: when the last scan was started, in UTC.
+        problem: why the scanner does not tell.
+        errors: the latest errors of its event log.
+    """
+
+    host: str
+    state: str
+    version: str
+    service: str
+    account: str
+    cluster: str
+    sql_instance: str
+    database: str
+    configuration: str
+    enforce: bool | None
+    repositories: int | None
+    status: str
+    scan_started: str
+    scan: Scan | None
+    nodes: tuple[Node, ...]
+    problem: str
+    errors: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class IrmServer:
+    """A server of an organization or farm. state: of its registry, the domain irm_server."""
+
+    host: str
+    version: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Irm:
+    """Information Rights Management of an Exchange organization or a SharePoint farm.
+
+    Attributes:
+        name: empty for the only one of the inventory.
+        asked: the server that reads and changes the configuration.
+        wanted, state: on or off. The state is empty where this run did not ask.
+        verification: what Exchange tells about its own test.
+    """
+
+    product: str
+    title: str
+    name: str
+    asked: str
+    wanted: str
+    state: str
+    message: str
+    configuration: Mapping[str, tuple[str, ...]]
+    verification: tuple[str, ...]
+    servers: tuple[IrmServer, ...]
+
+
+@dataclass(frozen=True)
 class ManualStep:
     """Something that Microsoft provides no interface for, with exact instructions."""
 
@@ -232,12 +390,16 @@ class ManualStep:
 
 @dataclass(frozen=True)
 class Change:
-    """What this run changed on a host with one module run, and the command that restores the previous values."""
+    """What this run changed with one module run, and the command that restores the previous values.
+
+    settings: what was changed that is no registry value of the host, such as settings of the tenant.
+    """
 
     host: str
     domains: tuple[str, ...]
     values: tuple[Difference, ...]
     installations: tuple[Installation, ...]
+    settings: tuple[str, ...]
     receipt: str
     undo: str
     restarted: bool
@@ -285,7 +447,10 @@ class Report:
     hosts: tuple[Host, ...]
     prerequisites: Mapping[str, Prerequisite]
     statements: tuple[StatementLine, ...]
+    service: Service
     pools: tuple[Pool, ...]
+    irm: tuple[Irm, ...]
+    scanners: tuple[Scanner, ...]
     manual_steps: tuple[ManualStep, ...]
     changes: tuple[Change, ...]
     previous: Previous | None = None

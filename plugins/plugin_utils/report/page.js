@@ -124,6 +124,7 @@
       change.message ? node("span", "warn", "failed: ", data(change.message), " ") : "",
       (change.values || []).length ? `${counted(change.values.length, "value")} set. ` : "",
       ...(change.installations || []).flatMap(installation),
+      ...(change.settings || []).map((text) => node("div", "", data(text))),
       change.restarted ? " Restarted." : "",
       change.undo ? node("code", "command", data(change.undo)) : "",
     ];

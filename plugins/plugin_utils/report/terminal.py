@@ -20,9 +20,34 @@ _WIDEST_NAME, _WIDEST = 40, 100
 
 def table(content: Content) -> list[str]:
     """One line for each host that differs, those that need most work first, and a last line that sums up the fleet."""
-    differing = [host for host in content["hosts"] if host["status"] != model.COMPLIANT or host["restart"]["pending"]]
+    return [*_rows(content, content["hosts"]), total(content)]
+
+
+def outcome(content: Content, turns: Iterable[str]) -> list[str]:
+    """What became of a run whose plan was shown: the hosts whose turn came and that are not done yet, and the sum.
+
+    turns: the hosts that the plan gave a turn. The plan has named all others.
+    """
+    names = set(turns)
+    hosts = [host for host in content["hosts"] if host["name"] in names or host["status"] == model.FAILED]
+    if content["run"]["check_mode"]:
+        # what differs stands in the plan
+        failed = [host for host in hosts if host["status"] == model.FAILED]
+        return [*_rows(content, failed), f"{total(content)}; check mode, so nothing was changed"]
+    return [*_rows(content, hosts), total(content)]
+
+
+def _rows(content: Content, hosts: Iterable[Content]) -> list[str]:
+    connectors = {member["host"]: member for pool in content["pools"] for member in pool["members"]}
+    noted = {host["name"]: _notes(host, connectors.get(host["name"])) for host in hosts}
+    differing = [host for host in hosts if host["status"] != model.COMPLIANT or noted[host["name"]]]
     rows = [
-        (_cut(host["name"], _WIDEST_NAME), host["status"], _cut(words.drift(host), _WIDEST), _note(host))
+        (
+            _cut(host["name"], _WIDEST_NAME),
+            host["status"],
+            _cut(words.drift(host), _WIDEST),
+            _cut("; ".join(noted[host["name"]]), _WIDEST),
+        )
         for host in words.by_urgency(differing)
     ]
     head = ("HOST", "STATUS", "DIFFERS", "NOTES")
@@ -31,20 +56,33 @@ def table(content: Content) -> list[str]:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip()
         for row in (head, *rows)
     ]
-    return [*(lines if rows else []), total(content)]
+    return lines if rows else []
 
 
 def total(content: Content) -> str:
     """The fleet in one line."""
     summary = content["summary"]
     parts = [f"{summary[status]:,} {status}" for status in model.COUNTED if summary[status]]
-    line = f"{counted(summary['hosts'], 'host')}: {', '.join(parts) or 'none inspected'}"
-    more = [counted(summary["restart_pending"], "pending restart")] if summary["restart_pending"] else []
-    if steps := len(content["manual_steps"]):
-        more.append(counted(steps, "manual step"))
-    if ending := sum(statement["state"] != "valid" for statement in content["statements"]):
-        more.append(f"{counted(ending, 'operator statement')} to make or renew")
-    return "; ".join([line, *more])
+    prerequisites = {
+        finding["id"] for host in content["hosts"] for finding in host["findings"] if finding["status"] != "not_stated"
+    }
+    counts = {
+        "host changed": ("hosts changed", len(words.changed(content))),
+        "pending restart": ("pending restarts", summary["restart_pending"]),
+        "manual step": ("manual steps", len(content["manual_steps"])),
+        "prerequisite not met": ("prerequisites not met", len(prerequisites)),
+        "operator statement to make or renew": (
+            "operator statements to make or renew",
+            sum(statement["state"] != "valid" for statement in content["statements"]),
+        ),
+    }
+    return "; ".join(
+        [
+            f"{counted(summary['hosts'], 'host')}: {', '.join(parts) or 'none inspected'}",
+            *(counted(count, noun, plural) for noun, (plural, count) in counts.items() if count),
+            *words.service(content["service"]),
+        ]
+    )
 
 
 def details(content: Content) -> list[str]:
@@ -79,18 +117,22 @@ def artifact(content: Content) -> dict[str, Any]:
     return result
 
 
-def _note(host: Content) -> str:
+def _notes(host: Content, connector: Content | None) -> list[str]:
     notes = []
     blocking = [finding["id"] for finding in host["findings"] if finding["severity"] == "blocks"]
     if blocking:
         notes.append(f"blocked by {', '.join(blocking)}")
     if host["message"]:
         notes.append(host["message"])
+    if connector and connector["health"] in ("starting", "stopped"):
+        notes.append(f"connector {connector['health']}")
+    if connector and connector["restart_due"]:
+        notes.append("a restart of IIS is due for the connector")
     if host["restart"]["pending"]:
         notes.append(_because("pending restart", host["restart"]["reasons"]))
     elif host["restart"]["after_changes"]:
         notes.append("a restart will be needed")
-    return _cut("; ".join(notes), _WIDEST)
+    return notes
 
 
 def _because(what: str, reasons: Iterable[str]) -> str:

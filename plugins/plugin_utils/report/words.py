@@ -96,3 +96,51 @@ def statement(line: Content) -> str:
     left = line["days_left"]
     until = f"expired on {line['expires']}" if left < 0 else f"expires on {line['expires']}, in {counted(left, 'day')}"
     return f"{line['name']}, {line['date']}, {until}"
+
+
+def changed(content: Content) -> list[str]:
+    """The hosts that this run changed, and not only tried to."""
+    parts = ("values", "installations", "settings", "restarted")
+    return list(dict.fromkeys(one["host"] for one in content["changes"] if any(one[part] for part in parts)))
+
+
+def service(found: Content) -> list[str]:
+    """What is wrong with the protection service, for the line that sums up."""
+    if found["state"] == model.FAILED:
+        return ["the protection service could not be asked"]
+    drifted = sum(setting["state"] == model.DRIFTED for setting in found["settings"])
+    activated = ["the protection service is not activated"] if found["activated"] is False else []
+    return [*activated, *([f"the protection service differs in {counted(drifted, 'setting')}"] if drifted else [])]
+
+
+def values(items: Iterable[str] | None) -> str:
+    """The value of a setting of the protection service, as texts."""
+    return ", ".join(items or ()) or "none"
+
+
+def setting(item: Content) -> str:
+    """A setting of the protection service that differs."""
+    return f"{item['name']}: {values(item['value'])} -> {values(item['wanted'])}"
+
+
+def mode(scanner: Content) -> str:
+    """Discovery or enforcement, as far as the scanner tells."""
+    return {True: "enforcement", False: "discovery", None: ""}[scanner["enforce"]]
+
+
+def scan(scanner: Content) -> str:
+    """When the last scan was started, and what it has found."""
+    found = scanner["scan"] or {}
+    counts = [f"{count:,} {name.replace('_', ' ')}" for name, count in found.items() if count is not None]
+    return ", ".join([f"since {scanner['scan_started']}", *counts]) if scanner["scan_started"] else "no scan yet"
+
+
+def administrator(item: Content) -> str:
+    """Who has a role of the protection service."""
+    return f"{item['email'] or item['name'] or item['object_id']} ({item['role']})"
+
+
+def template(item: Content) -> str:
+    """A template, its state, and why nobody changes it by hand."""
+    kinds = [kind for kind, holds in (("default", item["default"]), ("of a label", item["label"])) if holds]
+    return f"{item['name'] or item['id']} ({', '.join([item['state'], *kinds])})"

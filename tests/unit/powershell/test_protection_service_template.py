@@ -178,6 +178,10 @@ def test_everything_that_the_service_tells(powershell: PowerShellHost, changed: 
         (False, True),
     ]
     assert result["templates"][0]["names"] == {"1033": "Confidential"}
+    details = powershell.module("protection_service", ADMIN | {"details": True}, check=True)
+    parts = ("tenant_keys", "administrators", "templates")
+    assert all(details[part] == result[part] for part in parts), "in the same sign-in"
+    assert not any(part in powershell.module("protection_service", ADMIN, check=True) for part in parts)
 
 
 def test_part_that_the_account_may_not_read_is_a_note(powershell: PowerShellHost, changed: ChangedTenant) -> None:

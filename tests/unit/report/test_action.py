@@ -39,6 +39,20 @@ def test_writes_the_report_in_check_mode_as_well(check_mode: bool, tmp_path: Pat
     assert texts["directory_integration"], "of the requirements, since no host has a finding of it"
 
 
+def test_a_run_of_site_ends_with_what_became_of_it(tmp_path: Path) -> None:
+    """Its plan was shown before. An audit, and a run that ended before its plan was shown, have the whole table."""
+    given = report_fleet.showcase()
+    plan = {**given["plan"], "connectors": ["rmsc02"], "batches": [["fs01"], ["fs02"]]}
+
+    def names(**more: Any) -> list[str]:
+        lines = run(**{**given, **more}, dir=str(tmp_path), formats=["json"])["lines"]
+        return [line.split()[0] for line in lines[1:-1]]
+
+    assert names(plan=plan, playbook="site") == ["fs01", "rmsc02", "fs02"]
+    everything = names(plan=plan, playbook="audit")
+    assert len(everything) == 10 and names(plan={"failed": True, "msg": "blocked"}, playbook="site") == everything
+
+
 def test_a_job_of_awx_is_named_and_formats_come_as_text(tmp_path: Path) -> None:
     given = {"inspections": {"srv": report_fleet.client("srv")}, "dir": str(tmp_path), "formats": "html, json"}
     result = run(task_vars={"awx_job_id": 4711}, **given)

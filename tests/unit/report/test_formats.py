@@ -61,6 +61,11 @@ def test_csv_has_a_row_for_each_difference(sample: Data) -> None:
     assert len([row for row in rows if row["kind"] == "host"]) == len(sample["hosts"])
     values = sum(len(state["values"]) for host in sample["hosts"] for state in host["domains"].values())
     assert len([row for row in rows if row["kind"] == "value"]) == values
+    tenant = {row["item"]: row for row in rows if row["kind"] == "setting"}
+    assert (tenant["super_user_group"]["host"], tenant["super_user_group"]["wanted"]) == (
+        "adm01", "superusers@contoso.com",
+    )  # fmt: skip
+    assert tenant["super_user_feature"]["status"] == "changed" and len(tenant) == len(sample["service"]["settings"])
     (manual,) = [row for row in rows if row["kind"] == "manual"]
     assert (manual["host"], manual["item"], manual["wanted"]) == ("rmsc03", "install connector", "3.1.0 or later")
     (blocked,) = [row for row in rows if row["item"] == "server_installation"]
@@ -98,7 +103,7 @@ def test_junit_matches_its_schema(made: Data) -> None:
 def test_junit_counts(sample: Data) -> None:
     root = ElementTree.fromstring(formats.as_junit(sample))
     suites = {suite.get("name"): suite for suite in root}
-    assert set(suites) == {host["name"] for host in sample["hosts"]}
+    assert set(suites) == {"protection_service", *(host["name"] for host in sample["hosts"])}
     for suite in (root, *root):
         assert suite.get("failures") == str(len(suite.findall(".//failure")))
         assert suite.get("tests") == str(len(suite.findall(".//testcase")))
@@ -107,6 +112,8 @@ def test_junit_counts(sample: Data) -> None:
     core = {case.get("name"): [child.tag for child in case] for case in suites["core01"]}
     assert core["tls"] == core["prerequisite server_installation"] == ["failure"]
     assert core["prerequisite subscription"] == ["skipped"] and core["inspection"] == []
+    tenant = {case.get("name"): [child.tag for child in case] for case in suites["protection_service"]}
+    assert tenant["super_user_group"] == ["failure"] and tenant["activated"] == [] and tenant["ipcv3"] == ["skipped"]
     restart = [case for case in suites["ts02"] if case.get("name") == "restart"]
     assert restart[0][0].get("message") == "A restart is pending: tls, tls_dotnet"
 
@@ -126,7 +133,7 @@ def test_sarif_levels_and_rules(sample: Data) -> None:
         levels.setdefault(result["ruleId"], set()).add(result["level"])
     assert levels["server_installation"] == levels["host-unreachable"] == {"error"}
     assert levels["drift-tls"] == levels["session_host"] == levels["restart-pending"] == {"warning"}
-    assert levels["subscription"] == {"note"}
+    assert levels["subscription"] == {"note"} and levels["drift-protection_service"] == {"warning"}
     prints = [tuple(result["partialFingerprints"].values()) for result in run["results"]]
     assert len(set(prints)) == len(prints), "the next upload can match each result"
 
@@ -163,6 +170,16 @@ def test_markdown_has_what_a_ticket_needs(sample: Data) -> None:
         "1. `Sign in to rmsc03.contoso.com",
         "Undo: `ansible-playbook -i INVENTORY infoprotect.aip.restore --limit fs02",
         "- Added: `app02`",
+        "Activated. Tenant `5c6bb73b-1038-4eec-863d-49bded473437`.",
+        "| `super_user_group` | `none` | `superusers@contoso.com` |",
+        "| `super_user_feature` | `yes (set by this run)` |  |",
+        "- Keys: `Archived, Microsoft-managed, created 2014-01-30`, `Active, Customer-managed (BYOK), created 2024-05-",
+        "- Templates: `Confidential (published, default)`, `Projekt (archived, of a label)`",
+        "- Exchange organization, through `ex02`: on, wanted on.",
+        "- SharePoint farm, through `sp01`: not asked in this run, wanted on.",
+        "| `app01` | `running` | `3.1.310.0` | `EU` | `discovery` | `12` | `since 2026-11-29T04:00:00Z, 228,043",
+        "event 103, The repository \\\\files\\hr is not reachable.`",
+        "- `adm01`: `change template Projekt: state`",
     ):
         assert expected in text, f"{expected}\n\n{text}"
 
@@ -174,10 +191,12 @@ def test_markdown_fits_into_a_comment() -> None:
     assert markdown.as_markdown(content({"inspections": long})).endswith("The rest is in report.html.\n")
 
 
-@pytest.mark.parametrize(("part", "bars"), [("hosts", 5), ("pools", 7)])
+@pytest.mark.parametrize(("part", "bars"), [("hosts", 5), ("pools", 7), ("scanners", 8), ("service", 4)])
 def test_markdown_has_data_in_code_spans_only(hostile: Data, part: str, bars: int) -> None:
     """Outside of code spans nothing of a host is left, so nothing can become a link, a mention or markup."""
-    text = markdown.as_markdown({**hostile, **{other: [] for other in ("hosts", "pools") if other != part}})
+    nothing = content({"inspections": {}})
+    empty = {name: value for name, value in nothing.items() if name not in (part, "changes", "irm")}
+    text = markdown.as_markdown({**hostile, **empty})
     assert text.count("\n|") > 10
     outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
     for word in ("attacked", "script", "http", "@here", "7 * 7", "onerror"):
@@ -205,17 +224,55 @@ def test_table(sample: Data) -> None:
         " will be needed",
         "ex01    blocked      irm_server refused                   blocked by exchange_version",
         "sp01    drifted      irm_server 1                         pending restart (windows_update)",
-        "app03   drifted      tls unreadable",
+        "app03   drifted      scanner 1, tls unreadable",
         "fs01    drifted      client 1, client_settings 1, tls 16  a restart will be needed",
-        "rmsc02  drifted      tls 16",
+        "rmsc02  drifted      tls 16                               a restart of IIS is due for the connector",
         "rmsc03  drifted      connector manual",
         "app09   unreachable                                       ssl: HTTPSConnectionPool(host='app09', port=5986):"
         " connection timed out",
         "fs02    compliant                                         pending restart (tls)",
         "ts02    compliant                                         pending restart (tls, tls_dotnet)",
-        "16 hosts: 8 compliant, 5 drifted, 2 blocked, 1 unreachable; 3 pending restarts; 1 manual step;"
-        " 3 operator statements to make or renew",
+        "16 hosts: 8 compliant, 5 drifted, 2 blocked, 1 unreachable; 2 hosts changed; 3 pending restarts;"
+        " 1 manual step; 4 prerequisites not met; 3 operator statements to make or renew; the protection service"
+        " differs in 1 setting",
     ]
+
+
+def test_the_outcome_names_what_is_left_to_the_hosts_of_the_run(sample: Data) -> None:
+    """The plan has named the others: those that are blocked or lost, and what waits for a restart."""
+    lines = terminal.outcome(sample, ["fs01", "fs02", "rmsc01"])
+    assert [line.split("  ")[0] for line in lines] == ["HOST", "fs01", "fs02", lines[-1]]
+    assert lines[-1] == terminal.total(sample)
+    assert terminal.outcome(sample, []) == [terminal.total(sample)]
+
+
+def test_the_outcome_of_check_mode_repeats_no_drift() -> None:
+    failed = {"changed": False, "failed": True, "msg": "access is denied"}
+    given = {"a": client("a", differs=True), "b": client("b", differs=True)}
+    made = content({"inspections": given, "applied": {"b": failed}, "run": model.Run("site", True)})
+    lines = terminal.outcome(made, ["a", "b"])
+    assert len(lines) == 3 and lines[1].startswith("b     failed") and "access is denied" in lines[1]
+    assert lines[-1].endswith("check mode, so nothing was changed")
+
+
+def test_a_connector_that_does_not_serve_has_a_line() -> None:
+    """Although nothing differs: a compliant host can have a stopped connector."""
+    fact = report_fleet.connector_fact("3.1.0.0", status="stopped")
+    head, line, _total = terminal.table(content({"inspections": {"rmsc01": report_fleet.connector("rmsc01", fact)}}))
+    assert head.startswith("HOST") and line.endswith("connector stopped")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({}, ""),
+        ({"tenant": {"activated": False}}, "; the protection service is not activated"),
+        ({"msg": "AADSTS50126"}, "; the protection service could not be asked"),
+    ],
+)
+def test_the_sum_names_what_is_wrong_with_the_protection_service(answer: Data, said: str) -> None:
+    line = terminal.total(content({"inspections": {}, "plan": {"service": answer}}))
+    assert line == f"0 hosts: none inspected{said}"
 
 
 def test_table_of_a_compliant_fleet_is_one_line() -> None:

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import report_fleet
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, terminal
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, service, terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_fleet import NOW, client, connector, connector_fact, content, domain, finding, tls_changes
@@ -148,7 +148,12 @@ def test_restarts_of_this_run(applied: Any, pending: bool, reasons: list[str]) -
 
 
 def test_a_change_has_its_receipt_and_the_command_that_undoes_it(sample: Data) -> None:
-    installed, written = sample["changes"]
+    settings, template, installed, written = sample["changes"]
+    assert (settings["settings"], template["settings"]) == (["super_user_feature"], ["change template Projekt: state"])
+    assert settings["undo"] == (
+        "ansible adm01 -i INVENTORY -m infoprotect.aip.protection_service -a"
+        " 'restore=000001-20261129T091000Z-protection_service.json access_token={{ protection_service_access_token }}'"
+    )
     assert installed["domains"] == ["client"] and installed["receipt"] == installed["undo"] == ""
     assert installed["installations"][0]["product"] == "unified_labeling"
     assert written["domains"] == ["client_settings", "tls"] and len(written["values"]) == len(tls_changes()) + 1
@@ -159,9 +164,19 @@ def test_a_change_has_its_receipt_and_the_command_that_undoes_it(sample: Data) -
 
 
 def test_a_shell_takes_the_command_as_it_is() -> None:
-    result = {"changed": True, "receipt": "C:\\a'b; reboot", "changes": []}
+    result = {"changed": True, "receipt": "C:\\a$b", "changes": []}
     (change,) = report({"h": client("h")}, applied={"h; reboot": [result]})["changes"]
-    assert "--limit 'h; reboot' -e 'aip_restore_receipt=C:\\a'\"'\"'b; reboot'" in change["undo"]
+    assert change["undo"].endswith("--limit 'h; reboot' -e 'aip_restore_receipt=C:\\a$b'")
+
+
+@pytest.mark.parametrize(
+    "receipt", ["C:\\a'b; reboot", "C:\\{{ lookup('pipe', 'id') }}", "C:\\a aip_reboot=true", "@x"]
+)
+@pytest.mark.parametrize("more", [{}, {"settings": {}}])
+def test_a_receipt_in_which_ansible_would_read_more_has_no_command(receipt: str, more: Data) -> None:
+    result = {"changed": True, "receipt": receipt, "changes": [], **more}
+    (change,) = report({"h": client("h")}, applied={"h": [result]})["changes"]
+    assert change["receipt"] == receipt and change["undo"] == ""
 
 
 def test_a_change_that_failed_leaves_the_host_failed() -> None:
@@ -286,6 +301,130 @@ def test_a_previous_report_that_cannot_be_compared(change: Data, message: str) -
         difference.since(made, {**first, **change})
 
 
+# -- the protection service, scanners and IRM ------------------------------------------------------------------------
+
+
+def tenant(answer: Data | None = None, *applied: Data) -> Data:
+    plan = {"service": answer} if answer is not None else {}
+    return report({}, plan=plan, applied={"adm01": list(applied)})["service"]  # type: ignore[no-any-return]
+
+
+def states(found: Data) -> dict[str, str]:
+    return {setting["name"]: setting["state"] for setting in found["settings"]}
+
+
+def test_a_service_that_nobody_asked_says_how_to_have_it_asked() -> None:
+    for found in (tenant(), tenant({})):
+        assert found["state"] == "not_asked" and found["settings"] == []
+        assert "protection_service_activated" in found["message"] and "aip_admin_hosts" in found["message"]
+
+
+def test_the_tenant_of_an_audit() -> None:
+    found = tenant(report_fleet.service())
+    drifted = {name for name, state in states(found).items() if state == "drifted"}
+    assert drifted == {"super_user_feature", "super_user_group"} and states(found)["ipcv3"] == "unreadable"
+    values = {setting["name"]: (setting["value"], setting["wanted"]) for setting in found["settings"]}
+    assert values["super_user_group"] == ([], ["superusers@contoso.com"]) and values["activated"] == (["yes"], None)
+    assert values["onboarding"][0] == [
+        "licensed_only: no", "group: 10000000-0000-4000-8000-000000000007", "scope: all",
+    ]  # fmt: skip
+    assert (found["activated"], found["host"], found["keys"][1]["age_days"]) == (True, "adm01", 941)
+    assert [one["name"] for one in found["templates"]] == ["Confidential", "Projekt"]
+
+
+def test_what_would_be_activated_is_not_activated_yet() -> None:
+    """The tenant of a comparison is the one after the change, since connectors are planned with it."""
+    answer = report_fleet.service(settings=report_fleet.settings(activated=False), changes=["activated"])
+    assert tenant(answer)["activated"] is False
+    assert tenant({"tenant": {"activated": True, "id": "1"}})["activated"] is True, "only asked whether it is"
+
+
+def test_the_tenant_after_the_run() -> None:
+    done = {
+        "changed": True,
+        "changes": ["super_user_feature"],
+        "settings": report_fleet.settings(super_user_feature=True),
+    }
+    found = tenant(report_fleet.service(), {**done, "notes": ["x"]})
+    assert states(found)["super_user_feature"] == "changed" and states(found)["super_user_group"] == "drifted"
+    (feature,) = [one for one in found["settings"] if one["name"] == "super_user_feature"]
+    assert (feature["value"], feature["before"]) == (["yes"], ["no"]) and found["notes"][-1] == "x"
+    audited = {**done, "changed": False}
+    assert states(tenant(report_fleet.service(), audited))["super_user_feature"] == "drifted", "an audit sets nothing"
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "message"),
+    [
+        ({"msg": "AADSTS50126: wrong password"}, "failed", "AADSTS50126: wrong password"),
+        ({"unreachable": True}, "failed", "The host that asks it is unreachable."),
+        ({"settings": {"activated": False}, "msg": "AD RMS is deployed"}, "answered", "AD RMS is deployed"),
+    ],
+)
+def test_a_service_that_did_not_answer(answer: Data, state: str, message: str) -> None:
+    found = tenant(answer)
+    assert (found["state"], found["message"]) == (state, message)
+
+
+def test_the_host_that_asks_the_service_is_no_host_of_the_fleet_unless_it_fails() -> None:
+    """A run of the tenant alone, by its tag, inspects no host."""
+    done = {"changed": True, "changes": ["ipcv3"], "settings": report_fleet.settings()}
+    assert report({}, applied={"adm01": done})["hosts"] == []
+    (found,) = report({}, applied={"adm01": {**done, "failed": True, "msg": "denied"}})["hosts"]
+    assert (found["name"], found["status"], found["message"]) == ("adm01", "failed", "denied")
+
+
+def test_the_plan_keeps_little_of_the_answer() -> None:
+    template = {"id": "1", "names": {"1033": "x"}, "descriptions": {"1033": "y"}, "rights": {"a": ["VIEW"]}}
+    answer = {**report_fleet.service(), "templates": [template], "invocation": {"module_args": {"password": "secret"}}}
+    kept = service.kept(answer, "adm01")
+    assert kept["templates"] == [{"id": "1", "names": {"1033": "x"}, "state": None, "default": None, "label_id": None}]
+    assert "invocation" not in kept and kept["host"] == "adm01" and service.kept({}, "adm01") == {}
+
+
+def scanner(fact: Data, *applied: Data) -> Data:
+    host = client("app01", facts={"scanner": fact})
+    host["domains"]["scanner"] = domain([{"action": "start", "product": "service", "before": "a", "after": "b"}])
+    (found,) = report({"app01": host}, applied={"app01": list(applied)})["scanners"]
+    return found  # type: ignore[no-any-return]
+
+
+def test_scanners_are_those_after_the_run() -> None:
+    errors = [{"time": "2026-11-29T03:58:12Z", "id": 103, "text": "no"}]
+    before = report_fleet.scanner_fact(service={"state": "stopped"}, errors=errors)
+    found = scanner(before)
+    assert (found["service"], found["state"], found["scan"]["failed_files"]) == ("stopped", "drifted", 17)
+    assert found["enforce"] is False and found["nodes"][1] == {"name": "app03", "status": "offline"}
+    started = {"domain": "scanner", "changed": True, "actions": [], "scanner": report_fleet.scanner_fact(enforce=True)}
+    del started["scanner"]["errors"]
+    found = scanner(before, started)
+    assert (found["service"], found["state"], found["enforce"]) == ("running", "changed", True)
+    assert [event["id"] for event in found["errors"]] == [103], "which only the inspection reads"
+    assert scanner({"installed": False})["service"] == "not_installed"
+    assert report({"a": client("a")})["scanners"] == []
+
+
+def test_irm_is_known_where_the_run_asked() -> None:
+    servers = {"ex02": client("ex02", facts={"roles": {"exchange": {"version": "15.1"}}})}
+    plan = {"irm": [report_fleet.ORGANIZATION, report_fleet.FARM]}
+
+    def found(**applied: Data) -> list[Data]:
+        return report(servers, plan=plan, applied=applied)["irm"]  # type: ignore[no-any-return]
+
+    exchange, farm = found()
+    assert (exchange["state"], exchange["wanted"], farm["state"]) == ("", "on", "")
+    assert exchange["servers"] == [{"host": "ex02", "version": "15.1", "state": ""}]
+    (exchange, farm) = found(ex02=report_fleet.IRM_IS_ON)
+    assert (exchange["state"], farm["state"]) == ("on", "") and exchange["configuration"]["client_access"] == ["yes"]
+    failed = {"failed": True, "changed": False, "msg": "exchange_irm: the mailbox does not exist"}
+    (exchange, _farm) = found(ex02=failed)
+    assert (exchange["state"], exchange["message"]) == ("", "exchange_irm: the mailbox does not exist")
+    off = {"changed": True, "configuration": {"enabled": False, "active_directory": False}}
+    made = report(servers, plan=plan, applied={"sp01": off})
+    assert made["irm"][1]["state"] == "off"
+    assert made["changes"][0]["settings"] == ["Information Rights Management: off"]
+
+
 # -- any input --------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +458,9 @@ KEYS = [
     "run", "controller", "events", "authorized", "members", "pools",
     "manual_steps", "title", "minimum_in_service", "os", "reboot", "required", "reasons", "receipt", "changed",
     "rebooted", "actions", "domain", "url", "version", "count", "time",
+    "service", "settings", "diff", "tenant", "tenant_keys", "administrators", "templates", "names", "properties",
+    "scanner", "scan", "errors", "nodes", "enforce", "irm", "asked", "servers", "configuration", "internal_licensing",
+    "active_directory", "verification", "roles", "package_needed", "installed", "removed", "activated",
 ]  # fmt: skip
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=8) | st.sampled_from(KEYS),
