@@ -347,6 +347,20 @@ def test_a_plan_names_the_servers_through_which_irm_is_switched_on() -> None:
     assert not any("IRM" in one for one in fleet.run("plan", variables=tags)["lines"])
 
 
+def test_the_plan_has_what_the_report_shows_of_irm_and_of_the_tenant() -> None:
+    of = {"group_names": ["exchange_servers"], "irm_configuration_state": "absent"}
+    admin = {"group_names": ["aip_admin_hosts"], "protection_service_activated": True}
+    answer = {"settings": {"activated": False}, "changes": ["activated"], "invocation": {"module_args": {}}}
+    fleet = Fleet(ex1=of, adm1=admin | {"protection_service_inspection": answer})
+    fleet.inspect()
+    plan = fleet.run("plan")
+    (unit,) = plan["irm"]
+    assert (unit["product"], unit["asked"], unit["servers"], unit["wanted"]) == ("exchange", "ex1", ["ex1"], "absent")
+    assert plan["service"] == {"settings": {"activated": False}, "changes": ["activated"], "host": "adm1"}
+    del fleet.hostvars["adm1"]["protection_service_inspection"]
+    assert fleet.run("plan")["service"] == {}
+
+
 def test_a_missing_installer_ends_the_run_before_anything_is_changed(tmp_path: Path) -> None:
     page = tmp_path / "client.exe"
     page.write_text("<html>not found</html>")

@@ -326,6 +326,19 @@
       clear();
     }
   });
+  // paper unfolds nothing
+  window.addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll("details:not([open])")) {
+      folded.open = true;
+      folded.dataset.folded = "yes";
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const folded of document.querySelectorAll("details[data-folded]")) {
+      folded.open = false;
+      delete folded.dataset.folded;
+    }
+  });
   // what was typed before a reload
   clear();
 })();

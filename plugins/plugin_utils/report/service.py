@@ -24,7 +24,7 @@ _LOCALE = "1033"
 
 
 def kept(answer: Result, host: str) -> dict[str, Any]:
-    """What the plan keeps of the service's answer, without options and without what nobody reads of templates.
+    """What the plan keeps of the service's answer: of templates only what the report shows, and no options.
 
     host: the one that signed in, '' if it is not known.
     """
@@ -127,8 +127,8 @@ def _settings(found: Result, answer: Result, set_by_run: Iterable[Result]) -> tu
 
 
 def _key(item: Result) -> model.Key:
-    texts_of = (clean(item.get(part)) for part in ("id", "type", "status", "created"))
-    return model.Key(*texts_of, number(item.get("age_days")))
+    key_id, kind, status, created = (clean(item.get(part)) for part in ("id", "type", "status", "created"))
+    return model.Key(key_id, kind, status, created, number(item.get("age_days")))
 
 
 def _administrator(item: Result) -> model.Administrator:

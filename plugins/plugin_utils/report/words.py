@@ -141,6 +141,6 @@ def administrator(item: Content) -> str:
 
 
 def template(item: Content) -> str:
-    """A template, its state, and why nobody changes it by hand."""
+    """A template, its state, and whether it is a default one or belongs to a label."""
     kinds = [kind for kind, holds in (("default", item["default"]), ("of a label", item["label"])) if holds]
     return f"{item['name'] or item['id']} ({', '.join([item['state'], *kinds])})"

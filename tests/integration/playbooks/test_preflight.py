@@ -260,7 +260,7 @@ def test_each_requirement_of_a_connector_is_broken_on_a_host(playbook: AnsiblePl
         run = playbook.run(plays, extra_vars=variables)
     finally:
         reset_hosts(*hosts)
-    said = "\n".join(only(run, SAID)["msg"])
+    said = "\n".join(only(run, STOPPED)["advice"])
     for host, name in broken.items():
         findings = run.task(INSPECT, host)["findings"]
         found = {one["id"]: one["found"] for one in findings if one["id"].startswith("connector_")}

@@ -105,12 +105,26 @@ def test_site_from_an_empty_tenant(site: AnsiblePlaybook) -> None:
     assert done["changes"] == ["super_users"] and done["receipt"]
 
 
-def test_audit_reports_and_changes_nothing(site: AnsiblePlaybook) -> None:
+def reported(folder: Path) -> Json:
+    found: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))["service"]
+    return found
+
+
+def test_audit_reports_and_changes_nothing(site: AnsiblePlaybook, tmp_path: Path) -> None:
     before = content()
     arguments = f"--limit={HOST}", "--tags=protection_service"
-    run = site.run(ROOT / "playbooks/audit.yml", *arguments, extra_vars=TENANT)
+    variables = TENANT | {"aip_report_dir": str(tmp_path)}
+    run = site.run(ROOT / "playbooks/audit.yml", *arguments, extra_vars=variables)
     assert sign_ins(run) == [COMPARE] and content() == before
     assert run.task(COMPARE, HOST)["changes"][0] == "activated"
+    found = reported(tmp_path)
+    wanted = {one["name"]: one["wanted"] for one in found["settings"] if one["state"] == "drifted"}
+    assert (found["state"], found["host"], found["activated"]) == ("answered", HOST, False)
+    assert wanted["super_users"] == ["user@contoso.test"] and set(wanted) == set(run.task(COMPARE, HOST)["changes"])
+    assert found["keys"] and found["templates"] and SECRET not in json.dumps(found)
+    run_site(site, aip_report_dir=str(tmp_path))
+    states = {one["name"]: one["state"] for one in reported(tmp_path)["settings"]}
+    assert {name for name, state in states.items() if state == "changed"} == set(wanted)
 
 
 def test_other_tags_ask_nobody(site: AnsiblePlaybook) -> None:

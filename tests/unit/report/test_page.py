@@ -179,8 +179,37 @@ def test_sections(shown: Shown) -> None:
         "29 days ago",
         "Added: app02",
         "--limit fs02",
+        "activated tenant 5c6bb73b-1038-4eec-863d-49bded473437",
+        "Customer-managed (BYOK)",
+        "941 days ago",
+        "10000000-0000-4000-8000-000000000004 (ConnectorAdministrator)",
+        "Confidential (published, default)",
+        "differs superusers@contoso.com",
+        "set by this run before: no",
+        "ipcv3 cannot be read: Access denied.",
+        "not asked in this run",
+        "discovery 12 repositories",
+        "228,043 scanned files, 17 failed files",
+        "drifted start service: stopped -> started",
+        "event 103 The repository \\\\files\\hr is not reachable.",
+        "change template Projekt: state",
     ):
         assert expected in text, f"{expected}\n\n{text}"
+
+
+def test_a_long_value_is_folded(shown: Shown) -> None:
+    row = shown.page.locator("#service tr", has_text="super users").first
+    assert "legal6@contoso.com" not in row.inner_text()
+    row.locator("summary").click()
+    assert "legal6@contoso.com" in row.inner_text()
+
+
+def test_a_tenant_that_nobody_asked_is_one_paragraph(browser: Browser, tmp_path: Path) -> None:
+    one = Shown(browser, tmp_path / "report.html", content({"inspections": {"srv": report_fleet.client("srv")}}))
+    assert "set variables of the role protection_service" in one.page.locator("#service").inner_text()
+    assert one.page.locator("#service table").count() == 0 and one.is_clean()
+    assert "not asked" in one.page.locator("nav.sections").inner_text()
+    one.page.context.close()
 
 
 # -- keyboard, accessibility, without scripts, print ------------------------------------------------------------------
@@ -235,6 +264,13 @@ def test_print_has_no_controls(shown: Shown) -> None:
     for hidden in ("#search", "#unfold", "nav.sections"):
         expect(shown.page.locator(hidden)).to_be_hidden()
     assert shown.page.locator(".matrix thead th").first.evaluate("node => getComputedStyle(node).position") == "static"
+
+
+def test_print_has_folded_values(shown: Shown) -> None:
+    folded = shown.page.locator("#service details")
+    for event, opened in ("beforeprint", True), ("afterprint", False):
+        shown.page.evaluate(f"window.dispatchEvent(new Event('{event}'))")
+        assert folded.evaluate("node => node.open") is opened
 
 
 # -- text of hosts is data --------------------------------------------------------------------------------------------
