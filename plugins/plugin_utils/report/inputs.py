@@ -444,8 +444,7 @@ def _change(host: str, item: Result) -> model.Change:
     states = item.get("domains")
     states = states if isinstance(states, Mapping) else {}
     names = [str(name) for name, state in states.items() if isinstance(state, Mapping) and state.get("changes")]
-    changes = [] if service.is_templates(item) else dicts(item.get("changes"))
-    own = {"changes": [*changes, *dicts(item.get("actions"))]}
+    own = {"changes": [*dicts(item.get("changes")), *dicts(item.get("actions"))]}
     try:
         read = Inspection.of({"domains": {**states, "": own}, "reboot_required": False}).domains
     except MalformedError:

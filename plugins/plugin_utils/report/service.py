@@ -110,7 +110,7 @@ def _settings(found: Result, answer: Result, set_by_run: Iterable[Result]) -> tu
     diff = mapping(answer.get("diff"))
     before, wanted = mapping(diff.get("before")), mapping(diff.get("after"))
     done = {name.removeprefix("perhaps ") for item in set_by_run for name in changed(item)}
-    differs = {*texts(answer.get("changes")), *wanted} - done
+    differs = {*texts(answer.get("changes")), *wanted}
     settings = []
     for name, value in found.items():
         state = model.CHANGED if name in done else model.DRIFTED if name in differs else model.READ

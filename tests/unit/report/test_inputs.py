@@ -150,6 +150,7 @@ def test_restarts_of_this_run(applied: Any, pending: bool, reasons: list[str]) -
 def test_a_change_has_its_receipt_and_the_command_that_undoes_it(sample: Data) -> None:
     settings, template, installed, written = sample["changes"]
     assert (settings["settings"], template["settings"]) == (["super_user_feature"], ["change template Projekt: state"])
+    assert template["installations"] == template["values"] == [], "which are those of hosts"
     assert settings["undo"] == (
         "ansible adm01 -i INVENTORY -m infoprotect.aip.protection_service -a"
         " 'restore=000001-20261129T091000Z-protection_service.json access_token={{ protection_service_access_token }}'"
