@@ -74,6 +74,40 @@ def test_output_of_native_programs_is_part_of_the_script_s(fleet: Fleet) -> None
     assert result.out.split() == ["native", "started", "0"]
 
 
+def test_start_process_waits_for_all_that_a_program_starts(fleet: Fleet) -> None:
+    """The program ends at once, what it has started takes 2 s."""
+    result = fleet.powershell(
+        "alpha",
+        "$process = Start-Process cmd.exe '/c start /b ping -n 3 127.0.0.1 >nul & exit 7' -Wait -NoNewWindow -PassThru;"
+        '"$($process.ExitCode) $(@(Get-Process ping -ErrorAction Ignore).Count)"',
+    )
+    assert result.out.split() == ["7", "0"]
+
+
+def test_start_process_that_looks_once_more_does_no_harm(fleet: Fleet) -> None:
+    """On a busy machine it looks again when the command is over, on a thread where an exception ends the process."""
+    result = fleet.powershell(
+        "alpha",
+        r"""
+        Import-Module -Name Microsoft.PowerShell.Management
+        $engine = (Get-Command -Name Start-Process).ImplementingType.Assembly
+        $look = $engine.GetType('Microsoft.PowerShell.Commands.ProcessCollection')
+        $hidden = [Reflection.BindingFlags] 'Instance, NonPublic'
+        foreach ($i in 1..3) {
+            $job = $look.GetConstructor($hidden, @()).Invoke(@())
+            $event = [Threading.ManualResetEvent]::new($false)
+            $null = $look.GetMethod('CheckJobStatus', $hidden).Invoke($job, @($event))
+            $event.WaitOne(0)
+            $event.Dispose()
+            $null = $look.GetMethod('CheckJobStatus', $hidden).Invoke($job, @($event))
+            # as when the process object is collected: the next job has the same handle
+            $look.GetField('_jobObjectHandle', $hidden).GetValue($job).Dispose()
+        }
+        """,
+    )
+    assert (result.out.split(), result.code) == (["True"] * 3, 0), result.err
+
+
 def test_two_commands_at_once_do_not_mix(fleet: Fleet) -> None:
     results: dict[str, Result] = {}
 

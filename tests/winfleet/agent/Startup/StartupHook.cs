@@ -30,6 +30,7 @@ internal static class StartupHook
             Domain.Complete();
             Shares.Complete();
             Files.Complete();
+            Jobs.Complete();
             CommandLine.Run();
         }
         catch (Exception error)
