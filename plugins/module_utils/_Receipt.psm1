@@ -25,6 +25,9 @@ $timeFormat = 'yyyy-MM-ddTHH:mm:ssZ'
 # The module selftest removes its own receipts. They are not part of the history, and no receipt is removed for them.
 $testSource = 'selftest'
 $fileName = "^[0-9]{6,}-[0-9]{8}T[0-9]{6}Z-(?!$testSource\.)[a-z_]+\.json`$"
+# A receipt has this name until it is written in full, which takes seconds. An older one was left by a run that was killed.
+$unfinishedName = '^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$'
+$unfinishedHours = 24
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
 # .NET Framework and .NET offer access control lists in different places.
 $netCore = [Environment]::Version.Major -gt 4
@@ -228,7 +231,7 @@ function New-Receipt {
 function Save-Receipt {
     <#
     .SYNOPSIS
-    Writes the text of a receipt and returns its path. Removes old ones: the first and the newest 50 stay.
+    Writes the text of a receipt and returns its path. Removes old ones: the first and the newest 50 stay. Removes what killed runs left unfinished.
 
     .PARAMETER FolderName
     The collection's own folder that it belongs to.
@@ -287,6 +290,11 @@ function Save-Receipt {
         throw
     }
 
+    foreach ($file in [Directory]::GetFiles($folder, '*.tmp')) {
+        if ([Path]::GetFileName($file) -match $unfinishedName -and [File]::GetLastWriteTimeUtc($file) -lt [datetime]::UtcNow.AddHours(-$unfinishedHours)) {
+            Remove-Item -LiteralPath $file -Force -ErrorAction SilentlyContinue
+        }
+    }
     # The first one stays; with the new one there are one more than listed.
     for ($i = 1; $Source -ne $testSource -and $i -le $files.Count - $newestKept; $i++) {
         Remove-Item -LiteralPath $files[$i] -Force -ErrorAction SilentlyContinue

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -252,6 +254,18 @@ foreach ($name in 'first', 'latest') { [IO.Path]::GetFileName((Get-Receipt -Name
     assert powershell.run(script, key) == ["000001", "000055"]
     numbers = sorted(int(file.name.split("-")[0]) for file in folder.iterdir())
     assert numbers == [1, *range(6, 56), 56]
+
+
+def test_what_a_killed_run_left_unfinished_is_removed(powershell: PowerShellHost, key: str, folder: Path) -> None:
+    """A run that writes now may have one of the same kind; other files are not the collection's."""
+    write(powershell, key)
+    yesterday = time.time() - 25 * 3600
+    ages = {f"{uuid.uuid4()}.tmp": yesterday, f"{uuid.uuid4()}.tmp": time.time() - 60, "notes.tmp": yesterday}
+    for name, modified in ages.items():
+        (folder / name).write_text("{")
+        os.utime(folder / name, (modified, modified))
+    write(powershell, key, {"Path": key, "Name": "b", "Data": "y"})
+    assert sorted(path.name for path in folder.glob("*.tmp")) == sorted(list(ages)[1:])
 
 
 def test_no_receipt_yet(powershell: PowerShellHost, folder: Path) -> None:
