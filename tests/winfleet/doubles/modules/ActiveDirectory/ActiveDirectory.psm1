@@ -21,12 +21,12 @@ function New-AdFailure {
     New-Failure "Microsoft.ActiveDirectory.Management.$Kind" $Message
 }
 
-# Opens the directory for whoever calls. A session of WinRM cannot sign in elsewhere: off a domain controller it takes a credential.
-function Connect-Directory {
-    param([string] $Server, [pscredential] $Credential, [switch] $Write)
-    $file = Open-FleetFile -Name directory
-    try {
-        $directory = $file.Data
+# Runs something with the directory, for an account that may do it. A session of WinRM cannot sign in elsewhere: off a domain controller it takes a credential.
+function Use-Directory {
+    param([Management.Automation.PSCmdlet] $Cmdlet, [hashtable] $Bound, [scriptblock] $Action, [switch] $Write)
+    $server, $credential = $Bound['Server'], $Bound['Credential']
+    Use-FleetFile directory -Cmdlet $Cmdlet {
+        param($directory)
         $known = @($directory.domain, $directory.netbios) + @($directory.controllers) + @($directory.controllers | ForEach-Object { "$_.$($directory.domain)" })
         $type = [Microsoft.Win32.Registry]::GetValue('HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Control\ProductOptions', 'ProductType', '')
         if (($Server -and $Server -notin $known) -or (-not $Credential -and $type -ne 'LanmanNT')) {
@@ -44,10 +44,7 @@ function Connect-Directory {
             }
         }
         if ($Write -and $name -eq 'reader') { throw (New-AdFailure 'Insufficient access rights to perform the operation') }
-        $file
-    } catch {
-        Close-FleetFile -File $file
-        throw
+        & $Action $directory
     }
 }
 
@@ -156,41 +153,28 @@ function Search-Directory {
 # What all the cmdlets that read do.
 function Read-Directory {
     param([Management.Automation.PSCmdlet] $Cmdlet, [hashtable] $Bound, [switch] $Group)
-    $connection = @{}
-    foreach ($name in 'Server', 'Credential') { if ($Bound.ContainsKey($name)) { $connection[$name] = $Bound[$name] } }
-    try {
-        $file = Connect-Directory @connection
-        try {
-            $entries = if ($Bound.ContainsKey('Identity')) { Find-Entry $file.Data $Bound.Identity -BySam:$Group }
-            else {
-                $search = @{}
-                foreach ($name in 'Filter', 'LDAPFilter', 'SearchBase', 'SearchScope') { if ($Bound.ContainsKey($name)) { $search[$name] = $Bound[$name] } }
-                Search-Directory $file.Data @search
-            }
-            $found = foreach ($entry in $entries) {
-                if ($Group -and $entry.class -ne 'group') { continue }
-                ConvertTo-AdObject $file.Data $entry $Bound['Properties'] -Group:$Group
-            }
-        } finally {
-            Close-FleetFile -File $file
+    Use-Directory $Cmdlet $Bound {
+        param($directory)
+        $entries = if ($Bound.ContainsKey('Identity')) { Find-Entry $directory $Bound.Identity -BySam:$Group }
+        else {
+            $search = @{}
+            foreach ($name in 'Filter', 'LDAPFilter', 'SearchBase', 'SearchScope') { if ($Bound.ContainsKey($name)) { $search[$name] = $Bound[$name] } }
+            Search-Directory $directory @search
         }
-    } catch {
-        $Cmdlet.ThrowTerminatingError($_)
+        foreach ($entry in $entries) {
+            if ($Group -and $entry.class -ne 'group') { continue }
+            ConvertTo-AdObject $directory $entry $Bound['Properties'] -Group:$Group
+        }
     }
-    # Only now: the next command of a pipeline may open the directory itself
-    $found
 }
 
 function Get-ADRootDSE {
     [CmdletBinding()]
     param([string] $Server, [pscredential] $Credential, [string[]] $Properties)
-    try {
-        $file = Connect-Directory -Server $Server -Credential $Credential
-        Close-FleetFile -File $file
-    } catch {
-        $PSCmdlet.ThrowTerminatingError($_)
+    Use-Directory $PSCmdlet $PSBoundParameters {
+        param($directory)
+        [pscustomobject] @{ defaultNamingContext = $directory.base; dnsHostName = "$($directory.controllers | Select-Object -First 1).$($directory.domain)" }
     }
-    [pscustomobject] @{ defaultNamingContext = $file.Data.base; dnsHostName = "$($file.Data.controllers | Select-Object -First 1).$($file.Data.domain)" }
 }
 
 function Get-ADObject {
@@ -265,23 +249,13 @@ function Set-EntryValue {
 # What all the cmdlets that write do: the change is given the directory and the entry, and may return another one.
 function Edit-Directory {
     param([Management.Automation.PSCmdlet] $Cmdlet, [hashtable] $Bound, [scriptblock] $Change, [switch] $New)
-    $connection = @{ Write = $true }
-    foreach ($name in 'Server', 'Credential') { if ($Bound.ContainsKey($name)) { $connection[$name] = $Bound[$name] } }
-    try {
-        $file = Connect-Directory @connection
-        try {
-            $entry = if ($New) { $null } else { Find-Entry $file.Data $Bound.Identity -BySam }
-            if (-not $Cmdlet.ShouldProcess($(if ($New) { $Bound.Name } else { $entry.dn }))) { return }
-            $entry = & $Change $file.Data $entry
-            Save-FleetFile -File $file
-            $changed = if ($Bound['PassThru'] -and $entry) { ConvertTo-AdObject $file.Data $entry -Group:($entry.class -eq 'group') }
-        } finally {
-            Close-FleetFile -File $file
-        }
-    } catch {
-        $Cmdlet.ThrowTerminatingError($_)
+    Use-Directory $Cmdlet $Bound -Write {
+        param($directory)
+        $entry = if ($New) { $null } else { Find-Entry $directory $Bound.Identity -BySam }
+        if (-not $Cmdlet.ShouldProcess($(if ($New) { $Bound.Name } else { $entry.dn }))) { return }
+        $entry = & $Change $directory $entry
+        if ($Bound['PassThru'] -and $entry) { ConvertTo-AdObject $directory $entry -Group:($entry.class -eq 'group') }
     }
-    $changed
 }
 
 function New-ADGroup {

@@ -20,22 +20,6 @@ function Get-Setting {
     [Microsoft.Win32.Registry]::GetValue("HKEY_LOCAL_MACHINE\$Key", $Name, $null)
 }
 
-# Runs something with the organization, and keeps what it changed.
-function Use-Organization {
-    param([Management.Automation.PSCmdlet] $Cmdlet, [scriptblock] $Action)
-    try {
-        $file = Open-FleetFile -Name organization
-        try {
-            & $Action $file.Data
-            Save-FleetFile -File $file
-        } finally {
-            Close-FleetFile -File $file
-        }
-    } catch {
-        $Cmdlet.ThrowTerminatingError($_)
-    }
-}
-
 function New-PSSession {
     [CmdletBinding()]
     param(
@@ -56,25 +40,24 @@ function New-PSSession {
     }
     $name = $env:USERNAME
     if ($Credential) {
-        $directory = Open-FleetFile -Name directory
-        try {
-            $name = $Credential.UserName -replace '^.*\\|@.*$'
-            $known = $directory.Data.accounts.Keys | Where-Object { $_ -eq $name } | Select-Object -First 1
-            if (-not $why -and (-not $known -or $directory.Data.accounts[$known] -cne $Credential.GetNetworkCredential().Password)) { $why = 'Access is denied.' }
-        } finally {
-            Close-FleetFile -File $directory
+        $name = $Credential.UserName -replace '^.*\\|@.*$'
+        $known = Use-FleetFile directory -Cmdlet $PSCmdlet {
+            param($directory)
+            $account = $directory.accounts.Keys | Where-Object { $_ -eq $name } | Select-Object -First 1
+            $account -and $directory.accounts[$account] -ceq $Credential.GetNetworkCredential().Password
         }
+        if (-not $why -and -not $known) { $why = 'Access is denied.' }
     }
     if ($why) { $PSCmdlet.ThrowTerminatingError((New-Failure "$failed$why For more information, see the about_Remote_Troubleshooting Help topic." PSSessionOpenFailed OpenError)) }
     $session = [pscustomobject] @{ Id = [string] [guid]::NewGuid(); State = 'Opened'; ConfigurationName = $ConfigurationName; Account = $name }
-    Use-Organization $PSCmdlet { param($organization) $organization.sessions = @($organization.sessions) + $session.Id }
+    Use-FleetFile organization -Cmdlet $PSCmdlet { param($organization) $organization.sessions = @($organization.sessions) + $session.Id }
     $session
 }
 
 function Remove-PSSession {
     [CmdletBinding()]
     param([Parameter(Mandatory)] $Session)
-    Use-Organization $PSCmdlet { param($organization) $organization.sessions = @($organization.sessions | Where-Object { $_ -ne $Session.Id }) }
+    Use-FleetFile organization -Cmdlet $PSCmdlet { param($organization) $organization.sessions = @($organization.sessions | Where-Object { $_ -ne $Session.Id }) }
 }
 
 # An account has the cmdlets that its roles give it, and no others.
@@ -82,7 +65,7 @@ function Import-PSSession {
     [CmdletBinding()]
     param([Parameter(Mandatory)] $Session, [Parameter(Mandatory)] [string[]] $CommandName, [switch] $DisableNameChecking, [switch] $AllowClobber)
     $names = @($script:commands | Where-Object { $_ -in $CommandName })
-    Use-Organization $PSCmdlet {
+    Use-FleetFile organization -Cmdlet $PSCmdlet {
         param($organization)
         Assert-Session $organization $Session
         if ($Session.Account -notin $organization.administrators) {
@@ -123,7 +106,7 @@ function Assert-Session {
 function Invoke-GetIRMConfiguration {
     [CmdletBinding()]
     param([Parameter(Position = 0)] $Session, [string] $DomainController)
-    Use-Organization $PSCmdlet {
+    Use-FleetFile organization -Cmdlet $PSCmdlet {
         param($organization)
         Assert-Session $organization $Session
         [pscustomobject] $organization.irm
@@ -139,7 +122,7 @@ function Invoke-SetIRMConfiguration {
         [string] $DomainController
     )
     $bound = $PSBoundParameters
-    Use-Organization $PSCmdlet {
+    Use-FleetFile organization -Cmdlet $PSCmdlet {
         param($organization)
         Assert-Session $organization $Session
         if ($bound.ContainsKey('InternalLicensingEnabled') -and -not $Force) {
@@ -156,9 +139,8 @@ function Invoke-SetIRMConfiguration {
 function Invoke-TestIRMConfiguration {
     [CmdletBinding()]
     param([Parameter(Position = 0)] $Session, [Parameter(Mandatory)] [string] $Sender, [string[]] $Recipient, [string] $DomainController)
-    $tenant = Open-FleetFile -Name tenant
-    try { $licensing = $tenant.Data.licensing_url } finally { Close-FleetFile -File $tenant }
-    Use-Organization $PSCmdlet {
+    $licensing = Use-FleetFile tenant -Cmdlet $PSCmdlet { param($tenant) $tenant.licensing_url }
+    Use-FleetFile organization -Cmdlet $PSCmdlet {
         param($organization)
         Assert-Session $organization $Session
         $organization.calls = @($organization.calls) + "Test Sender=$Sender"

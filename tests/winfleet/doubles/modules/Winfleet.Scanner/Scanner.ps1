@@ -88,25 +88,9 @@ function Find-Database {
     $database
 }
 
-# Runs something with the fleet's servers, and keeps what it changed.
-function Use-Fleet {
-    param([Management.Automation.PSCmdlet] $Cmdlet, [scriptblock] $Action)
-    try {
-        $file = Open-FleetFile -Name scanner
-        try {
-            & $Action $file.Data
-            Save-FleetFile -File $file
-        } finally {
-            Close-FleetFile -File $file
-        }
-    } catch {
-        $Cmdlet.ThrowTerminatingError($_)
-    }
-}
-
 function Use-Database {
     param([Management.Automation.PSCmdlet] $Cmdlet, [scriptblock] $Work, [switch] $AnySchema)
-    Use-Fleet $Cmdlet {
+    Use-FleetFile scanner -Cmdlet $Cmdlet {
         param($fleet)
         $own = Get-Own
         $database = Find-Database $fleet $own.SqlInstance $own.Cluster
@@ -142,7 +126,7 @@ function Install-Scanner {
         [Parameter(Mandatory, Position = 2)] [string] $SqlServerInstance, [Parameter(Mandatory)] [Alias('Profile')] [string] $Cluster
     )
     $cmdlet = $PSCmdlet
-    Use-Fleet $PSCmdlet {
+    Use-FleetFile scanner -Cmdlet $PSCmdlet {
         param($fleet)
         if (Get-ScannerService) { throw (New-Failure 'The specified service already exists.') }
         Assert-Account $fleet $ServiceUserCredentials
@@ -162,7 +146,7 @@ function Install-Scanner {
 function Uninstall-Scanner {
     [CmdletBinding()]
     param()
-    Use-Fleet $PSCmdlet {
+    Use-FleetFile scanner -Cmdlet $PSCmdlet {
         param($fleet)
         $own = Get-Own
         $name = (Get-ScannerService).Name
@@ -186,7 +170,7 @@ function Set-ScannerDatabase {
         [pscredential] $StandardDomainsUserAccount, [pscredential] $ShareAdminUserAccount, [Parameter(Mandatory)] [Alias('Profile')] [string] $Cluster, [switch] $Force
     )
     if (-not $Force) { $PSCmdlet.ThrowTerminatingError((New-Failure 'The command asks for confirmation, and nobody is at the screen.')) }
-    Use-Fleet $PSCmdlet {
+    Use-FleetFile scanner -Cmdlet $PSCmdlet {
         param($fleet)
         $own = Get-Own
         Assert-Account $fleet $ServiceUserCredentials
@@ -217,7 +201,7 @@ function Set-Authentication {
     [CmdletBinding()]
     param([guid] $AppId, [string] $AppSecret, [string] $TenantId, [string] $DelegatedUser, [pscredential] $OnBehalfOf)
     if (-not $AppId) { $PSCmdlet.ThrowTerminatingError((New-Failure 'Somebody has to sign in, and nobody is at the screen.')) }
-    Use-Fleet $PSCmdlet {
+    Use-FleetFile scanner -Cmdlet $PSCmdlet {
         param($fleet)
         if ($OnBehalfOf) { Assert-Account $fleet $OnBehalfOf }
         $application = $fleet.applications[[string] $AppId]
@@ -232,7 +216,7 @@ function Set-Authentication {
 function Clear-Authentication {
     [CmdletBinding()]
     param()
-    Use-Fleet $PSCmdlet { param($fleet) $fleet.tokens.Remove("$([Environment]::MachineName) $(Get-Login)") }
+    Use-FleetFile scanner -Cmdlet $PSCmdlet { param($fleet) $fleet.tokens.Remove("$([Environment]::MachineName) $(Get-Login)") }
 }
 
 function Get-ScannerConfiguration {
@@ -392,7 +376,7 @@ function Get-ScanStatus {
     [CmdletBinding()]
     param()
     $verbose = $PSBoundParameters.ContainsKey('Verbose') -and $PSBoundParameters.Verbose
-    Use-Fleet $PSCmdlet {
+    Use-FleetFile scanner -Cmdlet $PSCmdlet {
         param($fleet)
         $own = Get-Own
         $running = (Get-ScannerService).Status -eq 'Running'
@@ -433,7 +417,7 @@ function Start-Scan {
     [CmdletBinding()]
     param([switch] $Reset, [switch] $Force)
     if (-not $Force) { $PSCmdlet.ThrowTerminatingError((New-Failure 'The command asks for confirmation, and nobody is at the screen.')) }
-    Use-Fleet $PSCmdlet {
+    Use-FleetFile scanner -Cmdlet $PSCmdlet {
         param($fleet)
         $own = Get-Own
         $database = Find-Database $fleet $own.SqlInstance $own.Cluster
@@ -446,7 +430,7 @@ function Start-Scan {
 function Stop-Scan {
     [CmdletBinding()]
     param()
-    Use-Fleet $PSCmdlet {
+    Use-FleetFile scanner -Cmdlet $PSCmdlet {
         param($fleet)
         $own = Get-Own
         $database = Find-Database $fleet $own.SqlInstance $own.Cluster

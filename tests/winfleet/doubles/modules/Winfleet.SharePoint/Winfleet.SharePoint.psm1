@@ -19,10 +19,10 @@ function Add-PSSnapin {
             $PSCmdlet.WriteError([Management.Automation.ErrorRecord]::new($failure, 'AddPSSnapInRead', 'InvalidArgument', $one))
             continue
         }
-        if ((Use-Farm { param($farm) $farm.database }) -ne 'local' -and $env:WINFLEET_LOGON -eq 'network') { Write-Warning $script:unreachable }
+        if ((Use-FleetFile farm { param($farm) $farm.database }) -ne 'local' -and $env:WINFLEET_LOGON -eq 'network') { Write-Warning $script:unreachable }
         $double = $ExecutionContext.SessionState.Module
         [Microsoft.SharePoint.Administration.SPWebService]::Reader = {
-            & $double { if (Test-Farm) { Use-Farm { param($farm) $farm } } }
+            & $double { if (Test-Farm) { Use-FleetFile farm { param($farm) $farm } } }
         }.GetNewClosure()
         New-Module -Name Microsoft.SharePoint.PowerShell -ArgumentList $double -ScriptBlock {
             param($double)
@@ -33,20 +33,9 @@ function Add-PSSnapin {
     }
 }
 
-function Use-Farm {
-    param([scriptblock] $Action)
-    $file = Open-FleetFile -Name farm
-    try {
-        & $Action $file.Data
-        Save-FleetFile -File $file
-    } finally {
-        Close-FleetFile -File $file
-    }
-}
-
 # A session of WinRM cannot sign in to a database on another server.
 function Test-Farm {
-    (Use-Farm { param($farm) $farm.database }) -eq 'local' -or $env:WINFLEET_LOGON -ne 'network'
+    (Use-FleetFile farm { param($farm) $farm.database }) -eq 'local' -or $env:WINFLEET_LOGON -ne 'network'
 }
 
 function Assert-Farm {
@@ -81,7 +70,7 @@ function Set-SPIRMSettings {
     )
     Assert-Farm $PSCmdlet
     if ($CertificateServerUrl -and -not $CertificateServerUrl.IsAbsoluteUri) { throw "$CertificateServerUrl is no URL." }
-    Use-Farm {
+    Use-FleetFile farm {
         param($farm)
         $farm.IrmRMSEnabled = [bool] $IrmEnabled
         $farm.IrmRMSUseAD = [bool] $UseActiveDirectoryDiscovery

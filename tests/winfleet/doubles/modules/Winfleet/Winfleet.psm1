@@ -41,4 +41,24 @@ function Close-FleetFile {
     $File.Lock.Dispose()
 }
 
-Export-ModuleMember -Function Open-FleetFile, Save-FleetFile, Close-FleetFile
+# Runs something with the content of a file, and keeps what it changed; after a failure the file is as before. What it returns comes when the file is closed:
+# the next command of a pipeline may open it itself. With a cmdlet a failure is an error of that cmdlet.
+function Use-FleetFile {
+    param([Parameter(Mandatory)] [string] $Name, [Parameter(Mandatory)] [scriptblock] $Action, [Management.Automation.PSCmdlet] $Cmdlet)
+    try {
+        $file = Open-FleetFile -Name $Name
+        try {
+            $before = ConvertTo-Json -InputObject $file.Data -Depth 10
+            $result = & $Action $file.Data
+            if ($before -cne (ConvertTo-Json -InputObject $file.Data -Depth 10)) { Save-FleetFile -File $file }
+        } finally {
+            Close-FleetFile -File $file
+        }
+    } catch {
+        if ($Cmdlet) { $Cmdlet.ThrowTerminatingError($_) }
+        throw
+    }
+    $result
+}
+
+Export-ModuleMember -Function Open-FleetFile, Save-FleetFile, Close-FleetFile, Use-FleetFile
