@@ -51,7 +51,8 @@ def test_a_failure_changes_nothing_and_is_the_cmdlet_s(powershell: PowerShellHos
 
 def test_what_it_returns_comes_when_the_file_is_closed(powershell: PowerShellHost, file: Path) -> None:
     """The next command of a pipeline opens it, too; a file that is open would keep it waiting for 30 s."""
-    nested = "Use-Unit { 1; 2 } | ForEach-Object { $number = $_; Use-Unit { param($data) $data.list = @($data.list) + $number } }"
+    append = "{ $number = $_; Use-Unit { param($data) $data.list = @($data.list) + $number } }"
+    nested = f"Use-Unit {{ 1; 2 }} | ForEach-Object {append}"
     assert powershell.run(USE + nested, timeout=20) is None
     with directory.opened(file.parents[1], "unit") as data:
         assert data["list"] == [1, 1, 2]

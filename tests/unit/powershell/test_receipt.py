@@ -259,13 +259,13 @@ foreach ($name in 'first', 'latest') { [IO.Path]::GetFileName((Get-Receipt -Name
 def test_what_a_killed_run_left_unfinished_is_removed(powershell: PowerShellHost, key: str, folder: Path) -> None:
     """A run that writes now may have one of the same kind; other files are not the collection's."""
     write(powershell, key)
-    yesterday = time.time() - 25 * 3600
-    ages = {f"{uuid.uuid4()}.tmp": yesterday, f"{uuid.uuid4()}.tmp": time.time() - 60, "notes.tmp": yesterday}
-    for name, modified in ages.items():
+    left, current = f"{uuid.uuid4()}.tmp", f"{uuid.uuid4()}.tmp"
+    for name, hours in {left: 25, current: 1, "notes.tmp": 25}.items():
         (folder / name).write_text("{")
+        modified = time.time() - hours * 3600
         os.utime(folder / name, (modified, modified))
     write(powershell, key, {"Path": key, "Name": "b", "Data": "y"})
-    assert sorted(path.name for path in folder.glob("*.tmp")) == sorted(list(ages)[1:])
+    assert {path.name for path in folder.glob("*.tmp")} == {current, "notes.tmp"}
 
 
 def test_no_receipt_yet(powershell: PowerShellHost, folder: Path) -> None:
