@@ -39,6 +39,8 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import lin
 from .prepare import SIGN_IN
 
 Result = dict[str, Any]
+#: The domains of requirements that Microsoft Graph answers
+GRAPH_DOMAINS = frozenset(("client", "connector"))
 #: Reasons of a restart that have to do with what the collection manages
 OWN_RESTARTS = frozenset(("client", "connector", "dotnet", "irm_server", "tls", "tls_dotnet", "tls_winhttp"))
 
@@ -54,7 +56,7 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(
             argument_spec={"report_only": {"type": "bool", "default": False}}
         )
-        self._service = fleet.service(self._known)
+        self._service, self._graph = fleet.service(self._known), fleet.graph(self._known)
         names = plain(self._known["ansible_play_hosts_all"])
         inspections = {name: self._inspection(name) for name in names}
         inspections = {name: found for name, found in inspections.items() if not found.get("skipped")}
@@ -70,6 +72,9 @@ class ActionModule(ActionBase):
         result["protection_service"] = fleet.protecting(self._known, names)
         result["service"] = service.kept(self._service, next(iter(result["protection_service"]), ""))
         result["irm"] = self._irm(names)
+        result["graph"] = self._reads_graph(names, inspections)
+        asking = [str(self._known["inventory_hostname"])] if result["asks_service"] else []
+        result["tenant"] = list(dict.fromkeys([*(result["protection_service"] or asking), *result["graph"]]))
         result["stopped"] = {
             host.name: assessment.assess_lines({host.name: findings[host.name]}, "blocks")
             for host in hosts
@@ -87,8 +92,8 @@ class ActionModule(ActionBase):
         result["lines"] = self._lines(plan, inspections, [unit["line"] for unit in result["irm"]])
         # the error that ends the run has the findings that block
         result["advice"] = assessment.assess_lines(findings, "" if given["report_only"] or not plan.ends else "advises")
-        # its answer belongs to what hosts lack
-        if given["report_only"] or result["asks_service"]:
+        # their answers belong to what hosts lack
+        if given["report_only"] or result["asks_service"] or result["graph"]:
             return result
         missing = self._missing_files(plan, inspections)
         if missing or plan.ends:
@@ -98,11 +103,18 @@ class ActionModule(ActionBase):
 
     def _inspection(self, name: str) -> Result:
         found = dict(plain(fleet.registered(self._known, name).get("aip_apply_inspection") or {"skipped": True}))
-        if self._service and not {"connector", "irm_server"}.isdisjoint(found.get("looked_for", {})):
+        concerned = {*(("connector", "irm_server") if self._service else ()), *(GRAPH_DOMAINS if self._graph else ())}
+        if not concerned.isdisjoint(found.get("looked_for", {})):
             host, _errors = self._variables(name)
             connectors = fleet.pool_members(name, self._known, host.values.get("rms_connector_pool"))
-            found["findings"] = assessment.assess_host(host, found, connectors, self._service)
+            service = {**self._service, "graph": self._graph}
+            found["findings"] = assessment.assess_host(host, found, connectors, service)
         return found
+
+    def _reads_graph(self, names: list[str], inspections: Mapping[str, Result]) -> list[str]:
+        """The host that reads Microsoft Graph, where a requirement asks for it and this run has not read it yet."""
+        concerned = any(not GRAPH_DOMAINS.isdisjoint(found.get("looked_for", {})) for found in inspections.values())
+        return fleet.graph_reader(self._known, names) if concerned and not self._graph else []
 
     def _variables(self, name: str) -> tuple[HostVariables, list[str]]:
         return fleet.read_variables(self._known, name, self._templar.template)
@@ -237,6 +249,8 @@ class ActionModule(ActionBase):
         width = max((len(name) for name in said), default=0)
         table = [f"{name:<{width}}  {text}" for name, text in said.items() if text != "complies"]
         table += [*plan.order, *irm, *plan.obstacles]
+        table += [f"Microsoft Graph: {note}" for note in self._graph.get("notes") or [] if note]
+        table += [str(self._graph["msg"])] if self._graph.get("msg") else []
         comply = [name for name, text in said.items() if text.startswith("complies") and name not in plan.blocked]
         counts = {
             "comply": len(comply),

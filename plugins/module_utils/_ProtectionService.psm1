@@ -626,7 +626,7 @@ function Set-ProtectionService {
     $tenant = Get-TenantState -Note $notes
     Assert-Cloud -Option $option -Tenant $tenant
     $found = Read-ServiceSetting -Note $notes
-    $result.tenant = Get-TenantResult -Tenant $tenant -Version $Version
+    $result.tenant = Get-TenantResult -Tenant $tenant -Version $Version -Onboarding $found.onboarding
     $result.settings = $found
     $result.receipt = $null
     $result.restored = $null
@@ -652,10 +652,15 @@ function Set-ProtectionService {
     $changes = @(Get-SettingPlan -Wanted $wanted -Found $found -Note $notes)
     Assert-Activation -Option $option -Change $changes
     $result.notes = [string[]]$notes
-    foreach ($item in $changes | Where-Object -FilterScript { $_.Name -eq 'activated' }) {
-        # also in check mode: what is planned by it counts with it
-        $result.tenant.activated = $item.After
-        $result.tenant.functional_state = if ($item.After) { 'Enabled' } else { 'Disabled' }
+    # also in check mode: what is planned by it counts with it
+    foreach ($item in $changes) {
+        if ($item.Name -eq 'activated') {
+            $result.tenant.activated = $item.After
+            $result.tenant.functional_state = if ($item.After) { 'Enabled' } else { 'Disabled' }
+        }
+        elseif ($item.Name -eq 'onboarding') {
+            $result.tenant.onboarding = $item.After
+        }
     }
     $Module.Diff.before = @{}
     $Module.Diff.after = @{}
@@ -697,13 +702,14 @@ function Set-ProtectionService {
 
 function Get-TenantResult {
     # What the modules return of the tenant.
-    param ($Tenant, [string]$Version)
+    param ($Tenant, [string]$Version, $Onboarding)
 
     @{
         id = $Tenant.id
         activated = $Tenant.activated
         functional_state = $Tenant.functional_state
         url = $Tenant.url
+        onboarding = $Onboarding
         module_version = $Version
     }
 }
@@ -733,8 +739,8 @@ function Read-ProtectionService {
     $notes = New-Object -TypeName 'System.Collections.Generic.List[string]'
     $tenant = Get-TenantState -Note $notes
     Assert-Cloud -Option $Module.Params -Tenant $tenant
-    $result.tenant = Get-TenantResult -Tenant $tenant -Version $Version
     $result.settings = Read-ServiceSetting -Note $notes
+    $result.tenant = Get-TenantResult -Tenant $tenant -Version $Version -Onboarding $result.settings.onboarding
     Read-TenantDetail -Result $result -Tenant $tenant -Note $notes
     $result.notes = [string[]]$notes
 }

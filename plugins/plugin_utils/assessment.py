@@ -50,7 +50,7 @@ def assess(
     client, connector, irm_server: the desired options, with `changes`, whether something has to be changed, and
         `dotnet_package`, whether the .NET Framework comes along; of the connector also `url` and `url_force`.
     finding: why the host could not be inspected; then only its PowerShell is assessed.
-    service: the result of tenant_administrator for the protection service.
+    service: the result of protection_service_info or protection_service, and in `graph` that of Microsoft Graph.
     scanner: `refused`, why the module scanner cannot reach the desired state.
     statements: as in the variable aip_statements.
     """

@@ -14,9 +14,11 @@ from typing import Any
 
 from .conditions import Condition, Subject, View, at_least, column, is_for, rows, same_url, some, without, words
 from .domains import CONNECTORS, EXCHANGE_SERVERS, FCI_SERVERS, PRODUCTS, SHAREPOINT_SERVERS
+from .graph import INFORMATION_PROTECTION
 
 BLOCKS, ADVISES = "blocks", "advises"
 REQUIREMENTS_PAGE, CONNECTOR_PAGE = "aip-requirements-2021.md", "deploy-rms-connector-2021.md"
+ROADMAP_PAGE = "aip-deployment-roadmap-2020.md"
 
 #: Windows Server as the documents list it for the client and the connector
 LISTED_SERVERS = ("2012", "2012r2", "2016", "2019")
@@ -265,6 +267,56 @@ def _answer_of_service(s: Subject) -> Any:
     """What the protection service, or the attempt to ask it, has reported."""
     state = getattr(s.service.tenant, "functional_state", None)
     return state or s.service.msg or (s.service.notes and " ".join(s.service.notes))
+
+
+def _answer_of_graph(s: Subject) -> Any:
+    """Why Microsoft Graph does not tell; None where it was not asked."""
+    return s.service.graph.msg or (s.service.graph.notes and " ".join(s.service.graph.notes))
+
+
+def _subscriptions(s: Subject) -> list[str] | str:
+    """The subscriptions for Rights Management, with their service plans."""
+    return [
+        words(one.name, f"({one.status}):", ", ".join(f"{plan} {state}" for plan, state in one.plans.values.items()))
+        for one in rows(s.service.graph.subscriptions)
+    ] or "no subscription with a plan for Rights Management"
+
+
+def _accounts(s: Subject) -> list[Any]:
+    """The accounts that Microsoft Graph was asked about."""
+    accounts = getattr(s.service.graph, "accounts", None)
+    return accounts if isinstance(accounts, list) else []
+
+
+def _covers(policy: Any, account: Any) -> bool | None:
+    """Whether the onboarding policy covers an account; None where that is not known."""
+    known = [account.found]
+    if policy.group:
+        known.append(None if account.member_of is None else policy.group.lower() in account.member_of)
+    if policy.licensed_only:
+        known.append(account.licensed)
+    return False if False in known else None if None in known else True
+
+
+def _covered(s: Subject) -> bool | None:
+    """Whether the onboarding policy covers all accounts of the setup; None where that is not known."""
+    policy = s.service.tenant.onboarding
+    if policy.licensed_only is False and policy.group == "":
+        return True
+    known = [_covers(policy, account) for account in _accounts(s)]
+    return False if False in known else None if None in known or not known else True
+
+
+def _uncovered(s: Subject) -> str:
+    """The policy, and the accounts that it does not cover or of which that is not known."""
+    policy = s.service.tenant.onboarding
+    covers = some(policy.group and f"members of {policy.group}", policy.licensed_only and "users with a license")
+    names = [one.account for one in _accounts(s) if _covers(policy, one) is not True]
+    who = f"not known to be among them: {', '.join(names)}" if names else "no account was looked up"
+    if _covered(s) is False:
+        missing = [one.account for one in _accounts(s) if _covers(policy, one) is False]
+        who = f"not among them: {', '.join(missing)}"
+    return f"the policy covers {' and '.join(covers)} only; {who}"
 
 
 CATALOGUE: tuple[Requirement, ...] = (
@@ -756,14 +808,31 @@ CATALOGUE: tuple[Requirement, ...] = (
     ),
     Requirement(
         id="subscription",
-        text="Labeling and protecting need an Azure Information Protection plan for the users.",
+        text="Labeling and protecting need a subscription with an Azure Information Protection plan.",
         document=REQUIREMENTS_PAGE,
         section="Subscription for Azure Information Protection",
         domains=("client",),
         severity=ADVISES,
-        expected="a plan for every user of the client",
+        holds=lambda s: any(plan in INFORMATION_PROTECTION for plan in s.service.graph.plans),
+        found=lambda s: _subscriptions(s) if s.service.graph.plans is not None else _answer_of_graph(s),
+        expected=f"a subscription in use with {' or '.join(INFORMATION_PROTECTION)}",
+        remedy=(
+            "Ask the administrators of the licenses of Microsoft 365. Where no variables protection_service_graph_* "
+            "let the run read it, state the answer."
+        ),
+        told=lambda s: isinstance(s.service.graph.plans, list),
+        statement="The tenant has a subscription with an Azure Information Protection plan.",
+    ),
+    Requirement(
+        id="user_licenses",
+        text="Each user who labels or protects needs a license from this subscription.",
+        document=ROADMAP_PAGE,
+        section="Confirm your subscription and assign user licenses",
+        domains=("client",),
+        severity=ADVISES,
+        expected="a license with an Azure Information Protection plan for every user of the client",
         remedy="Ask the administrators of the licenses of Microsoft 365, and state the answer.",
-        statement="The users of the client have an Azure Information Protection plan.",
+        statement="The users of the client have licenses with an Azure Information Protection plan.",
     ),
     Requirement(
         id="directory_integration",
@@ -1136,7 +1205,7 @@ CATALOGUE: tuple[Requirement, ...] = (
             "The scanner needs what Microsoft asks of its host, its SQL Server and its accounts. It discovers before "
             "it labels."
         ),
-        document="aip-deployment-roadmap-2020.md",
+        document=ROADMAP_PAGE,
         section="Configure and deploy classification and labeling",
         domains=("scanner",),
         severity=BLOCKS,
@@ -1243,6 +1312,26 @@ CATALOGUE: tuple[Requirement, ...] = (
         ),
         told=lambda s: isinstance(s.service.tenant.activated, bool),
         statement="The protection service (Azure Rights Management) is activated for the tenant.",
+    ),
+    # Advice and no block: the account that signs in may be another one than those that are known.
+    Requirement(
+        id="onboarding",
+        text="The onboarding policy has to cover the account that signs in during the connector's setup.",
+        document=ROADMAP_PAGE,
+        section="Prepare for data protection",
+        domains=("connector",),
+        where=lambda s: s.connector.changes,
+        severity=ADVISES,
+        holds=_covered,
+        found=_uncovered,
+        expected="a policy for all users; or an account that is in its group, and has a license where it asks for one",
+        remedy=(
+            "Add the account to the group of the policy (protection_service_onboarding_group). Name the account in "
+            "protection_service_graph_accounts, and give the run variables protection_service_graph_* to verify it, or "
+            "state that it is covered."
+        ),
+        told=lambda s: isinstance(_covered(s), bool),
+        statement="The onboarding policy covers the account that signs in during the connector's setup.",
     ),
     Requirement(
         id="directory_synchronization",

@@ -68,7 +68,7 @@ class Subject:
         connector_https: its `obstacles`.
         scanner: `refused`.
         connectors: the hosts of the connector's pool.
-        service: what tenant_administrator returned.
+        service: what the protection service returned (protection_service_info), and in `graph` Microsoft Graph.
         reboot, bootstrap: whether the run may restart the host, and bring PowerShell 5.1 to it.
     """
 

@@ -21,6 +21,9 @@ SERVICE_ACCOUNT = {
     *("username", "password", "application_id", "client_secret", "certificate_thumbprint", "access_token"),
     *("tenant_id", "cloud", "force", "ad_rms_deployed", "inspection", "result"),
 }
+#: How those begin that are for Microsoft Graph, and those that sign in there
+GRAPH = f"{SERVICE}graph_"
+GRAPH_SIGN_IN = (f"{GRAPH}application_id", f"{GRAPH}access_token")
 
 
 def registered(known: Mapping[str, Any], host: str) -> Mapping[str, Any]:
@@ -86,7 +89,17 @@ def protecting(known: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
 
 def _asks_for_something(variable: tuple[str, Any]) -> bool:
     name, value = variable
-    return name.startswith(SERVICE) and name.removeprefix(SERVICE) not in SERVICE_ACCOUNT and value not in NOTHING
+    if not name.startswith(SERVICE) or name.startswith(GRAPH):
+        return False
+    return name.removeprefix(SERVICE) not in SERVICE_ACCOUNT and value not in NOTHING
+
+
+def graph_reader(known: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
+    """The host whose variables sign in to Microsoft Graph: the first admin host, or else the one that plans."""
+    present = set(hosts)
+    admins = [name for name in plain(known["groups"].get(ADMIN_HOSTS, [])) if name in present]
+    asked = [*admins[:1], str(known["inventory_hostname"])]
+    return [name for name in asked if any(registered(known, name).get(one) not in NOTHING for one in GRAPH_SIGN_IN)][:1]
 
 
 def service(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +110,13 @@ def service(known: Mapping[str, Any]) -> dict[str, Any]:
     sources = [known, *(registered(known, host) for host in known["groups"].get("all", ()))]
     names = ("protection_service_inspection", "rms_authorization_service")
     answers = (plain(one.get(name)) for name, one in itertools.product(names, sources))
+    return next((answer for answer in answers if isinstance(answer, dict) and answer), {})
+
+
+def graph(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What Microsoft Graph reported in this run; empty if it was not asked."""
+    sources = (known, *(registered(known, host) for host in known["groups"].get("all", ())))
+    answers = (plain(one.get("protection_service_graph_result")) for one in sources)
     return next((answer for answer in answers if isinstance(answer, dict) and answer), {})
 
 

@@ -182,8 +182,25 @@ def served(kept: Any, *, installed: bool = True, **wanted: Any) -> dict[str, Any
 
 
 def asked(**answer: Any) -> dict[str, Any]:
-    """What tenant_administrator returned, whether it could ask or not."""
+    """What the protection service returned, whether it could be asked or not."""
     return {"_": {**CONNECTOR, "service": answer}}
+
+
+def subscriptions(*plans: str, status: str = "Enabled") -> dict[str, Any]:
+    """What Microsoft Graph returned of a tenant with these service plans."""
+    one = {"name": "EMS", "status": status, "plans": dict.fromkeys(plans, "Success"), "usable": list(plans)}
+    usable = list(plans) if status == "Enabled" else []
+    return {"_": {"service": {"graph": {"subscriptions": [one], "plans": usable, "notes": []}}}}
+
+
+def onboarding(
+    accounts: list[Any] | None = None, *, group: str = "", licensed_only: bool = False, **wanted: Any
+) -> dict[str, Any]:
+    """The onboarding policy, and of accounts: found, licensed, member_of. None where Microsoft Graph was not asked."""
+    policy = {"group": group, "licensed_only": licensed_only, "scope": "all"}
+    names = ("account", "found", "licensed", "member_of")
+    graph = {} if accounts is None else {"accounts": [dict(zip(names, account, strict=True)) for account in accounts]}
+    return {"_": {**CONNECTOR, "service": {"tenant": {"onboarding": policy}, "graph": graph}, **wanted}}
 
 
 def irm(group: str, **facts: Any) -> dict[str, Any]:
@@ -362,6 +379,14 @@ HOLDS: dict[str, list[dict[str, Any]]] = {
     "protection_service_activated": [
         asked(tenant={"activated": True, "functional_state": "Enabled"}, notes=[]),
         {"_": {**IRM, "service": {"tenant": {"activated": True, "functional_state": "Enabled"}}}},
+    ],
+    "subscription": [subscriptions("RMS_S_ENTERPRISE", "RMS_S_PREMIUM"), subscriptions("RMS_S_PREMIUM2")],
+    "onboarding": [
+        onboarding(),
+        onboarding([], licensed_only=False),
+        onboarding([("a@contoso.test", True, False, ["g-1"])], group="G-1"),
+        onboarding([("a", True, True, None), ("b", True, True, [])], licensed_only=True),
+        onboarding([("a", True, False, [])], group="g-1", connector={"changes": False}),
     ],
     "irm_connector_apart": [irm("exchange_servers")],
     "irm_server_refused": [irm("exchange_servers"), refused(), refused("too old", domains=["tls"])],
@@ -588,6 +613,28 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
     "protection_service_activated": [
         (asked(tenant={"activated": False, "functional_state": "Disabled"}, notes=["A note."]), "Disabled")
     ],
+    "subscription": [
+        (subscriptions("RMS_S_ENTERPRISE"), "EMS (Enabled): RMS_S_ENTERPRISE Success"),
+        (subscriptions("RMS_S_PREMIUM", status="Suspended"), "EMS (Suspended): RMS_S_PREMIUM Success"),
+        (
+            {"_": {"service": {"graph": {"subscriptions": [], "plans": []}}}},
+            "no subscription with a plan for Rights Management",
+        ),
+    ],
+    "onboarding": [
+        (
+            onboarding([("a", True, True, []), ("b", True, True, ["g-1"]), ("c", None, None, None)], group="g-1"),
+            "the policy covers members of g-1 only; not among them: a",
+        ),
+        (
+            onboarding([("a", True, False, ["g-1"])], group="g-1", licensed_only=True),
+            "the policy covers members of g-1 and users with a license only; not among them: a",
+        ),
+        (
+            onboarding([("a", False, False, [])], licensed_only=True),
+            "the policy covers users with a license only; not among them: a",
+        ),
+    ],
     "irm_connector_apart": [
         (irm("exchange_servers", connector={"version": "3.0.0.0"}), "the connector is installed"),
         (irm("rms_connectors"), "group rms_connectors"),
@@ -607,8 +654,9 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
     "irm_ntlm": [(irm("fci_servers", ntlm={"restrict_sending": 2}), "RestrictSendingNTLMTraffic 2")],
 }
 STATED = {"name": "A. Admin", "date": "2025-01-01", "expires": "2099-12-31"}
-STATEMENTS = {"subscription": STATED, "directory_integration": STATED, "tls_inspection": STATED}
+STATEMENTS = dict.fromkeys(("subscription", "user_licenses", "directory_integration", "tls_inspection"), STATED)
 CONNECTOR_STATEMENTS = {
+    "onboarding": STATED,
     "protection_service_activated": STATED,
     "directory_synchronization": {**STATED, "tool": "Azure AD Connect 2.1"},
     "domain_trust": STATED,
@@ -842,7 +890,7 @@ def test_nothing_at_all_is_known() -> None:
     every = {
         item.id
         for item in CATALOGUE
-        if requirements.concerns(item, asked) and (not item.holds or facts_of(item, HOLDS[item.id][0]))
+        if requirements.concerns(item, asked) and (item.told or not item.holds or facts_of(item, HOLDS[item.id][0]))
     }
     result = assess({}, domains=["client"])
     assert {item["id"] for item in result} == every
@@ -882,6 +930,58 @@ def test_a_service_that_tells_outranks_a_statement(activated: bool) -> None:
         found = findings(answer, statements=stated)
         assert (found[name]["severity"] if name in found else None) == (None if activated else "blocks")
     assert "Enable-AipService" in BY_ID[name].remedy
+
+
+@pytest.mark.parametrize(
+    ("sample", "name", "found"),
+    [
+        ({"_": {"service": {}}}, "subscription", "no statement"),
+        ({"_": {"service": {"graph": {}}}}, "subscription", "no statement"),
+        (
+            {"_": {"service": {"graph": {"msg": "Microsoft Graph: HTTP 401."}}}},
+            "subscription",
+            "no statement, and the service does not tell: Microsoft Graph: HTTP 401.",
+        ),
+        (
+            {"_": {"service": {"graph": {"plans": None, "notes": ["HTTP 403.", "Grant it"]}}}},
+            "subscription",
+            "no statement, and the service does not tell: HTTP 403. Grant it",
+        ),
+        (asked(msg="unreachable"), "onboarding", "no statement"),
+        (asked(tenant={"onboarding": None}, graph={}), "onboarding", "no statement"),
+        (
+            onboarding(group="g-1"),
+            "onboarding",
+            "no statement, and the service does not tell: the policy covers members of g-1 only;"
+            " no account was looked up",
+        ),
+        (
+            onboarding([("a", True, True, None), ("b", True, True, ["g-1"])], group="g-1"),
+            "onboarding",
+            "no statement, and the service does not tell: the policy covers members of g-1 only;"
+            " not known to be among them: a",
+        ),
+    ],
+)
+def test_what_microsoft_graph_does_not_tell_is_left_to_a_statement(
+    sample: dict[str, Any], name: str, found: str
+) -> None:
+    finding = findings(sample)[name]
+    assert (finding["status"], finding["severity"], finding["found"]) == ("not_stated", "advises", found)
+    assert name not in findings(sample, statements={name: STATED})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("subscription", subscriptions("RMS_S_PREMIUM"), subscriptions()),
+        ("onboarding", onboarding(), onboarding([("a", True, True, [])], group="g-1")),
+    ],
+)
+def test_what_microsoft_graph_tells_outranks_a_statement(name: str, good: dict[str, Any], bad: dict[str, Any]) -> None:
+    for stated in ({}, {name: STATED}):
+        assert name not in findings(good, statements=stated)
+        assert findings(bad, statements=stated)[name]["status"] == "fails"
 
 
 @pytest.mark.parametrize(
@@ -985,7 +1085,7 @@ def test_an_expired_statement_counts_as_missing(monkeypatch: pytest.MonkeyPatch,
         assert found["subscription"]["found"] == expired
         assert found["session_host"]["found"].endswith(f"({expired})")
         (line,) = [line for line in assess_lines({"a": found.values()}) if "subscription (advises)" in line]
-        assert f"Found: {expired}; expected: a plan" in line
+        assert f"Found: {expired}; expected: a subscription" in line
 
 
 def test_an_expired_statement_no_longer_keeps_a_host_from_being_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1092,6 +1192,7 @@ def test_lines_name_every_host_what_is_missing_and_how_it_is_mended() -> None:
     assert [line.split(" ")[2] for line in advising if line.startswith("  ")] == [
         "ad_rms",
         "subscription",
+        "user_licenses",
         "directory_integration",
     ]
     assert "Operator statements to make or renew (aip_statements):" in advising and "lost" not in "".join(advising)

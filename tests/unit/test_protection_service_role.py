@@ -17,12 +17,13 @@ SPECS: dict[str, Any] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_t
 ]
 #: Prefix of variables -> module
 MODULES = {
+    "protection_service_graph_": "protection_service_graph_info",
     "protection_service_log_": "protection_service_log",
     "protection_service_module_": "protection_service_module",
     "protection_service_": "protection_service",
 }
-#: Options without a variable: what a run would keep doing, and what a playbook says itself
-NO_VARIABLE = {"restore", "state", "details"}
+#: Options without a variable: what a run would keep doing, what a playbook says itself, and what the service tells
+NO_VARIABLE = {"details", "groups", "restore", "state"}
 
 
 def owner(variable: str) -> tuple[str, str]:
@@ -61,6 +62,7 @@ def test_every_option_has_a_variable() -> None:
         ({"protection_service_templates": [{"id": "x"}]}, ["admin-1"]),
         ({"protection_service_activated": "", "protection_service_username": "a"}, []),
         ({"protection_service_inspection": {"changed": True}}, []),
+        ({"protection_service_graph_application_id": "x", "protection_service_graph_accounts": ["a"]}, []),
         ({}, []),
     ],
 )
@@ -74,6 +76,27 @@ def test_first_admin_host_sets_the_service_where_something_is_asked(
     assert fleet.protecting(known, ["client-1", "admin-1", "admin-2"]) == expected
     assert fleet.protecting(known | {"ansible_run_tags": ["tls"]}, ["admin-1"]) == []
     assert fleet.protecting(known | {"ansible_skip_tags": ["protection_service"]}, ["admin-1"]) == []
+
+
+@pytest.mark.parametrize(
+    ("admin", "own", "expected"),
+    [
+        ({"protection_service_graph_application_id": "x"}, {}, ["admin-1"]),
+        ({"protection_service_graph_access_token": "x"}, {"protection_service_graph_access_token": "y"}, ["admin-1"]),
+        ({}, {"protection_service_graph_access_token": "y"}, ["client-1"]),
+        ({"protection_service_graph_application_id": ""}, {"protection_service_graph_accounts": ["a"]}, []),
+        ({"protection_service_application_id": "x"}, {}, []),
+    ],
+)
+def test_microsoft_graph_is_read_with_the_variables_of_one_host(
+    admin: dict[str, Any], own: dict[str, Any], expected: list[str]
+) -> None:
+    known = {
+        "groups": {domains.ADMIN_HOSTS: ["admin-0", "admin-1"]},
+        "hostvars": {"admin-0": {"protection_service_graph_application_id": "x"}, "admin-1": admin, "client-1": own},
+        "inventory_hostname": "client-1",
+    }
+    assert fleet.graph_reader(known, ["client-1", "client-2", "admin-1"]) == expected
 
 
 def test_misspelled_variable_is_an_error() -> None:

@@ -465,10 +465,31 @@ def test_the_service_is_asked_only_for_a_new_connector() -> None:
     fleet = Fleet(a={"group_names": ["rms_connectors"], "rms_connector_state": "present", **signed})
     fleet.answers["desired_state"] = COMPLIES | {"domains": {"connector": {"compliant": True, "changes": []}}}
     fleet.inspect()
-    assert not fleet.run("plan", report_only=True)["asks_service"]
+    assert fleet.run("plan", report_only=True)["tenant"] == []
     fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": {"connector": STAGE}}
     fleet.inspect()
-    assert fleet.run("plan", report_only=True)["asks_service"]
+    planned = fleet.run("plan", report_only=True)
+    assert planned["asks_service"] and planned["tenant"] == ["a"]
+
+
+def test_microsoft_graph_is_read_once_where_a_requirement_needs_it() -> None:
+    signed = {"protection_service_graph_access_token": "a-token"}
+    fleet = Fleet(a={"aip_client_product": "purview", **signed})
+    fleet.inspect()
+    planned = fleet.run("plan", report_only=True)
+    assert planned["graph"] == planned["tenant"] == ["a"] and "subscription (advises)" in "\n".join(planned["advice"])
+    answer = {"plans": ["RMS_S_PREMIUM"], "subscriptions": [], "accounts": [], "notes": ["POST: HTTP 403"]}
+    fleet.hostvars["a"]["protection_service_graph_result"] = answer
+    again = fleet.run("plan", report_only=True)
+    assert again["graph"] == again["tenant"] == [] and "subscription (advises)" not in "\n".join(again["advice"])
+    assert "Microsoft Graph: POST: HTTP 403" in again["lines"]
+    fleet.hostvars["a"]["protection_service_graph_result"] = {"failed": True, "msg": "Microsoft Graph: HTTP 401."}
+    failed = fleet.run("plan", report_only=True)
+    assert "Microsoft Graph: HTTP 401." in failed["lines"] and "HTTP 401." in "\n".join(failed["advice"])
+    # nothing is read for hosts without a client or a connector
+    tls = Fleet(a={"group_names": ["exchange_servers"], "aip_domains": ["tls"], **signed})
+    tls.inspect()
+    assert tls.run("plan", report_only=True)["graph"] == []
 
 
 def test_check_mode_installs_nothing_that_lacks_dotnet() -> None:

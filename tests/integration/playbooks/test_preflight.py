@@ -104,7 +104,7 @@ def test_report_only(playbook: AnsiblePlaybook) -> None:
     run = playbook.run([play(CONTROLLER, CORE, LEGACY)], "--check", extra_vars=variables)
     text = "\n".join(only(run, SAID)["msg"])
     assert f"{CORE}:\n  server_installation (blocks)" in text and f"{LEGACY}:\n  powershell (blocks)" in text
-    assert "tls_inspection (advises)" in text and "subscription" not in text
+    assert "tls_inspection (advises)" in text and "subscription (advises)" not in text
     assert f"{CONTROLLER}:" not in text
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import graph_stub
 import pytest
 import yaml
 from winfleet import directory
@@ -125,6 +126,39 @@ def test_audit_reports_and_changes_nothing(site: AnsiblePlaybook, tmp_path: Path
     run_site(site, aip_report_dir=str(tmp_path))
     states = {one["name"]: one["state"] for one in reported(tmp_path)["settings"]}
     assert {name for name, state in states.items() if state == "changed"} == set(wanted)
+
+
+def test_audit_measures_licenses_and_the_onboarding_policy(playbook: AnsiblePlaybook, tmp_path: Path) -> None:
+    """The policy that the tenant is going to have, and no secret anywhere."""
+    inventory, accounts = tmp_path / "one.yml", ["connector@contoso.test", "other@contoso.test"]
+    groups = {name: {"hosts": {HOST: None}} for name in ("aip_admin_hosts", "aip_clients", "rms_connectors")}
+    inventory.write_text(yaml.safe_dump(groups), encoding="utf-8")
+    one = AnsiblePlaybook(playbook.bin_folder, [*playbook.inventories, inventory])
+    group = TENANT["protection_service_onboarding_group"]
+    users = {accounts[0]: {"id": "1", "groups": [group]}, accounts[1]: {"id": "2"}}
+    with graph_stub.serve(graph_stub.Graph(users=users), tmp_path) as graph:
+        variables = {
+            "aip_client_product": "unified_labeling",
+            "aip_endpoints": [],
+            "aip_statements": {},
+            "rms_connector_state": "present",
+            "protection_service_tenant_id": graph_stub.TENANT,
+            "protection_service_graph_accounts": accounts,
+            "protection_service_graph_application_id": graph_stub.APPLICATION,
+            "protection_service_graph_client_secret": graph_stub.SECRET,
+            "protection_service_graph_url": graph.url,
+            "protection_service_graph_login_url": graph.url,
+            "protection_service_graph_ca_path": graph.ca_path,
+        }
+        arguments = f"--limit={HOST}", "-vvv"
+        run = one.run(ROOT / "playbooks/audit.yml", *arguments, extra_vars=TENANT | variables)
+    plan = [result for task, _host, result in run.results if task == "Plan the run"][-1]
+    found = {item["id"]: item for item in plan["findings"][HOST]}
+    assert "subscription" not in found and found["user_licenses"]["status"] == "not_stated"
+    assert found["onboarding"]["found"] == f"the policy covers members of {group} only; not among them: {accounts[1]}"
+    assert len([path for _method, path in graph.requests if path.endswith("/token")]) == 1
+    assert content()["onboarding"]["group"] == "" and graph_stub.SECRET not in run.stdout + run.stderr
+    assert graph_stub.TOKEN not in run.stdout + run.stderr
 
 
 def test_other_tags_ask_nobody(site: AnsiblePlaybook) -> None:

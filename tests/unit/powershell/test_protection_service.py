@@ -72,6 +72,9 @@ def test_setting(powershell: PowerShellHost, changed: ChangedTenant, key: str, o
     assert content(changed) == new | {key: expected}
     again = service(powershell, **options)
     assert not again["changed"] and again["receipt"] is None and again["settings"] == result["settings"]
+    # what the tenant is going to be like is what a run is planned by
+    assert predicted["tenant"] == result["tenant"] == again["tenant"]
+    assert again["tenant"]["onboarding"] == again["settings"]["onboarding"]
     restored = service(powershell, restore="latest")
     assert restored["changed"] and restored["restored"] == result["receipt"]
     assert content(changed)[key] == new[key] or key == "onboarding"
