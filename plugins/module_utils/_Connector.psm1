@@ -42,7 +42,7 @@ $longestPiece = 1000
 $eventLife = $eventStart, $eventStop, $eventList, $eventEmptyList
 # https://learn.microsoft.com/azure/information-protection/install-configure-rms-connector
 $setupRoles = 'global administrator of the tenant, global administrator of Azure Rights Management, or connector administrator of Azure Rights Management'
-$rolesNote = 'The module tenant_administrator and the cmdlet Add-AipServiceRoleBasedAdministrator give the roles of Azure Rights Management.'
+$rolesNote = 'The module protection_service_administrator and the cmdlet Add-AipServiceRoleBasedAdministrator give the roles of Azure Rights Management.'
 # https://learn.microsoft.com/azure/information-protection/requirements-azure-ad, on accounts of the connector
 $factorNote = 'The account must not require multi-factor authentication, and neither must the service principal Aadrm_S-1-7-0, which the setup makes: ' +
     'exclude both from Conditional Access policies that require it.'

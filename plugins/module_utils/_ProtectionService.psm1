@@ -9,7 +9,7 @@
 #AnsibleRequires -PowerShell ..module_utils._AipService
 #AnsibleRequires -PowerShell ..module_utils._ProtectionServiceTemplate
 #AnsibleRequires -PowerShell ..module_utils._Receipt
-#AnsibleRequires -PowerShell ..module_utils._Tenant
+#AnsibleRequires -PowerShell ..module_utils._ProtectionServiceAdministrator
 
 $folderName = 'protection_service'
 $source = 'protection_service'

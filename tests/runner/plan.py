@@ -71,7 +71,7 @@ TOGETHER = {
         "desired_state",
         "endpoint_info",
         "examples",
-        "tenant_administrator",
+        "protection_service_administrator",
     ),
     "playbooks/site": ("preflight", "selftest", "site", "waves"),
     "playbooks/connectors": ("authorization", "connector_https", "connectors", "irm_servers"),

@@ -72,8 +72,8 @@ def test_texts(text: str, errors: list[str]) -> None:
         ("connector", {"version": 3.1}, "version"),
         ("connector_https", {"thumbprint": int(f"1{DIGITS}")}, "thumbprint"),
         ("desired_state", {"client": {"product": "purview", "version": 3.1}}, "client.version"),
-        ("tenant_administrator", {"certificate_thumbprint": int(f"1{DIGITS}")}, "certificate_thumbprint"),
-        ("tenant_administrator", {"groups": ["a", 0o17]}, "groups"),
+        ("protection_service_administrator", {"certificate_thumbprint": int(f"1{DIGITS}")}, "certificate_thumbprint"),
+        ("protection_service_administrator", {"groups": ["a", 0o17]}, "groups"),
         ("registry_values", {"values": [{"path": "HKLM:\\SOFTWARE\\Unit", "name": 12}]}, "values.name"),
         # of a fragment
         ("client", {"product": "purview", "checksum": int(f"1{DIGITS}")}, "checksum"),
@@ -84,7 +84,9 @@ def test_options_of_modules(module: str, arguments: dict[str, Any], place: str) 
         check_options(f"infoprotect.aip.{module}", arguments)
 
 
-@pytest.mark.parametrize("module", ["client", "connector", "connector_https", "desired_state", "tenant_administrator"])
+@pytest.mark.parametrize(
+    "module", ["client", "connector", "connector_https", "desired_state", "protection_service_administrator"]
+)
 def test_modules_with_versions_thumbprints_and_secrets_check_them(module: str) -> None:
     """Which of their options the rule is for, so that none is missed when a type changes."""
     assert (MODULES.parent / "action" / f"{module}.py").exists()
@@ -124,8 +126,12 @@ VALUE = {"path": "HKLM:\\SOFTWARE\\Unit", "name": "x", "data": "Geheim!1", "sens
         ("registry_values", {"values": VALUE}, "unable to convert to list"),
         ("registry_values", {"values": [VALUE, "Geheim!1"]}, "unable to convert to dict"),
         ("registry_values", {"values": [VALUE, {1: 2}]}, "Unsupported parameters: values.1"),
-        ("tenant_administrator", {"client_secrte": "Geheim!1"}, "Unsupported parameters: client_secrte"),
-        ("tenant_administrator", {"client_secret": "Geheim!1", "cloud": "x"}, "value of cloud must be one of"),
+        ("protection_service_administrator", {"client_secrte": "Geheim!1"}, "Unsupported parameters: client_secrte"),
+        (
+            "protection_service_administrator",
+            {"client_secret": "Geheim!1", "cloud": "x"},
+            "value of cloud must be one of",
+        ),
         ("connector_https", {"pfx_password": "Geheim!1", "port": "x"}, "argument 'port'"),
         ("client", {"url_password": "Geheim!1"}, "missing required arguments: product"),
         ("client", {"product": "purview", "url_password": "Geheim!1", "reboot": "x"}, "argument 'reboot'"),

@@ -34,7 +34,7 @@ MODULES: dict[str, tuple[Json, Json]] = {
     "protection_service_log": (TENANT, {"path": r"C:\logs", "from": "2026-11-01"}),
     "protection_service_template": (TENANT, {"templates": []}),
     "exchange_irm": ({"password": GIVEN}, {"state": "absent", "username": "a@contoso.com"}),
-    "tenant_administrator": (TENANT, {"emails": ["a@contoso.com"]}),
+    "protection_service_administrator": (TENANT, {"emails": ["a@contoso.com"]}),
 }
 #: What the controller refuses: name, module, options beside the secrets
 REFUSED: list[tuple[str, str, Json]] = [
@@ -56,14 +56,14 @@ REFUSED: list[tuple[str, str, Json]] = [
     ("type, connector", "connector", {"reboot": "perhaps"}),
     ("choice, dotnet_framework", "dotnet_framework", {"version": "4.9"}),
     ("type, connector_https", "connector_https", {"port": "nonsense"}),
-    ("choice, tenant_administrator", "tenant_administrator", {"cloud": "nonsense"}),
+    ("choice, protection_service_administrator", "protection_service_administrator", {"cloud": "nonsense"}),
 ]
 #: What only the module refuses
 BY_THE_MODULE: list[tuple[str, str, Json]] = [
     ("data", "registry_values", {"values": [VALUE, VALUE | {"name": "y", "type": "dword"}]}),
     ("together", "client", MODULES["client"][1]),
     ("exclusive", "connector_https", {**MODULES["connector_https"][1], "src": "x.pfx"}),
-    ("one of", "tenant_administrator", MODULES["tenant_administrator"][1]),
+    ("one of", "protection_service_administrator", MODULES["protection_service_administrator"][1]),
 ]
 
 pytestmark = pytest.mark.hosts(HOST)

@@ -30,7 +30,7 @@ HOSTS = {
             "protection_service_log",
             "protection_service_module",
             "protection_service_template",
-            "tenant_administrator",
+            "protection_service_administrator",
         ),
         "admin-2019",
     ),

@@ -139,7 +139,7 @@ VALID: dict[str, list[Json]] = {
     "scanner_scan": [{}],
     "selftest": [{}],
     "sharepoint_irm": [{"connector_url": URLS["connector_url"]}],
-    "tenant_administrator": [
+    "protection_service_administrator": [
         WHO | PASSWORD,
         APPLICATION | {"client_secret": "secret-2"},
         APPLICATION | {"certificate_thumbprint": THUMBPRINT},

@@ -1,4 +1,4 @@
-# A stand-in for the module AIPService, as narrow as the modules protection_service* and tenant_administrator need it, over the one tenant that a fleet
+# A stand-in for the module AIPService, as narrow as the modules protection_service* need it, over the one tenant that a fleet
 # has (directory.py). Parameters and outputs are those of Microsoft's documentation; the texts of errors and the properties of administrators, which it
 # does not have, are ours.
 #

@@ -1,4 +1,4 @@
-"""tenant_administrator: roles of the protection service, over the tenant that the fleet has."""
+"""protection_service_administrator: roles of the protection service, over the tenant that the fleet has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..ansible_runner import AnsiblePlaybook, Json, Run
 from ..secrets_watch import no_secret_shows
 
 HOST = "admin-2019"
-MODULE = "infoprotect.aip.tenant_administrator"
+MODULE = "infoprotect.aip.protection_service_administrator"
 CONNECTOR, GROUP = (f"10000000-0000-4000-8000-00000000000{number}" for number in (4, 5))
 TENANT = {"tenant_id": directory.NEW_TENANT["tenant_id"]}
 APPLICATION = TENANT | {"application_id": "20000000-0000-4000-8000-000000000001"}

@@ -142,7 +142,7 @@ SAMPLE = [f"Global Administrator -> {ID}", f"ConnectorAdministrator -> {OTHER}"]
 def test_holders_in_the_configuration(
     powershell: PowerShellHost, role: str, text: list[str] | None, expected: list[str] | None
 ) -> None:
-    script = f"& (Get-Module _Tenant) {{ param ($case) , ({HOLDERS}) }} $case"
+    script = f"& (Get-Module _ProtectionServiceAdministrator) {{ param ($case) , ({HOLDERS}) }} $case"
     assert powershell.run(script, [role, text]) == expected
 
 
@@ -154,13 +154,13 @@ function global:Get-AipServiceConfiguration {
 }
 function global:Get-AipServiceRoleBasedAdministrator { $held }
 function global:Add-AipServiceRoleBasedAdministrator { if ($told.new) { $global:held += $told.new } }
-& (Get-Module _Tenant) {
+& (Get-Module _ProtectionServiceAdministrator) {
     param ($case)
     $option = @{ state = 'present'; role = 'global_administrator'; emails = @(); object_ids = @(); groups = @() }
     foreach ($name in $case.option.Keys) { $option[$name] = $case.option[$name] }
     $result = @{ changed = $false }
     $module = [pscustomobject]@{ Params = $option; CheckMode = $case.check; Result = $result; Diff = @{} }
-    Set-TenantAdministrator -Module $module -Version 3.0
+    Set-ProtectionServiceAdministrator -Module $module -Version 3.0
     @{ changed = $result.changed; notes = $result.notes; before = $module.Diff.before; after = $module.Diff.after }
 } $case
 Remove-Item -Path function:Get-AipServiceConfiguration, function:*-AipServiceRoleBasedAdministrator
@@ -214,7 +214,7 @@ def test_account_of_the_tenant_that_needs_a_second_factor_is_refused_with_the_re
     powershell: PowerShellHost,
 ) -> None:
     options = {"emails": ["a@contoso.test"], "username": "mfa@contoso.test", "password": "Winfleet!tenant"}
-    result = powershell.module("tenant_administrator", options)
+    result = powershell.module("protection_service_administrator", options)
     assert result["failed"] and not result["changed"]
     assert "AADSTS50076" in result["msg"] and "exclude the account from the policy" in result["msg"]
 

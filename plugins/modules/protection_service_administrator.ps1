@@ -8,7 +8,7 @@
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._AipService
 #AnsibleRequires -PowerShell ..module_utils._Option
-#AnsibleRequires -PowerShell ..module_utils._Tenant
+#AnsibleRequires -PowerShell ..module_utils._ProtectionServiceAdministrator
 
 $spec = @{
     options = @{
@@ -25,7 +25,7 @@ $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec, @(Get-SignInSpec))
 $failure = $null
 try {
     Assert-OptionText -Option $module.Params
-    Invoke-TenantAdministrator -Module $module
+    Invoke-ProtectionServiceAdministrator -Module $module
 }
 catch {
     $failure = $_

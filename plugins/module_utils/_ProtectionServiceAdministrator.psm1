@@ -199,7 +199,7 @@ function Get-MemberText {
     $Member.Email, $Member.Name, $Member.Id | Where-Object -FilterScript { $_ } | Select-Object -First 1
 }
 
-function Invoke-TenantAdministrator {
+function Invoke-ProtectionServiceAdministrator {
     <#
     .SYNOPSIS
     Signs in to the protection service, gives or takes a role, and signs out again. Fills the module's result.
@@ -215,10 +215,10 @@ function Invoke-TenantAdministrator {
 
     # what is wrong with the options is said before anything else is done
     $null = Get-RolePlan -Option $Module.Params
-    Invoke-AipService -Option $Module.Params -Action { param ($version) Set-TenantAdministrator -Module $Module -Version $version }
+    Invoke-AipService -Option $Module.Params -Action { param ($version) Set-ProtectionServiceAdministrator -Module $Module -Version $version }
 }
 
-function Set-TenantAdministrator {
+function Set-ProtectionServiceAdministrator {
     # The work between sign-in and sign-out.
     param ($Module, [string]$Version)
 
@@ -283,4 +283,4 @@ function Set-TenantAdministrator {
     $Module.Diff.after = @{ $role = @($afterText) }
 }
 
-Export-ModuleMember -Function ConvertFrom-AdminRoleMember, ConvertTo-RoleMember, Get-RoleHolder, Get-RolePlan, Invoke-TenantAdministrator
+Export-ModuleMember -Function ConvertFrom-AdminRoleMember, ConvertTo-RoleMember, Get-RoleHolder, Get-RolePlan, Invoke-ProtectionServiceAdministrator
