@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, requirements
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.awx_job import awx_job
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, terminal
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.inputs import from_inspections
@@ -86,6 +86,7 @@ class ActionModule(ActionBase):
             known = {name: saved.get(name) or {} for name in INPUTS}
         if damaged := [name for name, value in known.items() if not isinstance(value, dict)]:
             raise model.ReportError(f"{given['src']} has no dictionary in {', '.join(damaged)}")
+        known["inspections"] = assessment.with_tenant(known["inspections"], known["plan"])
         report = from_inspections(
             **known,
             now=datetime.datetime.now(datetime.UTC),

@@ -150,6 +150,30 @@ def assess_host(
     )
 
 
+def with_tenant(inspections: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The inspections of hosts, with the plan's findings of what the tenant tells.
+
+    Hosts are inspected before the tenant is read, and the plan is made again after that.
+    """
+    planned = plan.get("findings")
+    if not isinstance(planned, Mapping):
+        return dict(inspections)
+    told = {requirement.id for requirement in load().requirements if requirement.told}
+
+    def name_of(finding: Any) -> Any:
+        return finding.get("id") if isinstance(finding, Mapping) else None
+
+    def findings(name: str, found: Any) -> Any:
+        own, of_plan = found.get("findings") if isinstance(found, Mapping) else None, planned.get(name, [])
+        # a host whose PowerShell was too old when the run was planned has been inspected since
+        if not isinstance(own, list) or not isinstance(of_plan, list) or "powershell" in map(name_of, of_plan):
+            return found
+        kept = [item for item in own if name_of(item) not in told]
+        return {**found, "findings": [*kept, *(item for item in of_plan if name_of(item) in told)]}
+
+    return {name: findings(name, found) for name, found in inspections.items()}
+
+
 def sets_up_connector(inspection: Mapping[str, Any]) -> bool:
     """Whether a connector has to be installed: only then its host has to reach the service."""
     wanted = inspection["looked_for"].get("connector")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import requirements, statements
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.assessment import assess, assess_lines
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.assessment import assess, assess_lines, with_tenant
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.catalogue import CATALOGUE, Requirement
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.conditions import Subject, evaluate, is_for
 
@@ -1203,6 +1203,23 @@ def test_lines_name_every_host_what_is_missing_and_how_it_is_mended() -> None:
 def test_what_nobody_stated_is_said_once() -> None:
     nothing = assess(FACTS, domains=["client"])
     assert len(assess_lines({"a": nothing, "b": nothing})) == 1 + len(nothing)
+
+
+def test_a_report_has_the_findings_of_the_plan_where_the_tenant_tells() -> None:
+    """A host is inspected before the tenant is read."""
+    before = [*findings(connector(), domains=["client", "connector"]).values()]
+    told = [*findings({"_": {**CONNECTOR, **subscriptions()["_"], "domains": ["client", "connector"]}}).values()]
+    lost = {"unreachable": True, "msg": "no route"}
+    old = {"findings": before}
+    inspections = {"a": {"findings": before}, "b": {"findings": before}, "old": old, "lost": lost}
+    found = with_tenant(inspections, {"findings": {"a": told, "old": [{"id": "powershell"}]}})
+    assert {item["id"]: item["status"] for item in found["a"]["findings"]}["subscription"] == "fails"
+    assert {item["id"] for item in found["a"]["findings"]} == {item["id"] for item in before}
+    # the plan has no finding of a host that lacks nothing
+    assert not {"subscription", "onboarding"} & {item["id"] for item in found["b"]["findings"]}
+    assert "user_licenses" in {item["id"] for item in found["b"]["findings"]}
+    assert (found["old"], found["lost"]) == (old, lost)
+    assert with_tenant(inspections, {}) == inspections
 
 
 def test_lines_of_other_input_are_refused() -> None:

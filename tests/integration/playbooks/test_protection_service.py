@@ -155,6 +155,9 @@ def test_audit_measures_licenses_and_the_onboarding_policy(playbook: AnsiblePlay
     plan = [result for task, _host, result in run.results if task == "Plan the run"][-1]
     found = {item["id"]: item for item in plan["findings"][HOST]}
     assert "subscription" not in found and found["user_licenses"]["status"] == "not_stated"
+    (report,) = (result for task, _host, result in run.results if task == "Write the report")
+    reported = json.loads(Path(report["files"]["json"]).read_text(encoding="utf-8"))["hosts"]
+    assert {item["id"] for host in reported for item in host["findings"]} == set(found)
     assert found["onboarding"]["found"] == f"the policy covers members of {group} only; not among them: {accounts[1]}"
     assert len([path for _method, path in graph.requests if path.endswith("/token")]) == 1
     assert content()["onboarding"]["group"] == "" and graph_stub.SECRET not in run.stdout + run.stderr
