@@ -149,15 +149,15 @@ def test_audit_measures_licenses_and_the_onboarding_policy(playbook: AnsiblePlay
             "protection_service_graph_url": graph.url,
             "protection_service_graph_login_url": graph.url,
             "protection_service_graph_ca_path": graph.ca_path,
+            "aip_report_dir": str(tmp_path),
         }
         arguments = f"--limit={HOST}", "-vvv"
         run = one.run(ROOT / "playbooks/audit.yml", *arguments, extra_vars=TENANT | variables)
     plan = [result for task, _host, result in run.results if task == "Plan the run"][-1]
     found = {item["id"]: item for item in plan["findings"][HOST]}
     assert "subscription" not in found and found["user_licenses"]["status"] == "not_stated"
-    (report,) = (result for task, _host, result in run.results if task == "Write the report")
-    reported = json.loads(Path(report["files"]["json"]).read_text(encoding="utf-8"))["hosts"]
-    assert {item["id"] for host in reported for item in host["findings"]} == set(found)
+    hosts = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["hosts"]
+    assert {item["id"] for host in hosts for item in host["findings"]} == set(found)
     assert found["onboarding"]["found"] == f"the policy covers members of {group} only; not among them: {accounts[1]}"
     assert len([path for _method, path in graph.requests if path.endswith("/token")]) == 1
     assert content()["onboarding"]["group"] == "" and graph_stub.SECRET not in run.stdout + run.stderr
