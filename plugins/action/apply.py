@@ -48,6 +48,8 @@ class ActionModule(ActionBase):
             what = f"The {step} would be installed once .NET Framework is there."
             return {**result, "changed": True, "msg": what, **_url(host, inspection)}
         module, options = _module(step, host, inspection)
+        if step == "scanner":
+            _await_first_node(inspection, known)
         # with its controller's side, which brings files over and restarts the host
         result |= run_action(self, f"infoprotect.aip.{module}", options, known)
         if step in DOMAINS:
@@ -71,7 +73,22 @@ def _module(step: str, host: HostVariables, inspection: Result) -> tuple[str, Re
     setup = domain.dotnet if step.endswith("_dotnet") else domain.setup
     if setup is None:
         raise AnsibleActionFail(f"step is {step}: nothing is installed for it")
-    return setup.module, domain.arguments(setup, host)
+    options = domain.arguments(setup, host)
+    if step == "scanner":
+        # this play may not have the hosts that the inspection has chosen the first node from
+        options["first_node"] = not inspection["joins"]
+    return setup.module, options
+
+
+def _await_first_node(inspection: Result, known: Result) -> None:
+    """Fail where the first node of the cluster has failed in this play: the others need its database."""
+    first = inspection.get("first_node")
+    there, left = (plain(known.get(name) or []) for name in ("ansible_play_hosts_all", "ansible_play_hosts"))
+    if inspection.get("joins") and first in there and first not in left:
+        raise AnsibleActionFail(
+            f"{first}, the first node of the cluster, failed or was lost: this node waits for it, which updates the"
+            f" database and sets what the nodes share. Correct {first}, and run this again."
+        )
 
 
 def _url(host: HostVariables, inspection: Result) -> Result:

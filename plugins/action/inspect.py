@@ -5,13 +5,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import assessment, domains, inspecting, statements
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import (
+    assessment,
+    domains,
+    inspecting,
+    scanner_file,
+    statements,
+)
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import own_variables, pool_members, tenants
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import (
+    first_node,
+    own_variables,
+    pool_members,
+    tenants,
+)
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.local_files import LocalFileError
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import load, plain
 
 Result = dict[str, Any]
@@ -41,7 +54,10 @@ class ActionModule(ActionBase):
             selected = domains.selected(*(plain(known.get(f"ansible_{kind}_tags", [])) for kind in ("run", "skip")))
             if not selected:
                 return {**result, "skipped": True}
-        question = inspecting.question(host, selected, tenants(known))
+        first = first_node(known, host, self._templar.template)
+        question = inspecting.question(inspecting.with_first_node(host, first), selected, tenants(known))
+        if "scanner" in question.options:
+            question = self._with_checksum(question)
         # whatever the play says: it changes nothing
         self._task.check_mode, self._task.diff = True, False
         found = inspecting.inspection(self._run("desired_state", question.options, known), question)
@@ -57,6 +73,7 @@ class ActionModule(ActionBase):
         stated, _errors = load().read_statements(host.values.get("aip_statements", {}), statements.today())
         found["statements"] = {name: statement.as_dict() for name, statement in stated.items()}
         found["steps"] = inspecting.steps(found, host)
+        found["first_node"], found["joins"] = first, inspecting.joins(found)
         found["stop"] = host.values.get("aip_stop", "run")
         other_url = any(item["id"] == "connector_url_unchanged" for item in found["findings"])
         found["changes_url"] = other_url and bool(host.values.get("rms_connector_url_force", False))
@@ -66,6 +83,18 @@ class ActionModule(ActionBase):
             lines = assessment.assess_lines({host.name: found["findings"]}, "blocks")
             return {**result, **found, "changed": False, "failed": True, "msg": "\n".join(lines)}
         return {**result, **found, "changed": False}
+
+    def _with_checksum(self, question: inspecting.Question) -> inspecting.Question:
+        """The host compares the file that was exported from the portal by its checksum."""
+        scanner = question.options["scanner"]
+        try:
+            file = scanner_file.exported(self._find_needle, scanner)
+        except LocalFileError as error:
+            raise AnsibleActionFail(f"The host was not contacted. aip_scanner_configuration_file: {error}") from error
+        if not file:
+            return question
+        scanner = {**scanner, "configuration_checksum": file[1]}
+        return replace(question, options={**question.options, "scanner": scanner})
 
     def _run(self, module: str, options: Mapping[str, Any], known: Result) -> Result:
         # a copy, to which Ansible adds arguments of its own

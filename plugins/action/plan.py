@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -28,12 +28,13 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import (
     PRODUCTS,
     HostVariables,
 )
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import manual_steps
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.inspecting import RELEASE, manual_steps
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import service
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import counted
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout import PoolError, pool_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease import unexpired
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.scanner_cluster import left_online
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import lines, summary
 
 from .prepare import SIGN_IN
@@ -60,7 +61,8 @@ class ActionModule(ActionBase):
         names = plain(self._known["ansible_play_hosts_all"])
         inspections = {name: self._inspection(name) for name in names}
         inspections = {name: found for name, found in inspections.items() if not found.get("skipped")}
-        hosts = [self._host(name, found) for name, found in inspections.items()]
+        online = left_online(inspections, RELEASE)
+        hosts = [replace(self._host(name, found), obstacle=online.get(name, "")) for name, found in inspections.items()]
         groups = plain(dict(self._known["groups"]))
         try:
             waves = fleet.waves(self._known, self._templar.template)
@@ -131,6 +133,8 @@ class ActionModule(ActionBase):
             connector=self._connector(name, found) if name in self._connectors else None,
             restart=tuple((found["host"].get("reboot") or {}).get("reasons") or ()),
             manual_steps=tuple(manual_steps(name, found)),
+            # the database is updated while no node of the cluster runs
+            together=found.get("first_node", ""),
         )
 
     @functools.cached_property

@@ -4,8 +4,29 @@
 
 from __future__ import annotations
 
+import base64
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import scanner_file
 from ansible_collections.infoprotect.aip.plugins.plugin_utils._checked_action import CheckedAction
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.local_files import LocalFileError
+
+Result = dict[str, Any]
 
 
 class ActionModule(CheckedAction):
-    """See CheckedAction."""
+    """See CheckedAction. The module gets the content of the file that the portal has exported among its options."""
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        """See ActionBase."""
+        try:
+            file = scanner_file.exported(self._find_needle, self._task.args)
+        except LocalFileError as error:
+            raise AnsibleActionFail(f"configuration_file: {error}") from error
+        if file:
+            content, checksum = file
+            added = {"configuration_checksum": checksum, "configuration_content": base64.b64encode(content).decode()}
+            self._task.args = {**self._task.args, **added}
+        result: Result = super().run(tmp, task_vars)
+        return result

@@ -9,14 +9,22 @@ from typing import Any
 
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.filters import names_in, of_defined, variables_of
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements import plain
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.scanner_cluster import (
+    CLUSTER,
+    INSTANCE,
+    STATE,
+    cluster_of,
+)
 
 
 def scan_nodes(hostvars: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
     """The first host of each cluster; scan_nodes.yml says more."""
-    found: dict[tuple[str, str], str] = {}
+    found: dict[tuple[str, ...], str] = {}
     for host in names_in("hosts", hosts):
-        cluster = plain(variables_of(host, hostvars).get("aip_scanner_cluster"))
-        found.setdefault(("cluster", str(cluster)) if cluster else ("host", host), host)
+        variables = variables_of(host, hostvars)
+        values = {name: plain(variables.get(name)) for name in (CLUSTER, INSTANCE, STATE)}
+        if values[STATE] != "absent":
+            found.setdefault(cluster_of(values) or (host,), host)
     return list(found.values())
 
 

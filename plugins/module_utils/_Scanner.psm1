@@ -22,7 +22,7 @@ $lines = [ordered]@{
             Authenticate = 'Set-Authentication'; GetConfiguration = 'Get-ScannerConfiguration'; SetConfiguration = 'Set-ScannerConfiguration'
             GetJob = 'Get-ScannerContentScan'; SetJob = 'Set-ScannerContentScan'; GetRepository = 'Get-ScannerRepository'
             AddRepository = 'Add-ScannerRepository'; SetRepository = 'Set-ScannerRepository'; RemoveRepository = 'Remove-ScannerRepository'
-            GetStatus = 'Get-ScanStatus'; StartScan = 'Start-Scan'; StopScan = 'Stop-Scan'
+            GetStatus = 'Get-ScanStatus'; StartScan = 'Start-Scan'; StopScan = 'Stop-Scan'; Import = 'Import-ScannerConfiguration'
         }
     }
     2 = @{
@@ -33,7 +33,7 @@ $lines = [ordered]@{
             Authenticate = 'Set-AIPAuthentication'; GetConfiguration = 'Get-AIPScannerConfiguration'; SetConfiguration = 'Set-AIPScannerConfiguration'
             GetJob = 'Get-AIPScannerContentScanJob'; SetJob = 'Set-AIPScannerContentScanJob'; GetRepository = 'Get-AIPScannerRepository'
             AddRepository = 'Add-AIPScannerRepository'; SetRepository = 'Set-AIPScannerRepository'; RemoveRepository = 'Remove-AIPScannerRepository'
-            GetStatus = 'Get-AIPScannerStatus'; StartScan = 'Start-AIPScan'; StopScan = 'Stop-AIPScan'
+            GetStatus = 'Get-AIPScannerStatus'; StartScan = 'Start-AIPScan'; StopScan = 'Stop-AIPScan'; Import = 'Import-AIPScannerConfiguration'
         }
     }
 }
@@ -70,7 +70,8 @@ $cores = 4
 $memoryMegabytes = 7600
 $diskGigabytes = 10
 $windows = @{ 2 = '2012r2', '2016', '2019'; 3 = '2012r2', '2016', '2019', '2022' }
-# What the cmdlets do not tell is kept here: the credentials that the scanner has a token for, and the client that the database was updated for.
+# What the cmdlets do not report is kept here: the credentials that the scanner has a token for, the client that the database was updated for, and the file
+# that was imported into it.
 $recordKey = 'SOFTWARE\infoprotect.aip\Scanner'
 
 function Get-ScannerSpec {
@@ -98,6 +99,7 @@ function Get-ScannerSpec {
         options = @{
             state = @{ type = 'str'; choices = 'present', 'absent'; default = 'present' }
             cluster = @{ type = 'str' }
+            first_node = @{ type = 'bool'; default = $true }
             sql_instance = @{ type = 'str' }
             service_account = @{ type = 'str' }
             application_id = @{ type = 'str' }
@@ -105,6 +107,8 @@ function Get-ScannerSpec {
             delegated_user = @{ type = 'str' }
             authentication_id = @{ type = 'str' }
             configuration = @{ type = 'str'; choices = 'online', 'offline' }
+            configuration_file = @{ type = 'str' }
+            configuration_checksum = @{ type = 'str' }
             report_level = @{ type = 'str'; choices = 'off', 'debug', 'info', 'error' }
             enforce_confirm = @{ type = 'bool'; default = $false }
             repositories = @{ type = 'list'; elements = 'dict'; options = $own }
@@ -128,14 +132,15 @@ function Get-ScannerState {
 
     .OUTPUTS
     An object with Line (2, 3 or $null), Version and Command of the client's module; Service (Name, Title, Line, Account, Status) or $null; Configuration, Job,
-    Repositories and Status as the cmdlets return them, $null where they do not tell; Problem: why not.
+    Repositories and Status as the cmdlets return them, $null where they do not tell; Problem: why not. Outdated: whether the database was not updated for
+    this client as far as this host knows; Unreadable: why the cmdlets cannot read it then, '' where they can.
     #>
     [CmdletBinding()]
     param ()
 
     $state = [pscustomobject]@{
         Line = $null; Version = ''; Command = @{}; Service = Get-ScannerService; Configuration = $null; Job = $null; Repositories = $null; Status = $null
-        Problem = ''; Outdated = $false
+        Problem = ''; Outdated = $false; Unreadable = 'it was not read'
     }
     foreach ($line in $lines.Keys) {
         $module = @(Get-Module -Name $lines[[object]$line].Module -ListAvailable -ErrorAction Ignore | Sort-Object -Property Version -Descending)
@@ -155,16 +160,30 @@ function Get-ScannerState {
         $state.Configuration = & $state.Command.GetConfiguration -ErrorAction Stop
         # Only -Verbose tells counts; what it writes to its stream is for the screen.
         $state.Status = & $state.Command.GetStatus -Verbose -ErrorAction Stop 4>$null
-        # The database of an older client may not be readable for a newer one.
-        if (-not $state.Outdated) {
-            $state.Job = & $state.Command.GetJob -ErrorAction Stop
-            $state.Repositories = @(& $state.Command.GetRepository -ErrorAction Stop)
-        }
+        Read-ScannerJob -State $state
     }
     catch {
         $state.Problem = $_.Exception.Message
     }
     $state
+}
+
+function Read-ScannerJob {
+    # The content scan job and its repositories. The cmdlets of a newer client cannot read the database of an older one, which then is no problem by itself.
+    param ($State)
+
+    try {
+        $job = & $State.Command.GetJob -ErrorAction Stop
+        $State.Repositories = @(& $State.Command.GetRepository -ErrorAction Stop)
+        $State.Job = $job
+        $State.Unreadable = ''
+    }
+    catch {
+        if (-not $State.Outdated) {
+            throw
+        }
+        $State.Unreadable = $_.Exception.Message.TrimEnd('.')
+    }
 }
 
 function Import-ScannerModule {
@@ -212,7 +231,7 @@ function Get-ScannerService {
 function Get-ScannerRecord {
     <#
     .SYNOPSIS
-    What this collection keeps of the scanner: Authentication and DatabaseVersion, '' where nothing is kept.
+    What this collection keeps of the scanner: Authentication, DatabaseVersion and Import, '' where nothing is kept.
     #>
     [CmdletBinding()]
     param ()
@@ -220,6 +239,7 @@ function Get-ScannerRecord {
     [pscustomobject]@{
         Authentication = [string](Get-MachineValue -SubKey $recordKey -Name Authentication)
         DatabaseVersion = [string](Get-MachineValue -SubKey $recordKey -Name DatabaseVersion)
+        Import = [string](Get-MachineValue -SubKey $recordKey -Name Import)
     }
 }
 
@@ -232,7 +252,7 @@ function Set-ScannerRecord {
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSUseShouldProcessForStateChangingFunctions', '', Justification = 'Called outside of check mode only')]
     param (
         [Parameter(Mandatory = $true)]
-        [ValidateSet('Authentication', 'DatabaseVersion')]
+        [ValidateSet('Authentication', 'DatabaseVersion', 'Import')]
         [string]
         $Name,
 
@@ -399,7 +419,7 @@ function Get-ScannerPlan {
     if ($Option.powershell_only) {
         $plan.Refused.Add('the client on this host is only its PowerShell module (aip_client_powershell_only is true). The scanner needs the full client')
     }
-    if ($State.Problem -and (Test-UpdateHelp -Option $Option -State $State)) {
+    if ($State.Problem -and $Option.first_node -and (Test-UpdateHelp -Option $Option -State $State)) {
         Add-Step -Plan $plan -Do update -Action update -Product database -Before 'cannot be read' -After $State.Version
         $plan.Notes.Add("Everything else is compared after the update of the database. Before it, the cmdlets say: $($State.Problem)")
         return $plan
@@ -425,8 +445,12 @@ function Get-ScannerPlan {
     if ($State.Service -and $update) {
         $plan.Notes.Add('The content scan job and the repositories are compared after the update of the database.')
     }
-    else {
+    elseif ($Option.first_node) {
+        Add-ImportStep -Plan $plan -Option $Option -State $State
         Add-JobStep -Plan $plan -Option $Option -State $State
+    }
+    elseif ($State.Service -and $State.Unreadable) {
+        $plan.Awaits.Add("this client cannot read the database ($($State.Unreadable)). The first node of the cluster updates it (aip_scanner_first_node)")
     }
     Add-ServiceStep -Plan $plan -Option $Option -State $State
     $plan
@@ -466,6 +490,17 @@ function Assert-ScannerOption {
     }
     if ($Option.cluster -and $Option.cluster -notmatch '^[\w.-]+$') {
         $wrong.Add("cluster is '$($Option.cluster)': expected letters, digits, '_', '-' and '.', since it is part of the database's name")
+    }
+    if ($Option.configuration_file) {
+        if ("$($Option.configuration_checksum)" -notmatch '^(?:sha256:)?[0-9a-fA-F]{64}$') {
+            $wrong.Add("configuration_checksum is '$($Option.configuration_checksum)': expected the SHA-256 checksum of configuration_file")
+        }
+        if ($Option.configuration -eq 'online') {
+            $wrong.Add('configuration_file is given, and configuration is online: an import sets the scanner offline. Leave one of them out')
+        }
+        if ((Get-WantedSetting -Of $Option).Count -or $null -ne $Option.repositories) {
+            $wrong.Add('configuration_file is given with settings of the content scan job or repositories: the file replaces them. Leave the file or the settings out')
+        }
     }
     if ($Option.repositories_exact -and $null -eq $Option.repositories) {
         $wrong.Add('repositories_exact is true without repositories: expected the list of all repositories')
@@ -520,8 +555,9 @@ function Add-InstallStep {
     foreach ($note in $sql.Notes) {
         $Plan.Notes.Add($note)
     }
-    if ($sql.Exists) {
-        # It may be of an older client, or made by hand, which the update does not mind.
+    $Plan.Steps[-1].Value = $sql.Exists
+    if ($sql.Exists -and $Option.first_node) {
+        # It may be of an older client, or made by hand, which the update does not mind. A cluster that runs needs none: only the cmdlets tell, once installed.
         Add-Step -Plan $Plan -Do update -Action update -Product database -Before 'of an unknown version' -After $State.Version
     }
 }
@@ -561,17 +597,38 @@ function Add-MoveStep {
             }
         }
     }
-    if ($State.Outdated) {
+    if (Test-UpdateDue -Option $Option -State $State) {
         $known = (Get-ScannerRecord).DatabaseVersion
         Add-Step -Plan $Plan -Do update -Action update -Product database -Before $(if ($known) { $known } else { 'of an unknown version' }) -After $State.Version
-        $online = @($State.Status.NodesInfo | Where-Object -FilterScript { $_.NodeName -and "$($_.NodeName)".Split('.')[0] -ne $env:COMPUTERNAME -and "$($_.Status)" -ne 'Offline' } |
-                ForEach-Object -Process { "$($_.NodeName)" })
+        $online = @(Get-OnlineNode -State $State)
         if ($online.Count) {
             $Plan.Refused.Add("the database is updated while all nodes of the cluster are offline, and these are not: $($online -join ', '). Stop their scanners (aip_scanner_service_state: stopped)")
         }
     }
     if ($Plan.Steps.Count) {
         Add-ScanObstacle -Plan $Plan -Option $Option -State $State -What 'its service is stopped'
+    }
+}
+
+function Test-UpdateDue {
+    # Whether this node updates the database.
+    param ($Option, $State)
+
+    if (-not $State.Outdated -or -not $Option.first_node) {
+        return $false
+    }
+    # Of a database that other nodes work with, and this client can read, only this host has not heard: it has joined the cluster, or was set up by hand.
+    (Get-ScannerRecord).DatabaseVersion -or $State.Unreadable -or -not @(Get-OnlineNode -State $State).Count
+}
+
+function Get-OnlineNode {
+    # The other nodes of the cluster that are not offline.
+    param ($State)
+
+    foreach ($node in $State.Status.NodesInfo) {
+        if ($node.NodeName -and "$($node.NodeName)".Split('.')[0] -ne $env:COMPUTERNAME -and "$($node.Status)" -ne 'Offline') {
+            "$($node.NodeName)"
+        }
     }
 }
 
@@ -606,17 +663,53 @@ function Get-AuthenticationText {
 function Add-ConfigurationStep {
     param ($Plan, $Option, $State)
 
+    # The import sets the first node offline.
+    $configuration = if (-not $Option.configuration_file) { $Option.configuration } elseif (-not $Option.first_node) { 'offline' }
     foreach ($one in @(
-            @{ Option = 'configuration'; Name = 'OnlineConfiguration'; Text = $configurations; Title = 'online configuration'; Default = 'On' }
-            @{ Option = 'report_level'; Name = 'ReportLevel'; Text = $levels; Title = 'report level'; Default = 'Info' }
+            @{ Wanted = $configuration; Name = 'OnlineConfiguration'; Text = $configurations; Title = 'online configuration'; Default = 'On' }
+            @{ Wanted = $Option.report_level; Name = 'ReportLevel'; Text = $levels; Title = 'report level'; Default = 'Info' }
         )) {
-        if ($Option[$one.Option]) {
+        if ($one.Wanted) {
             $before = if ($State.Configuration) { "$($State.Configuration.($one.Name))" } else { $one.Default }
-            $after = $one.Text[$Option[$one.Option]]
+            $after = $one.Text[$one.Wanted]
             if ($before -ne $after) {
                 Add-Step -Plan $Plan -Do configure -Action set -Product $one.Title -Before $before -After $after -Key $one.Name -Value $after
             }
         }
+    }
+}
+
+function Add-ImportStep {
+    # The file that the portal has exported. Microsoft documents no way to read back what was imported: the host keeps the checksum.
+    param ($Plan, $Option, $State)
+
+    if (-not $Option.configuration_file) {
+        return
+    }
+    $checksum = $Option.configuration_checksum.ToLowerInvariant() -replace '^sha256:'
+    $cluster = if ($Option.cluster) { $Option.cluster } else { [string]$State.Configuration.Cluster }
+    $instance = if ($Option.sql_instance) { $Option.sql_instance } else { [string]$State.Configuration.SqlInstance }
+    $wanted = "sha256:$checksum; cluster $cluster on $instance"
+    $record = (Get-ScannerRecord).Import
+    $known = [string]::Equals($record, $wanted, [StringComparison]::OrdinalIgnoreCase)
+    if ($known -and $State.Configuration -and "$($State.Configuration.OnlineConfiguration)" -eq 'Off') {
+        return
+    }
+    $before = if ($known) { 'online' } elseif ($record) { $record.Split(';')[0] }
+    Add-Step -Plan $Plan -Do import -Action import -Product 'configuration file' -Before $before -After "sha256:$checksum" -Value $wanted
+    if (-not $known -and -not $Option.enforce_confirm) {
+        $Plan.Refused.Add('the content scan job of configuration_file may enforce: the scanner then labels and protects files, and no cmdlet shows the settings of an ' +
+            'imported job. Check in the portal what was exported, and set aip_scanner_enforce_confirm to true')
+    }
+    Add-ScanNote -Plan $Plan -State $State
+}
+
+function Add-ScanNote {
+    # Changes do not reach a scan that runs.
+    param ($Plan, $State)
+
+    if ($State.Status -and "$($State.Status.ClusterStatus)" -eq 'Scanning') {
+        $Plan.Notes.Add("A scan runs since $(ConvertTo-ScannerTime -Value $State.Status.StartTime). It goes on with the settings that it was started with; the changes apply to the next one.")
     }
 }
 
@@ -654,8 +747,8 @@ function Add-JobStep {
             $Plan.Refused.Add("$what. Read the reports of the discovery scan, and set aip_scanner_enforce_confirm to true")
         }
     }
-    if ($State.Status -and "$($State.Status.ClusterStatus)" -eq 'Scanning' -and @($Plan.Steps | Where-Object -FilterScript { $_.Do -in 'configure', 'job', 'add', 'set', 'drop' }).Count) {
-        $Plan.Notes.Add("A scan runs since $(ConvertTo-ScannerTime -Value $State.Status.StartTime). It goes on with the settings that it was started with; the changes apply to the next one.")
+    if (@($Plan.Steps | Where-Object -FilterScript { $_.Do -in 'configure', 'job', 'add', 'set', 'drop' }).Count) {
+        Add-ScanNote -Plan $Plan -State $State
     }
 }
 

@@ -13,8 +13,8 @@ using namespace System.IO
 #AnsibleRequires -PowerShell ..module_utils._Scanner
 
 $secrets = 'service_account_password', 'client_secret'
-# A step may show what the next look has to compare: the installation the job, the update the repositories.
-$rounds = 3
+# A step may show what the next look has to compare: the installation the database, its update the job and the repositories.
+$rounds = 4
 
 function Invoke-ScannerSetup {
     <#
@@ -38,15 +38,10 @@ function Invoke-ScannerSetup {
         $Module.Result.scanner = ConvertTo-ScannerFact -State $state
         $Module.Result.reboot_required = @(Get-RestartDue) -contains 'scanner'
         Set-ScannerDiff -Module $Module -Step $plan.Steps
-        if ($plan.Refused.Count) {
-            throw "The scanner cannot be brought to this state: $($plan.Refused -join '; ')"
-        }
+        Assert-ScannerPlan -Plan $plan -CheckMode $Module.CheckMode
         if ($Module.CheckMode) {
             $Module.Result.changed = $plan.Steps.Count -gt 0
             return
-        }
-        if ($plan.Awaits.Count) {
-            throw "The scanner cannot be installed: $($plan.Awaits -join '; ')"
         }
         for ($round = 1; $plan.Steps.Count; $round++) {
             if ($round -gt $rounds) {
@@ -57,14 +52,16 @@ function Invoke-ScannerSetup {
             $done.AddRange([object[]]@($carried))
             $state = Get-ScannerState
             $plan = Get-ScannerPlan -Option $option -Fact $fact -State $state
-            if ($plan.Refused.Count) {
-                throw "The scanner cannot be brought to this state: $($plan.Refused -join '; ')"
-            }
+            Assert-ScannerPlan -Plan $plan
             foreach ($note in $plan.Notes) {
                 $Module.Result.notes = [string[]]@(@($Module.Result.notes) + $note | Select-Object -Unique)
             }
         }
         $Module.Result.actions = ConvertTo-StepResult -Step $done
+        if ($state.Outdated -and -not $state.Unreadable) {
+            # Another node has updated the database, or works with it. Should this one become the first, it does not do so again.
+            Set-ScannerRecord -Name DatabaseVersion -Value $state.Version
+        }
     }
     catch {
         $text = $_.Exception.Message
@@ -76,6 +73,18 @@ function Invoke-ScannerSetup {
     finally {
         $Module.Result.scanner = ConvertTo-ScannerFact -State $state
         $Module.Result.reboot_required = @(Get-RestartDue) -contains 'scanner'
+    }
+}
+
+function Assert-ScannerPlan {
+    # Throws where the plan cannot be carried out. In check mode, what has to be there first may come with the same run.
+    param ($Plan, [bool]$CheckMode)
+
+    if ($Plan.Refused.Count) {
+        throw "The scanner cannot be brought to this state: $($Plan.Refused -join '; ')"
+    }
+    if ($Plan.Awaits.Count -and -not $CheckMode) {
+        throw "The scanner cannot be brought to this state yet: $($Plan.Awaits -join '; ')"
     }
 }
 
@@ -107,11 +116,15 @@ function Invoke-ScannerPlan {
     Import-ScannerModule -State $State
     $steps = @($Plan.Steps)
     $first = @($steps | Where-Object -FilterScript { $_.Do -in 'uninstall', 'install', 'move', 'update' })
+    if ($first.Do -contains 'install') {
+        # The next look tells whether the database has to be updated.
+        $first = @($first | Where-Object -FilterScript { $_.Do -eq 'install' })
+    }
     if ($first.Count) {
         Invoke-DatabaseStep -Module $Module -Step $first -State $State
         return $first
     }
-    foreach ($do in 'authenticate', 'configure', 'job', 'add', 'set', 'drop', 'start', 'stop') {
+    foreach ($do in 'authenticate', 'configure', 'import', 'job', 'add', 'set', 'drop', 'start', 'stop') {
         $due = @($steps | Where-Object -FilterScript { $_.Do -eq $do })
         if ($due.Count) {
             Invoke-SettingStep -Module $Module -Do $do -Step $due -State $State
@@ -146,7 +159,8 @@ function Invoke-DatabaseStep {
                 if (-not (Get-ScannerService)) {
                     throw "$($command.Install) ended with success, and the service is not there"
                 }
-                if ($Step.Do -notcontains 'update') {
+                if (-not $one.Value) {
+                    # It has made the database.
                     Set-ScannerRecord -Name DatabaseVersion -Value $State.Version
                 }
             }
@@ -200,6 +214,10 @@ function Invoke-SettingStep {
             }
             Invoke-ScannerCommand -Module $Module -Name $command.SetConfiguration -Parameter $parameter
         }
+        'import' {
+            Import-ScannerFile -Module $Module -Command $command.Import
+            Set-ScannerRecord -Name Import -Value $Step[0].Value
+        }
         'job' {
             # Microsoft does not document what happens to settings that are left out, so all desired settings are passed.
             Invoke-ScannerCommand -Module $Module -Name $command.SetJob -Parameter (ConvertTo-SettingParameter -Setting (Get-WantedSetting -Of $option))
@@ -226,6 +244,29 @@ function Invoke-SettingStep {
             $Module.Result.changed = $true
             Set-ScannerService -Name $State.Service.Name -State $(if ($Do -eq 'start') { 'started' } else { 'stopped' })
         }
+    }
+}
+
+function Import-ScannerFile {
+    # The content comes within the module's options, and is a file as long as the cmdlet reads it.
+    param ($Module, [string]$Command)
+
+    if (-not $Module.Params.configuration_content) {
+        throw 'configuration_content is missing: the controller gives it with configuration_file'
+    }
+    try {
+        $content = [Convert]::FromBase64String($Module.Params.configuration_content)
+    }
+    catch [System.FormatException] {
+        throw 'configuration_content is no text in base64: expected what configuration_file gives'
+    }
+    $file = [Path]::Combine($Module.Tmpdir, 'scanner.json')
+    [File]::WriteAllBytes($file, $content)
+    try {
+        Invoke-ScannerCommand -Module $Module -Name $Command -Parameter @{ FileName = $file }
+    }
+    finally {
+        [File]::Delete($file)
     }
 }
 

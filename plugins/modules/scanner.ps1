@@ -12,6 +12,7 @@
 
 $spec = @{
     options = @{
+        configuration_content = @{ type = 'str' }
         service_account_password = @{ type = 'str'; no_log = $true }
         client_secret = @{ type = 'str'; no_log = $true }
     }

@@ -9,8 +9,8 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import domains, variables
-from .domains import ADMIN_HOSTS, CONNECTORS, NOTHING, HostVariables
+from . import domains, scanner_cluster, variables
+from .domains import ADMIN_HOSTS, CONNECTORS, NOTHING, SCANNERS, HostVariables
 from .inspecting import Tenants
 from .plan import Waves
 from .requirements import plain
@@ -46,15 +46,45 @@ def read_variables(
 
     Variables of the play and of roles are the task's own: hosts do not know them.
     """
-    given, own = registered(known, host), registered(known, str(known["inventory_hostname"]))
-    of_play = {name for name in variables.specs().keys() & known.keys() if name not in own or own[name] != known[name]}
+    given = registered(known, host)
+    of_play = _of_play(known, variables.specs())
 
     def value_of(name: str) -> Any:
-        if name in of_play:
-            return template(known[name])
-        return known["hostvars"][host][name] if _may_be_template(given[name]) else given[name]
+        return template(known[name]) if name in of_play else _of_host(known, host, given, name)
 
     return variables.read(host, plain(given["group_names"]), {*given, *of_play}, value_of)
+
+
+def _of_play(known: Mapping[str, Any], names: Iterable[str]) -> set[str]:
+    """Those of the names that are variables of the play or of a role."""
+    own = registered(known, str(known["inventory_hostname"]))
+    return {name for name in names if name in known and (name not in own or own[name] != known[name])}
+
+
+def _of_host(known: Mapping[str, Any], host: str, given: Mapping[str, Any], name: str) -> Any:
+    return known["hostvars"][host][name] if _may_be_template(given[name]) else given[name]
+
+
+def first_node(known: Mapping[str, Any], host: HostVariables, template: Callable[[Any], Any]) -> str:
+    """The host of the play that sets what the nodes of this scanner's cluster share; empty for a host without one."""
+    cluster = scanner_cluster.cluster_of(host.values)
+    if not cluster or "scanner" not in domains.domains_of(host):
+        return ""
+    of_play = _of_play(known, scanner_cluster.VARIABLES)
+
+    def values_of(name: str) -> Mapping[str, Any]:
+        if name == host.name:
+            return host.values
+        given = registered(known, name)
+        values = {one: _of_host(known, name, given, one) for one in scanner_cluster.VARIABLES if one in given}
+        return plain(values | {one: template(known[one]) for one in of_play})
+
+    nodes = plain(known["ansible_play_hosts_all"])
+    if SCANNERS in host.groups:
+        # reading the variables of a host takes a millisecond, and a play may have thousands
+        scanners = set(plain(known["groups"][SCANNERS]))
+        nodes = [name for name in nodes if name in scanners]
+    return scanner_cluster.first_nodes(nodes, values_of).get(cluster, "")
 
 
 def _may_be_template(value: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from .conditions import numbers_of
 from .domains import DOMAINS, HostVariables, Setup, domains_of, wanted_of
 from .inspection import MalformedError, check
+from .scanner_cluster import FIRST_NODE
 
 Result = dict[str, Any]
 #: What Ansible says of a host that can run no module, in the words of its versions
@@ -112,6 +113,13 @@ def _not_yet(reason: str) -> Result:
     return {"compliant": False, "changes": [], "notes": [], **restart, "refused": [reason]}
 
 
+def with_first_node(host: HostVariables, first: str) -> HostVariables:
+    """The host, with whether it is the first node of its scanner's cluster. What its variables say counts."""
+    if not first or FIRST_NODE in host.values:
+        return host
+    return HostVariables(host.name, host.groups, {**host.values, FIRST_NODE: first == host.name})
+
+
 def manual_steps(name: str, found: Mapping[str, Any]) -> list[Result]:
     """What an operator has to do at the host for its software, as the inspection tells."""
     domains = found.get("domains")
@@ -173,6 +181,11 @@ def _lacks_dotnet(
     wanted = str(host.values.get(setup.options["version"], setup.defaults["version"]))
     present = str((facts.get("dotnet") or {}).get("version") or "0")
     return installs and numbers_of(present) < numbers_of(wanted)
+
+
+def joins(found: Mapping[str, Any]) -> bool:
+    """Whether the host is a node of a cluster of scanners whose first node is another one, which comes before it."""
+    return (found.get("looked_for") or {}).get("scanner", {}).get("first_node") is False
 
 
 def release_options(found: Mapping[str, Any], host: HostVariables) -> dict[str, Any]:

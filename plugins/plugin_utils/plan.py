@@ -60,6 +60,8 @@ class Host:
         connector: of a host whose connector is managed.
         restart: why a restart of it is pending.
         manual_steps: what an operator has to do at it.
+        together: what it has in common with hosts that have their turn with it, such as the database of a cluster.
+        obstacle: why no work on it may begin.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Host:
     connector: Connector | None = None
     restart: tuple[str, ...] = ()
     manual_steps: tuple[Mapping[str, Any], ...] = ()
+    together: str = ""
+    obstacle: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,8 @@ class Plan:
         connectors: in their order, one at a time.
         asleep: those of them that IIS may only have put to sleep; a request wakes them.
         pools: the pools of connectors.
-        obstacles: why no connector may be worked on: an unexpired lease of another run, or a pool that is not known.
+        obstacles: why no work may begin: an unexpired lease of another run, a pool that is not known, a node of a
+            cluster of scanners that the run does not stop.
         batches: the other hosts that differ, wave by wave.
         manual_steps: what operators have to do.
         restart: host -> why a restart of it is pending.
@@ -199,13 +204,15 @@ def make(hosts: Sequence[Host], waves: Waves, rings: Mapping[str, Iterable[str]]
     for order in sorted(turns):
         plan.connectors.extend(turns[order])
     if waves.rings:
-        by_ring = {number: [name for ring, name in differing if ring == number] for number in range(len(waves.rings))}
-        plan.batches.extend(names for names in by_ring.values() if names)
+        portions = [[name for ring, name in differing if ring == number] for number in range(len(waves.rings))]
     else:
-        plan.batches.extend(batches([name for _ring, name in differing], waves.sizes))
+        portions = batches([name for _ring, name in differing], waves.sizes)
+    plan.batches.extend(_together(portions, {host.name: host.together for host in hosts if host.together}))
     connectors = {host.name: host.connector for host in hosts if host.connector}
     plan.pools.extend(_pools(plan.connectors, connectors))
     plan.obstacles.extend(_obstacles([name for name in plan.connectors if name not in plan.asleep], connectors))
+    turn = {name for batch in plan.batches for name in batch}
+    plan.obstacles.extend(host.obstacle for host in hosts if host.obstacle and host.name in turn)
     blocked = any(host.blocked and host.stop == "run" for host in hosts)
     return replace(plan, ends=blocked or (bool(plan.obstacles) and not check))
 
@@ -220,6 +227,17 @@ def batches(names: Sequence[str], sizes: Sequence[str]) -> list[list[str]]:
         found.append(list(names[begin : begin + count]))
         begin += count
     return found
+
+
+def _together(portions: Sequence[Sequence[str]], common: Mapping[str, str]) -> list[list[str]]:
+    """Hosts that have something in common are moved to the portion that the first of them is in."""
+    found: list[list[str]] = [[] for _portion in portions]
+    places: dict[str, int] = {}
+    for number, names in enumerate(portions):
+        for name in names:
+            place = places.setdefault(common[name], number) if name in common else number
+            found[place].append(name)
+    return [names for names in found if names]
 
 
 def _count(size: str, of: int) -> int:

@@ -70,7 +70,7 @@ def test_every_option_has_a_variable(domain: Domain) -> None:
     variables = specs(domain.role)
     known = set(domain.options) | set(domain.setup.options if domain.setup else ())
     own = options(domain.name)
-    assert own.keys() - known <= {"pfx", "pfx_content"}, "the controller fills it in"
+    assert own.keys() - known <= {"pfx", "pfx_content", "configuration_content"}, "the controller fills it in"
     suboptions = options("desired_state")[domain.name]["suboptions"]
     assert domain.options.keys() == suboptions.keys()
     for option, name in domain.options.items():

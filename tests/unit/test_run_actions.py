@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import datetime
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from actions import load_action
 from ansible.errors import AnsibleActionFail
-from ansible_collections.infoprotect.aip.plugins.action import prepare
+from ansible_collections.infoprotect.aip.plugins.action import apply, prepare
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import awx_job, inspecting, statements
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import HostVariables
 from hypothesis import HealthCheck, given, settings
@@ -52,8 +54,8 @@ class Fleet:
         for one, its in self.hostvars.items():
             for group in its["group_names"]:
                 groups.setdefault(group, []).append(one)
-        known = {**self.hostvars[host], **(variables or {}), "hostvars": self.hostvars, "groups": groups}
-        known |= {"ansible_play_hosts": list(self.hostvars), "ansible_play_hosts_all": list(self.hostvars)}
+        play = {"ansible_play_hosts": list(self.hostvars), "ansible_play_hosts_all": list(self.hostvars)}
+        known = {**self.hostvars[host], **play, **(variables or {}), "hostvars": self.hostvars, "groups": groups}
         plugin = load_action(action, options, check_mode=self.check_mode, variables=known)
         plugin._execute_module = self._module
         plugin._find_needle = lambda _kind, source: source
@@ -537,6 +539,111 @@ def test_the_service_goes_only_with_a_client_of_another_line(client: Json, expec
     host = HostVariables.of("a", ["aip_scanners"], {"aip_scanner_stop_scan": True})
     found = {"domains": {"client": client}}
     assert inspecting.release_options(found, host) == expected | {"stop_scan": True}
+
+
+SCANNER_COMPLIES = COMPLIES | {"domains": {**COMPLIES["domains"], "scanner": FINE}}
+NODE = {"group_names": ["aip_scanners"], "aip_scanner_cluster": "EU", "aip_scanner_sql_instance": "SQL01"}
+
+
+def test_the_first_node_of_a_cluster_sets_what_its_nodes_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "EU.json"
+    file.write_text("{}")
+    fleet = Fleet(
+        client={},
+        a={**NODE, "aip_scanner_configuration_file": str(file)},
+        b={**NODE, "aip_scanner_cluster": "eu"},
+        other={**NODE, "aip_scanner_cluster": "US"},
+    )
+    fleet.answers["desired_state"] = SCANNER_COMPLIES
+    fleet.inspect()
+    asked = [options.get("scanner", {}) for _module, options in fleet.asked]
+    assert [one.get("first_node") for one in asked] == [None, True, False, True]
+    assert asked[1]["configuration_checksum"] == hashlib.sha256(b"{}").hexdigest()
+    inspections = {name: variables["aip_apply_inspection"] for name, variables in fleet.hostvars.items()}
+    assert [inspections[name]["first_node"] for name in ("client", "a", "b", "other")] == ["", "a", "a", "other"]
+
+    # in a play that has only the hosts that differ, the choice stays, and a first node that failed is missed
+    done: list[Json] = []
+    monkeypatch.setattr(apply, "run_action", lambda _action, _name, options, _known: done.append(options) or {})
+    inspection = {**inspections["b"], "steps": ["scanner"]}
+    play = {"ansible_play_hosts": ["b"], "ansible_play_hosts_all": ["b"]}
+    fleet.run("apply", "b", play, step="scanner", inspection=inspection)
+    assert (done[0]["cluster"], done[0]["first_node"]) == ("eu", False)
+    play["ansible_play_hosts_all"] = ["a", "b"]
+    with pytest.raises(AnsibleActionFail, match=r"^a, the first node of the cluster, failed or was lost"):
+        fleet.run("apply", "b", play, step="scanner", inspection=inspection)
+
+    # an operator says otherwise
+    fleet.hostvars["b"]["aip_scanner_first_node"] = True
+    fleet.inspect()
+    assert fleet.hostvars["a"]["aip_apply_inspection"]["joins"]
+    assert not fleet.hostvars["b"]["aip_apply_inspection"]["joins"]
+
+
+def test_an_upgrade_does_not_begin_while_a_node_outside_of_the_run_is_online() -> None:
+    nodes = [{"name": f"{name}.contoso.test", "status": "idle"} for name in ("A", "B")]
+    fleet = Fleet(a=dict(NODE), b=dict(NODE))
+
+    def inspect(**client: Json) -> None:
+        for name in fleet.hostvars:
+            domains = {"client": client.get(name, FINE), "scanner": FINE}
+            scanner = {"installed": True, "nodes": nodes}
+            facts = {**FACTS, "name": name.upper(), "scanner": scanner}
+            fleet.answers["desired_state"] = COMPLIES | {"compliant": False, "domains": domains, "host": facts}
+            fleet.hostvars[name]["aip_apply_inspection"] = fleet.run("inspect", name)
+            fleet.hostvars[name]["aip_apply_inspection"]["findings"] = []
+
+    inspect(a=CLIENT)
+    refused = fleet.run("plan")
+    assert refused["failed"] and "This run does not stop B.contoso.test. Run it for all nodes" in refused["msg"]
+    inspect(a=CLIENT, b=CLIENT)
+    found = fleet.run("plan")
+    assert not found["obstacles"] and found["batches"] == [["a", "b"]]
+    nodes[1]["status"] = "offline"
+    inspect(a=CLIENT)
+    assert not fleet.run("plan")["obstacles"]
+
+
+def test_a_cluster_that_the_play_names_is_that_of_all_its_hosts() -> None:
+    fleet = Fleet(a={"group_names": []}, b={"group_names": []})
+    fleet.answers["desired_state"] = SCANNER_COMPLIES
+    play = {name: value for name, value in NODE.items() if name != "group_names"}
+    found = fleet.run("inspect", "b", {**play, "aip_domains": ["scanner"]})
+    assert (found["first_node"], found["joins"]) == ("a", True)
+
+
+@pytest.mark.parametrize(
+    ("content", "checksum", "said"),
+    [
+        (None, "", "cannot be found|is not there"),
+        ("<xml/>", "", "is no JSON: expected the file that the portal exported"),
+        ("{}", "0" * 64, "has the SHA-256 checksum"),
+        (f'"{"x" * 1_000_000}"', "", "expected at most 1000000"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_named_before_the_host_is_contacted(
+    tmp_path: Path, content: str | None, checksum: str, said: str
+) -> None:
+    file = tmp_path / "EU.json"
+    if content is not None:
+        file.write_text(content)
+    wanted = {"aip_scanner_configuration_file": str(file), "aip_scanner_configuration_checksum": checksum}
+    fleet = Fleet(a={**NODE, **wanted})
+    with pytest.raises(AnsibleActionFail, match=f"aip_scanner_configuration_file: .*({said})"):
+        fleet.run("inspect")
+    assert fleet.asked == []
+
+
+def test_the_module_gets_the_content_of_the_exported_file(tmp_path: Path) -> None:
+    file = tmp_path / "EU.json"
+    file.write_bytes(b"\xef\xbb\xbf{}")
+    action = load_action("scanner", {"configuration_file": str(file)})
+    action._find_needle = lambda _kind, source: source
+    action._execute_module = lambda **_named: {}
+    action.run(task_vars={})
+    asked = action._task.args
+    assert base64.b64decode(asked["configuration_content"]) == file.read_bytes()
+    assert asked["configuration_checksum"] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_a_host_that_was_lost_is_lost_again_at_the_end() -> None:

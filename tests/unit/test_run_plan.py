@@ -71,6 +71,23 @@ def test_waves_that_make_no_sense(asked: list[str], said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("waves", "expected"),
+    [
+        (Waves(("1",)), [["a", "d"], ["b"], ["c"]]),
+        (Waves(("2",)), [["a", "b", "d"], ["c"]]),
+        (Waves((), ("pilot", "broad")), [["a", "d"], ["b", "c"]]),
+    ],
+)
+def test_the_nodes_of_a_cluster_have_their_turn_together(waves: Waves, expected: list[list[str]]) -> None:
+    """The database of a scanner's cluster is updated while none of its nodes runs."""
+    hosts = [Host(name, complies=False, together="a" if name in "ad" else "") for name in "abcd"]
+    assert make(hosts, waves, {"pilot": ["a"], "broad": ["b", "c", "d"]}).batches == expected
+    # one that complies has no turn
+    hosts[0] = Host("a", together="a")
+    assert "a" not in names(make(hosts, waves, {"pilot": ["a"], "broad": ["b", "c", "d"]}))
+
+
+@pytest.mark.parametrize(
     ("stop", "ends", "batch"), [("run", True, ["a", "b"]), ("host", False, ["b"]), ("never", False, ["a", "b"])]
 )
 def test_what_a_blocked_host_stops(stop: str, ends: bool, batch: list[str]) -> None:

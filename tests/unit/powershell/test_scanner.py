@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -238,6 +240,120 @@ def test_an_upgrade_within_a_line_updates_the_database_while_all_nodes_are_offli
     assert host.ok(DISCOVERY, secrets={})["changed"] is False
 
 
+JSON = b'{"name": "EU"}'
+
+
+def exported(content: bytes = JSON, **options: Any) -> Json:
+    """The options with a file that the portal has exported, as the controller gives them."""
+    file = {
+        "configuration_file": "files/EU.json",
+        "configuration_checksum": hashlib.sha256(content).hexdigest(),
+        "configuration_content": base64.b64encode(content).decode(),
+    }
+    return {**HOST, **SIGN_IN, "service_state": "started", **file, **options}
+
+
+def test_a_file_that_was_exported_from_the_portal_is_imported_once(host: Host) -> None:
+    assert "may enforce" in host.set(exported())["msg"]
+    wanted = exported(enforce_confirm=True)
+    predicted = host.ok(wanted, check=True)
+    assert actions(predicted)[-2:] == ["import configuration file", "start service"]
+    done = host.ok(wanted)
+    assert "import configuration file" in actions(done) and done["scanner"]["configuration"] == "offline"
+    assert host.database()["imported"] == JSON.decode() and done["scanner"]["enforce"] is None
+    again = host.ok(exported(), secrets={})
+    assert (again["changed"], again["actions"]) == (False, []), "not even a confirmation is needed"
+
+    # set online by hand
+    host.powershell.run(
+        r"Set-ItemProperty -LiteralPath HKLM:\SOFTWARE\winfleet\scanner -Name OnlineConfiguration -Value On"
+    )
+    assert actions(host.ok(exported(), secrets={})) == ["import configuration file"]
+    changed = exported(b"[]")
+    assert "may enforce" in host.set(changed)["msg"] and host.database()["imported"] == JSON.decode()
+    done = host.ok({**changed, "enforce_confirm": True}, secrets={})
+    assert done["actions"][0]["after"] == f"sha256:{changed['configuration_checksum']}"
+    assert host.database()["imported"] == "[]" and host.ok(changed, secrets={})["changed"] is False
+    # a job that was imported can be scanned
+    assert host.scan(wait=True, timeout=60)["changed"]
+    moved = {**changed, "cluster": "US", "enforce_confirm": True}
+    assert "import configuration file" in actions(host.ok(moved))
+
+
+SECOND: Json = {**DISCOVERY, "first_node": False}
+SCAN_NODE = "SCAN01"
+
+
+def other_node(host: Host, **state: Any) -> None:
+    """What another node of the cluster has done, and whether its service runs."""
+    with host.fleet() as data:
+        database = data["servers"][fleet.SERVER]["databases"].setdefault(DATABASE, {})
+        database.update(collation="Latin1_General_CI_AS", users={ACCOUNT: ["db_owner"]}, **state)
+        database.setdefault("nodes", {})[SCAN_NODE] = {"online": True}
+
+
+def test_a_second_node_joins_and_leaves_what_the_first_has_set(host: Host) -> None:
+    shared: Json = {"schema": 2, "job": {"Enforce": "On", "Schedule": "Manual"}, "repositories": []}
+    shared["repositories"].append({"Path": r"C:\first", "OverrideContentScanJob": "Off"})
+    other_node(host, **shared)
+    predicted = host.ok(SECOND, check=True)
+    done = host.ok(SECOND)
+    expected = ["install scanner", "authenticate scanner", "set online configuration", "start service"]
+    assert actions(done) == actions(predicted) == expected
+    assert {name: host.database()[name] for name in shared} == shared and not host.database()["updates"]
+    assert [node["status"] for node in done["scanner"]["nodes"]] == ["idle", "idle"]
+    assert host.ok(SECOND, secrets={})["changed"] is False
+    # as the first one, it does not update a database that other nodes work with
+    done = host.ok({**HOST, **SIGN_IN}, secrets={})
+    assert done["changed"] is False and not host.database()["updates"]
+
+
+@pytest.mark.full("modules")
+def test_a_file_is_imported_once_for_a_cluster(host: Host) -> None:
+    other_node(host, schema=2, imported="first")
+    done = host.ok(exported(first_node=False))
+    assert "set online configuration" in actions(done) and "import configuration file" not in actions(done)
+    assert host.database()["imported"] == "first" and done["scanner"]["configuration"] == "offline"
+    assert host.ok(exported(first_node=False), secrets={})["changed"] is False
+
+
+def test_the_first_node_updates_the_database_and_the_second_waits_for_it(host: Host) -> None:
+    """Both have the new client, and all nodes are offline, as Microsoft asks."""
+    host.client("3.1.310.0")
+    other_node(host, schema=2)
+    with host.fleet() as data:
+        data["servers"][fleet.SERVER]["databases"][DATABASE]["nodes"][SCAN_NODE]["online"] = False
+    refused = host.set(SECOND)
+    assert (
+        "(DB schema is not up to date." in refused["msg"]
+        and "The first node of the cluster updates it" in refused["msg"]
+        and host.database()["schema"] == 2
+    )
+    assert refused["scanner"]["service"]["state"] == "stopped"
+    assert host.ok(SECOND, check=True)["changed"], "which may come with the same run"
+    with host.fleet() as data:
+        data["servers"][fleet.SERVER]["databases"][DATABASE] |= {"schema": 3, "updates": 1}
+    done = host.ok(SECOND)
+    assert "start service" in actions(done) and "update database" not in actions(done)
+    assert host.database()["updates"] == 1
+    # once it is the first one, it knows that this was done
+    assert host.ok({**HOST, **SIGN_IN}, secrets={})["changed"] is False
+    assert host.database()["updates"] == 1
+
+
+@pytest.mark.full("modules")
+def test_the_first_node_updates_once(host: Host) -> None:
+    host.client("3.1.310.0")
+    other_node(host, schema=2)
+    refused = host.set(DISCOVERY)
+    assert f"these are not: {SCAN_NODE}" in refused["msg"] and not host.database()["updates"]
+    with host.fleet() as data:
+        data["servers"][fleet.SERVER]["databases"][DATABASE]["nodes"][SCAN_NODE]["online"] = False
+    done = host.ok(DISCOVERY)
+    assert actions(done)[0] == "update database" and host.database()["updates"] == 1
+    assert host.ok(DISCOVERY)["changed"] is False
+
+
 def server(**differs: Any) -> Json:
     found: Json = {**fleet.NEW["servers"][fleet.SERVER], **differs}
     return found
@@ -271,6 +387,13 @@ MISSING: dict[str, tuple[Json, Json, str]] = {
     "types": (server(), {"include_file_types": ["a"], "exclude_file_types": ["b"]}, "expected one of them"),
     "exact": (server(), {"repositories": None, "repositories_exact": True}, "expected the list of all repositories"),
     "online": (server(), {"configuration": "online"}, "are managed in the portal"),
+    "no checksum": (server(), {"configuration_file": "a.json"}, "expected the SHA-256 checksum of configuration_file"),
+    "online file": (
+        server(),
+        exported(configuration="online", repositories=None),
+        "an import sets the scanner offline",
+    ),
+    "file and job": (server(), exported(), "the file replaces them"),
     "application": (server(), {"application_id": "x"}, "application_id is 'x': expected an id"),
 }
 
@@ -310,7 +433,7 @@ $state = [pscustomobject]@{
     Status = $null; Problem = ''
 }
 $option = @{ state = 'present'; cluster = 'EU'; sql_instance = 'SQL01\AIP'; service_account = 'CONTOSO\svc-scanner' }
-$option.service_state = 'started'
+$option += @{ service_state = 'started'; first_node = $true }
 (Get-ScannerPlan -Option $option -Fact $case.fact -State $state).Refused -join '; '
 """
 FIT: Json = {
@@ -351,9 +474,10 @@ $service = [pscustomobject]@{
 }
 $state = [pscustomobject]@{
     Line = 2; Version = '2.18.26.0'; Service = $service; Configuration = $null; Job = $null; Repositories = $null
-    Status = $null; Problem = 'No such column.'; Outdated = $case.outdated
+    Status = $null; Problem = 'No such column.'; Outdated = $case.outdated; Unreadable = 'it was not read'
 }
 $option = @{ state = 'present'; cluster = 'EU'; sql_instance = 'SQL01\AIP'; service_account = 'CONTOSO\svc-scanner' }
+$option.first_node = $case.first
 $plan = Get-ScannerPlan -Option $option -Fact @{} -State $state
 "$($plan.Steps.Do) $($plan.Refused)"
 """
@@ -362,11 +486,13 @@ $plan = Get-ScannerPlan -Option $option -Fact @{} -State $state
 def test_a_database_that_a_newer_client_cannot_read_is_updated(host: Host) -> None:
     with host.fleet() as data:
         data["servers"][fleet.SERVER] = server(databases={DATABASE: MADE})
-    assert host.powershell.run(UNREADABLE, {"outdated": True}).strip() == "update"
-    assert "cannot be read: No such column." in host.powershell.run(UNREADABLE, {"outdated": False})
+    cannot = "cannot be read: No such column."
+    assert host.powershell.run(UNREADABLE, {"outdated": True, "first": True}).strip() == "update"
+    assert cannot in host.powershell.run(UNREADABLE, {"outdated": True, "first": False})
+    assert cannot in host.powershell.run(UNREADABLE, {"outdated": False, "first": True})
     with host.fleet() as data:
         data["servers"][fleet.SERVER]["reachable"] = False
-    assert "cannot be read: No such column." in host.powershell.run(UNREADABLE, {"outdated": True})
+    assert cannot in host.powershell.run(UNREADABLE, {"outdated": True, "first": True})
 
 
 def test_the_client_may_come_with_the_same_run(host: Host) -> None:
@@ -481,7 +607,7 @@ def examples(module: str) -> list[Json]:
 @pytest.mark.full("modules")
 def test_examples(host: Host) -> None:
     """As they stand, in their order, but for what an emulated host lacks."""
-    install, enforce, remove = examples("scanner")
+    install, enforce, imported, join, remove = examples("scanner")
     start, stop = examples("scanner_scan")
     (look,) = examples("scanner_info")
     install = {name: VAULT.get(value, value) if isinstance(value, str) else value for name, value in install.items()}
@@ -490,6 +616,10 @@ def test_examples(host: Host) -> None:
     assert host.scan(**stop)["scanner"]["status"] == "idle"
     assert host.powershell.module("scanner_info", look)["scanner"]["scan_started"]
     assert host.ok(enforce, secrets={})["scanner"]["enforce"] is True
+    content = {name: exported()[name] for name in ("configuration_checksum", "configuration_content")}
+    assert actions(host.ok({**imported, **content, "stop_scan": True}, secrets={})) == ["import configuration file"]
+    join = {name: VAULT.get(value, value) if isinstance(value, str) else value for name, value in join.items()}
+    assert host.ok(join, secrets={})["changed"] is False, "this node has joined"
     assert host.ok({**remove, "stop_scan": True}, secrets={})["scanner"]["installed"] is False
 
 

@@ -11,6 +11,7 @@ $names = @{
     'Clear-AIPAuthentication' = 'Clear-Authentication'
     'Get-AIPScannerConfiguration' = 'Get-ScannerConfiguration'
     'Set-AIPScannerConfiguration' = 'Set-ScannerConfiguration'
+    'Import-AIPScannerConfiguration' = 'Import-ScannerConfiguration'
     'Get-AIPScannerContentScanJob' = 'Get-ScannerContentScan'
     'Set-AIPScannerContentScanJob' = 'Set-ScannerContentScan'
     'Remove-AIPScannerContentScanJob' = 'Remove-ScannerContentScan'

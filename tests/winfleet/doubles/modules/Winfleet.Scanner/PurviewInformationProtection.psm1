@@ -11,6 +11,7 @@ Export-ModuleMember -Function @(
     'Clear-Authentication'
     'Get-ScannerConfiguration'
     'Set-ScannerConfiguration'
+    'Import-ScannerConfiguration'
     'Get-ScannerContentScan'
     'Set-ScannerContentScan'
     'Remove-ScannerContentScan'

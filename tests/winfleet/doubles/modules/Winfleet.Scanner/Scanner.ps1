@@ -82,9 +82,13 @@ function Find-Database {
         $key = $name
     }
     $database = $server.databases[$key]
-    foreach ($part in @{ schema = $script:generation; job = $null; repositories = @(); nodes = @{}; scan = $null }.GetEnumerator()) {
+    foreach ($part in @{ schema = $script:generation; job = $null; imported = ''; updates = 0; repositories = @(); nodes = @{}; scan = $null }.GetEnumerator()) {
         if (-not $database.Contains($part.Key)) { $database[$part.Key] = $part.Value }
     }
+    # The service of a node writes there that it is online
+    $here = [Environment]::MachineName
+    $service = Get-ScannerService
+    if ($database.nodes.Contains($here)) { $database.nodes[$here] = @{ online = [bool] ($service -and $service.Status -eq 'Running') } }
     $database
 }
 
@@ -95,7 +99,7 @@ function Use-Database {
         $own = Get-Own
         $database = Find-Database $fleet $own.SqlInstance $own.Cluster
         if (-not $AnySchema -and $database.schema -lt $script:generation) {
-            throw (New-Failure 'The scanner database is not up-to-date. Run the update cmdlet for the scanner database.')
+            throw (New-Failure "DB schema is not up to date. Run $(if ($script:generation -eq 3) { 'Update-ScannerDatabase' } else { 'Update-AIPScanner' }) command to update the DB schema")
         }
         & $Work $database $own
     }
@@ -186,13 +190,14 @@ function Update-ScannerDatabase {
     $cmdlet = $PSCmdlet
     Use-Database $PSCmdlet -AnySchema {
         param($database, $own)
-        $online = @($database.nodes.Keys | Where-Object { if ($_ -eq [Environment]::MachineName) { (Get-ScannerService).Status -eq 'Running' } else { $database.nodes[$_].online } })
+        $online = @($database.nodes.Keys | Where-Object { $database.nodes[$_].online })
         if ($online) {
             $cmdlet.WriteWarning("These nodes of the cluster are online: $($online -join ', ')")
             return
         }
         if ($own.Cluster -ne $Cluster) { throw (New-Failure "The cluster of this scanner is $($own.Cluster).") }
         $database.schema = $script:generation
+        $database.updates = [int] $database.updates + 1
         'The scanner database was updated successfully.'
     }
 }
@@ -245,6 +250,23 @@ function Set-ScannerConfiguration {
             if ($bound.ContainsKey($name)) { Set-ItemProperty -LiteralPath $script:own -Name $name -Value ([string] $bound[$name]) }
         }
         'Configuration was set successfully.'
+    }
+}
+
+function Import-ScannerConfiguration {
+    [CmdletBinding()]
+    param([Parameter(Mandatory)] [string] $FileName)
+    Use-Database $PSCmdlet {
+        param($database)
+        if (-not (Test-Path -LiteralPath $FileName -PathType Leaf)) { throw (New-Failure "Could not find file '$FileName'.") }
+        $text = Get-Content -LiteralPath $FileName -Raw
+        try { $null = ConvertFrom-Json -InputObject $text } catch { throw (New-Failure "The file '$FileName' is not a valid scanner configuration.") }
+        # Microsoft does not document the format: what it says is not looked at
+        $database.imported = $text
+        $database.job = $null
+        $database.repositories = @()
+        Set-ItemProperty -LiteralPath $script:own -Name OnlineConfiguration -Value Off
+        'Configuration was imported successfully.'
     }
 }
 
@@ -364,8 +386,8 @@ function Remove-ScannerRepository {
 function Get-Scanning {
     # Whether the cluster scans: for as long as a scan lasts, or all the time.
     param([Collections.IDictionary] $Database)
-    if ((Get-ScannerService).Status -ne 'Running' -or -not $Database.job) { return $false }
-    if ($Database.job.Schedule -eq 'Always') {
+    if ((Get-ScannerService).Status -ne 'Running' -or -not ($Database.job -or $Database.imported)) { return $false }
+    if ($Database.job -and $Database.job.Schedule -eq 'Always') {
         if (-not $Database.scan) { $Database.scan = @{ start = [DateTime]::UtcNow.ToString('o'); seconds = 0; enforce = $Database.job.Enforce } }
         return $true
     }
@@ -422,8 +444,8 @@ function Start-Scan {
         $own = Get-Own
         $database = Find-Database $fleet $own.SqlInstance $own.Cluster
         if ((Get-ScannerService).Status -ne 'Running') { throw (New-Failure 'The scanner service is not running.') }
-        if (-not $database.job -or $database.job.Schedule -eq 'Always') { return }
-        $database.scan = @{ start = [DateTime]::UtcNow.ToString('o'); seconds = $fleet.scan_seconds; enforce = $database.job.Enforce }
+        if (-not ($database.job -or $database.imported) -or ($database.job -and $database.job.Schedule -eq 'Always')) { return }
+        $database.scan = @{ start = [DateTime]::UtcNow.ToString('o'); seconds = $fleet.scan_seconds; enforce = $(if ($database.job) { $database.job.Enforce } else { '' }) }
     }
 }
 
