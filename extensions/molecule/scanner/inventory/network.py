@@ -1,0 +1,1 @@
+../../../../inventories/emulated/network.py
