@@ -227,6 +227,7 @@ _ON_CONTROLLER |= {"meta", "set_stats", "validate_argument_spec", "group_by", "a
 #: They say themselves whether they asked the host.
 _MAY_ASK = {"infoprotect.aip.rms_pool_turn", "infoprotect.aip.authorization_list"}
 _ON_CONTROLLER |= {f"infoprotect.aip.{name}" for name in ("prepare", "plan", "report", "authorization_groups")}
+_ON_CONTROLLER.add("infoprotect.aip.protection_service_graph_info")
 
 
 def _ran_on_host(result: Json) -> bool:
