@@ -64,6 +64,10 @@ MOST, LONGEST = 16_000_000, 300
 VALID = 300
 #: The groups that one request may name
 GROUPS = 20
+#: Of the object that is asked for. Another 404 tells nothing of it: a proxy's, for instance, or of another address.
+NO_SUCH_OBJECT = "Request_ResourceNotFound"
+#: What a header may have. An error of requests would repeat a header that has more.
+_PRINTABLE = re.compile(r"[!-~]*")
 
 
 class GraphError(Exception):
@@ -100,6 +104,9 @@ class SignIn:
             raise GraphError(f"application_id is {self.application_id!r}: expected the id of an application, a GUID")
         if self.tenant_id and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", self.tenant_id):
             raise GraphError(f"tenant_id is {self.tenant_id!r}: expected a GUID, or a domain of the tenant")
+        for name in ("client_secret", "access_token"):
+            if not _PRINTABLE.fullmatch(getattr(self, name)):
+                raise GraphError(f"{name} has a blank, a line break or a character that is not ASCII: expected none")
 
     def without_secrets(self, text: str) -> str:
         """A text that an answer may have repeated a secret in."""
@@ -259,7 +266,8 @@ class _Session:
             body["client_assertion_type"] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
             body["client_assertion"] = assertion(who.certificate, who.application_id, url, time.time())
         status, content = self._send("POST", url, data=body)
-        if status != 200 or not isinstance(content.get("access_token"), str):
+        token = content.get("access_token")
+        if status != 200 or not isinstance(token, str) or not _PRINTABLE.fullmatch(token):
             # of several lines the first one; the others are ids of the request
             lines = str(content.get("error_description") or content.get("error") or "").splitlines()
             why = self._shown(lines[0] if lines else "no token")
@@ -267,7 +275,7 @@ class _Session:
                 f"the sign-in of the application {who.application_id} failed: HTTP {status}, {why}."
                 " Check the application, its secret or certificate, and the tenant"
             )
-        self._token = content["access_token"]
+        self._token = token
 
     def get(self, path: str, permission: str) -> Json:
         return self._ask("GET", path, permission)

@@ -157,6 +157,15 @@ def test_a_sign_in_that_is_refused(graph: Graph, options: Json, said: str) -> No
     assert "Wrong!secret" not in str(found) and SECRET not in str(found)
 
 
+@pytest.mark.parametrize("more", ["\n", "\r\nX: y", " ", "\u2026", "\x00"])
+def test_a_secret_that_no_header_can_have_is_not_repeated(graph: Graph, more: str) -> None:
+    for name, options in (("access_token", {"access_token": TOKEN}), ("client_secret", WITH_SECRET)):
+        found = run(graph, **options | {name: f"{options[name]}{more}"})
+        assert found["msg"].startswith(f"Microsoft Graph: {name} has a blank, a line break")
+        assert TOKEN not in str(found) and SECRET not in str(found)
+    assert graph.requests == []
+
+
 def test_an_expired_token(graph: Graph) -> None:
     found = run(graph, access_token="an-old-token", accounts=[CONNECTOR])
     assert found["plans"] is None and found["accounts"][0]["found"] is None
