@@ -317,6 +317,11 @@ class _Session:
                 ) as answer:
                     status, after = answer.status_code, answer.headers.get("Retry-After", "")
                     body = _body(answer)
+            except requests.exceptions.InvalidURL:
+                # the error would repeat the address of the proxy, with its password
+                raise GraphError(
+                    f"{url.partition('?')[0]}: this address, or the one of the proxy, is none. Check https_proxy"
+                ) from None
             except (requests.RequestException, OSError) as error:
                 # the reason below those of the libraries
                 why = getattr(error.args[0], "reason", error) if error.args else error
@@ -325,7 +330,7 @@ class _Session:
                 raise GraphError(f"{url.partition('?')[0]} redirects: expected Microsoft's own address")
             if status not in BUSY:
                 return status, _content(url, status, body)
-            pause = int(after) if after.isdigit() else PAUSE
+            pause = int(after[:9]) if after.isdecimal() else PAUSE
             if time.monotonic() + pause >= self._deadline:
                 raise GraphError(
                     f"{url.partition('?')[0]}: HTTP {status}, asks for a pause of {pause} seconds."

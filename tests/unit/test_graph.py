@@ -199,11 +199,14 @@ def test_a_busy_service_gets_its_pause(graph: Graph, header: str) -> None:
     assert time.monotonic() - before >= int(header)
 
 
-@pytest.mark.parametrize("header", ["", "600"])
-def test_a_pause_that_takes_too_long_is_reported(graph: Graph, header: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "pause"),
+    [("", reading.PAUSE), ("600", 600), ("\xb2", reading.PAUSE), ("-1", reading.PAUSE), ("9" * 5000, 999999999)],
+)
+def test_a_pause_that_takes_too_long_is_reported(graph: Graph, header: str, pause: int) -> None:
     graph.busy, graph.retry_after = 1, header
     (note,) = run(graph, timeout=2)["notes"]
-    assert f"HTTP 429, asks for a pause of {header or reading.PAUSE} seconds. Run this again later" in note
+    assert f"HTTP 429, asks for a pause of {pause} seconds. Run this again later" in note
     graph.busy = 1
     assert "HTTP 429" in run(graph, **WITH_SECRET, timeout=2)["msg"]
 
@@ -232,6 +235,14 @@ def test_an_answer_that_makes_no_sense(graph: Graph, body: bytes) -> None:
 def test_an_authority_that_the_controller_does_not_trust(graph: Graph) -> None:
     assert "certificate verify failed" in run(graph, **WITH_SECRET, ca_path=None)["msg"].lower()
     assert graph.requests == []
+
+
+def test_the_password_of_a_proxy_is_not_repeated(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://user:Secret!9@proxy.contoso.test:99999")
+    (note,) = run(graph)["notes"]
+    assert "Check https_proxy" in note and "Secret!9" not in note
 
 
 def test_no_netrc_replaces_the_token(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
