@@ -65,6 +65,7 @@ class Graph:
         redirects: whether everything leads elsewhere.
         certificate: of the application, PEM; it may sign in with that, too.
         body: instead of every answer of Graph.
+        status: instead of 200, with the body.
         requests: method and path of each.
         url: both of Graph and of the sign-in.
         ca_path: a file with its authority.
@@ -81,6 +82,7 @@ class Graph:
     redirects: bool = False
     certificate: bytes = b""
     body: bytes | None = None
+    status: int = 200
     requests: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
     ca_path: str = ""
@@ -237,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: Json, **headers: str) -> None:
         graph_asked = not self.path.endswith("/token")
         body = self.tenant.body if self.tenant.body is not None and graph_asked else json.dumps(content).encode()
-        self.send_response(status)
+        self.send_response(self.tenant.status if body is self.tenant.body else status)
         for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()

@@ -290,7 +290,10 @@ def _accounts(s: Subject) -> list[Any]:
 
 def _covers(policy: Any, account: Any) -> bool | None:
     """Whether the onboarding policy covers an account; None where that is not known."""
-    known = [account.found]
+    if not account.found:
+        # the account may have another user principal name than the address that is known of it
+        return None
+    known: list[bool | None] = [True]
     if policy.group:
         known.append(None if account.member_of is None else policy.group.lower() in account.member_of)
     if policy.licensed_only:
@@ -313,6 +316,8 @@ def _uncovered(s: Subject) -> str:
     covers = some(policy.group and f"members of {policy.group}", policy.licensed_only and "users with a license")
     names = [one.account for one in _accounts(s) if _covers(policy, one) is not True]
     who = f"not known to be among them: {', '.join(names)}" if names else "no account was looked up"
+    if missing := [one.account for one in _accounts(s) if one.found is False]:
+        who += f"; no user has the user principal name {' or '.join(missing)}"
     if _covered(s) is False:
         missing = [one.account for one in _accounts(s) if _covers(policy, one) is False]
         who = f"not among them: {', '.join(missing)}"

@@ -152,6 +152,9 @@ def read(service: Service, sign_in: SignIn, accounts: Iterable[str] = (), groups
     if len(wanted) > GROUPS:
         raise GraphError(f"groups has {len(wanted)} groups: expected at most {GROUPS}")
     names = list(dict.fromkeys(name.strip() for name in accounts))
+    if odd := [name for name in names if name in ("", ".", "..")]:
+        # it would be another path, such as the one of all users
+        raise GraphError(f"accounts has {odd[0]!r}: expected a user principal name or an object id")
     deadline = time.monotonic() + service.timeout
     asked = f"{service.root} did not answer within {service.timeout:g} seconds"
     return _bounded(lambda: _read(_Session(service, sign_in, deadline), names, wanted), service.timeout, asked)
@@ -296,7 +299,7 @@ class _Session:
             raise GraphError(f"{what} Expected a token for {self._service.root} that has not expired")
         if status == 403:
             raise GraphError(f"{what} Grant the application the permission {permission}, with admin consent")
-        raise (NotFoundError if status == 404 else GraphError)(what.rstrip("."))
+        raise (NotFoundError if error.get("code") == NO_SUCH_OBJECT else GraphError)(what.rstrip("."))
 
     def _send(self, method: str, url: str, **more: Any) -> tuple[int, Json]:
         """One request, again after the pauses that a busy service asks for. Returns the status and the JSON."""
@@ -422,6 +425,9 @@ def _values(answer: Json) -> list[Any]:
     values = answer.get("value")
     if not isinstance(values, list):
         raise GraphError("Microsoft Graph answered without a list of values")
+    if answer.get("@odata.nextLink"):
+        # Microsoft documents no pages for these lists
+        raise GraphError("Microsoft Graph answered with a part of a list")
     return values
 
 

@@ -631,7 +631,7 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
             "the policy covers members of g-1 and users with a license only; not among them: a",
         ),
         (
-            onboarding([("a", False, False, [])], licensed_only=True),
+            onboarding([("a", True, False, []), ("b", False, False, [])], licensed_only=True),
             "the policy covers users with a license only; not among them: a",
         ),
     ],
@@ -960,6 +960,13 @@ def test_a_service_that_tells_outranks_a_statement(activated: bool) -> None:
             "onboarding",
             "no statement, and the service does not tell: the policy covers members of g-1 only;"
             " not known to be among them: a",
+        ),
+        (
+            # an address, which need not be the user principal name
+            onboarding([("a@contoso.test", False, False, [])], group="g-1"),
+            "onboarding",
+            "no statement, and the service does not tell: the policy covers members of g-1 only;"
+            " not known to be among them: a@contoso.test; no user has the user principal name a@contoso.test",
         ),
     ],
 )

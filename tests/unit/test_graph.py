@@ -232,6 +232,19 @@ def test_an_answer_that_makes_no_sense(graph: Graph, body: bytes) -> None:
     assert found["plans"] is None and len(found["notes"]) == 1
 
 
+@pytest.mark.parametrize("body", [b"<html>", b'{"error": {"code": "BadRequest", "message": "No such segment"}}'])
+def test_not_found_by_something_else_is_no_answer_about_an_account(graph: Graph, body: bytes) -> None:
+    graph.body, graph.status = body, 404
+    (account,) = run(graph, accounts=[CONNECTOR], groups=[GROUP])["accounts"]
+    assert (account["found"], account["licensed"], account["member_of"]) == (None, None, None)
+
+
+def test_a_part_of_a_list_is_no_answer(graph: Graph) -> None:
+    graph.body = b'{"value": [], "@odata.nextLink": "https://localhost/2"}'
+    found = run(graph)
+    assert found["plans"] is None and found["notes"] == ["Microsoft Graph answered with a part of a list"]
+
+
 def test_an_authority_that_the_controller_does_not_trust(graph: Graph) -> None:
     assert "certificate verify failed" in run(graph, **WITH_SECRET, ca_path=None)["msg"].lower()
     assert graph.requests == []
@@ -264,6 +277,8 @@ def test_no_netrc_replaces_the_token(graph: Graph, tmp_path: Path, monkeypatch: 
         ({"url": "http://graph.microsoft.com"}, "url is 'http://graph.microsoft.com': expected https:// and a host"),
         ({"url": "https://graph.microsoft.com/beta"}, "expected https:// and a host"),
         ({"login_url": "https://me:Secret!9@login.test"}, "login_url is one with a name or password in it"),
+        ({"accounts": [CONNECTOR, " "]}, "accounts has '': expected a user principal name"),
+        ({"accounts": [".."]}, "accounts has '..': expected a user principal name"),
         ({"groups": ["AllStaff"]}, "groups has 'allstaff': expected the object id of a group"),
         ({"groups": [GROUP] * 21}, "groups has 21 groups: expected at most 20"),
     ],
