@@ -20,8 +20,8 @@ from .raw import Result, dicts, failed, number, texts
 from .text import clean
 
 _BLOCKS, _NOT_STATED = "blocks", "not_stated"
-#: A path of Windows in which Ansible finds no template and no further option.
-_PLAIN_PATH = re.compile(r"[\w\\:.$~-]+")
+#: The name of a file in which Ansible finds no template and no further option.
+_PLAIN_NAME = re.compile(r"[\w.$~-]+")
 #: Facts of the host in the order in which the report shows them, each with the path to it.
 _FACTS = {
     "full_name": ("fqdn",),
@@ -464,18 +464,19 @@ def _change(host: str, item: Result) -> model.Change:
 
 
 def undo(host: str, receipt: str, of_service: bool = False) -> str:
-    """The command that restores what a receipt has; empty for a path that a shell or Ansible could read as more.
+    """The command that restores what a receipt has; empty for a name that a shell or Ansible could read as more.
 
     of_service: the receipt has settings of the protection service, whose module restores it.
     """
-    if not _PLAIN_PATH.fullmatch(receipt):
+    # not the path: Ansible reads \\r in name=value as a carriage return
+    name = receipt.rpartition("\\")[2]
+    if not _PLAIN_NAME.fullmatch(name):
         return ""
     if of_service:
-        name = receipt.rpartition("\\")[2]
         options = f"restore={name} access_token={{{{ protection_service_access_token }}}}"
         command = "-i INVENTORY -m infoprotect.aip.protection_service -a"
         return f"ansible {shlex.quote(host)} {command} {shlex.quote(options)}"
-    variable = shlex.quote(f"aip_restore_receipt={receipt}")
+    variable = shlex.quote(f"aip_restore_receipt={name}")
     return f"ansible-playbook -i INVENTORY infoprotect.aip.restore --limit {shlex.quote(host)} -e {variable}"
 
 

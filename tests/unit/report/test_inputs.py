@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import datetime
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import report_fleet
+from ansible.parsing.splitter import parse_kv
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, service, terminal
 from hypothesis import given, settings
@@ -160,14 +162,22 @@ def test_a_change_has_its_receipt_and_the_command_that_undoes_it(sample: Data) -
     assert written["domains"] == ["client_settings", "tls"] and len(written["values"]) == len(tls_changes()) + 1
     assert written["undo"] == (
         "ansible-playbook -i INVENTORY infoprotect.aip.restore --limit fs02"
-        f" -e 'aip_restore_receipt={report_fleet.RECEIPT}'"
+        " -e aip_restore_receipt=000007-20261129T091500Z-desired_state.json"
     )
+
+
+def test_ansible_reads_the_command_as_the_report_means_it(sample: Data) -> None:
+    """In name=value, it takes a backslash and a letter for one character."""
+    commands = [shlex.split(change["undo"]) for change in sample["changes"] if change["undo"]]
+    names = [parse_kv(command[-1]) for command in commands]
+    assert next(iter(names[0].values())) == report_fleet.SERVICE_RECEIPT.rpartition("\\")[2]
+    assert names[-1] == {"aip_restore_receipt": report_fleet.RECEIPT.rpartition("\\")[2]}
 
 
 def test_a_shell_takes_the_command_as_it_is() -> None:
     result = {"changed": True, "receipt": "C:\\a$b", "changes": []}
     (change,) = report({"h": client("h")}, applied={"h; reboot": [result]})["changes"]
-    assert change["undo"].endswith("--limit 'h; reboot' -e 'aip_restore_receipt=C:\\a$b'")
+    assert change["undo"].endswith("--limit 'h; reboot' -e 'aip_restore_receipt=a$b'")
 
 
 @pytest.mark.parametrize(

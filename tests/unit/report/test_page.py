@@ -147,7 +147,7 @@ def test_a_changed_host_has_its_receipt_and_what_is_new(shown: Shown) -> None:
     shown.page.get_by_role("button", name="fs02", exact=True).click()
     shown.page.locator(".detail summary").click()
     text = shown.page.locator(".detail").inner_text()
-    assert f"aip_restore_receipt={report_fleet.RECEIPT}" in text and "set by this run" in text
+    assert "aip_restore_receipt=000007-20261129T091500Z-desired_state.json" in text and "set by this run" in text
     assert "18 resolved" in text and "tls: HKLM:" in text and "was drifted, is compliant" in text
 
 
