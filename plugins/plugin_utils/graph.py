@@ -38,11 +38,14 @@ CLOUDS = {
     "AzureChinaCloud": ("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
     "AzureUSGovernment": ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
 }
-#: The service plan of Azure Rights Management, and what the licenses of users call it
-RIGHTS_MANAGEMENT, RIGHTS_MANAGEMENT_ID = "RMS_S_ENTERPRISE", "bea4c11e-220a-4e6d-8eb8-8ea15d019f90"
+#: The service plan of Azure Rights Management, and what the licenses of users call it, the second for a government
+RIGHTS_MANAGEMENT = "RMS_S_ENTERPRISE"
+RIGHTS_MANAGEMENT_IDS = ("bea4c11e-220a-4e6d-8eb8-8ea15d019f90", "6a76346d-5d6e-4051-9fe3-ed3f312b5597")
 #: The service plans of Azure Information Protection, P1 and P2
 INFORMATION_PROTECTION = ("RMS_S_PREMIUM", "RMS_S_PREMIUM2")
 PLANS = (RIGHTS_MANAGEMENT, *INFORMATION_PROTECTION)
+#: How their names end in subscriptions of the government of the United States
+GOVERNMENT = "_GOV"
 #: Of subscriptions and of licenses: in use, the second during the grace period after the end
 IN_USE = ("Enabled", "Warning")
 #: Of a service plan in a subscription
@@ -201,7 +204,7 @@ def _subscriptions(session: _Session) -> list[dict[str, Any]]:
         plans = {
             str(plan.get("servicePlanName")): str(plan.get("provisioningStatus"))
             for plan in _listed(sku.get("servicePlans"))
-            if plan.get("servicePlanName") in PLANS
+            if _plan(plan.get("servicePlanName")) in PLANS
         }
         name, status = str(sku.get("skuPartNumber")), str(sku.get("capabilityStatus"))
         units = sku.get("prepaidUnits")
@@ -212,12 +215,17 @@ def _subscriptions(session: _Session) -> list[dict[str, Any]]:
                     "name": name,
                     "status": status,
                     "plans": plans,
-                    "usable": [plan for plan, state in plans.items() if counts and state not in NOT_THERE],
+                    "usable": [_plan(plan) for plan, state in plans.items() if counts and state not in NOT_THERE],
                     "units": units.get("enabled") if isinstance(units, Mapping) else None,
                     "assigned": sku.get("consumedUnits"),
                 }
             )
     return found
+
+
+def _plan(name: Any) -> str:
+    """The name of a service plan, whatever the tenant is."""
+    return str(name).removesuffix(GOVERNMENT)
 
 
 def _user(session: _Session, name: str) -> dict[str, Any]:
@@ -227,7 +235,7 @@ def _user(session: _Session, name: str) -> dict[str, Any]:
     except NotFoundError:
         return {"found": False, "licensed": False}
     licensed = any(
-        str(plan.get("servicePlanId")).lower() == RIGHTS_MANAGEMENT_ID and plan.get("capabilityStatus") in IN_USE
+        str(plan.get("servicePlanId")).lower() in RIGHTS_MANAGEMENT_IDS and plan.get("capabilityStatus") in IN_USE
         for plan in _listed(user.get("assignedPlans"))
     )
     return {"found": True, "licensed": licensed}

@@ -87,12 +87,21 @@ def test_a_token_is_used_as_it_is(graph: Graph) -> None:
         # RMS for individuals
         ([subscription("RIGHTSMANAGEMENT_ADHOC", RMS_S_ENTERPRISE="Success")], []),
         ([subscription("EMSPREMIUM", RMS_S_PREMIUM2="Success")], ["RMS_S_PREMIUM2"]),
+        (
+            [subscription("EMSPREMIUM_GOV", RMS_S_ENTERPRISE_GOV="Success", RMS_S_PREMIUM2_GOV="Success")],
+            ["RMS_S_ENTERPRISE", "RMS_S_PREMIUM2"],
+        ),
         ([{"servicePlans": None}, "text", {"servicePlans": [7]}], []),
     ],
 )
 def test_a_service_plan_counts_where_it_can_be_used(graph: Graph, subscriptions: list[Any], plans: list[str]) -> None:
     graph.subscriptions = subscriptions
     assert run(graph)["plans"] == plans
+
+
+def test_a_license_of_a_government_is_one(graph: Graph) -> None:
+    graph.users[CONNECTOR]["plans"] = {"6a76346d-5d6e-4051-9fe3-ed3f312b5597": "Enabled"}
+    assert run(graph, accounts=[CONNECTOR])["accounts"][0]["licensed"]
 
 
 def pem(key: Any) -> bytes:
