@@ -21,6 +21,7 @@ from .addresses import HIDDEN, has_account
 try:
     import requests
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -139,6 +140,8 @@ class Service:
                 raise GraphError(f"{name} is {HIDDEN}: expected an address without them")
             if not re.fullmatch(r"https://[^\s/?#]+/?", url):
                 raise GraphError(f"{name} is {url!r}: expected https:// and a host, such as https://graph.microsoft.us")
+        if not 0 < self.timeout < threading.TIMEOUT_MAX:
+            raise GraphError(f"timeout is {self.timeout:g}: expected seconds, more than 0")
 
 
 def read(service: Service, sign_in: SignIn, accounts: Iterable[str] = (), groups: Iterable[str] = ()) -> dict[str, Any]:
@@ -364,7 +367,7 @@ def assertion(certificate: bytes, application_id: str, audience: str, now: float
     try:
         key = load_pem_private_key(certificate, None)
         known = x509.load_pem_x509_certificate(certificate)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise GraphError("certificate: expected PEM with the certificate and its key without a passphrase") from error
     if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != known.public_key():
         raise GraphError("certificate: expected an RSA key that belongs to the certificate")

@@ -141,6 +141,11 @@ def test_a_certificate_that_cannot_sign(graph: Graph, tmp_path: Path) -> None:
     ).partition(b"-----END PRIVATE KEY-----\n")[2]  # fmt: skip
     for content, said in (
         (b"no pem", "expected PEM with the certificate and its key without a passphrase"),
+        # of an algorithm that does not exist
+        (
+            b"-----BEGIN PRIVATE KEY-----\nMA8CAQAwBQYDKgMEBANhYmM=\n-----END PRIVATE KEY-----\n",
+            "expected PEM with the certificate and its key without a passphrase",
+        ),
         (pem(ec.generate_private_key(ec.SECP256R1())), "expected an RSA key that belongs to the certificate"),
         (foreign, "expected an RSA key that belongs to the certificate"),
     ):
@@ -286,6 +291,9 @@ def test_no_netrc_replaces_the_token(graph: Graph, tmp_path: Path, monkeypatch: 
         ({"url": "http://graph.microsoft.com"}, "url is 'http://graph.microsoft.com': expected https:// and a host"),
         ({"url": "https://graph.microsoft.com/beta"}, "expected https:// and a host"),
         ({"login_url": "https://me:Secret!9@login.test"}, "login_url is one with a name or password in it"),
+        ({"timeout": 0}, "timeout is 0: expected seconds, more than 0"),
+        ({"timeout": float("inf")}, "timeout is inf"),
+        ({"timeout": float("nan")}, "timeout is nan"),
         ({"accounts": [CONNECTOR, " "]}, "accounts has '': expected a user principal name"),
         ({"accounts": [".."]}, "accounts has '..': expected a user principal name"),
         ({"groups": ["AllStaff"]}, "groups has 'allstaff': expected the object id of a group"),
