@@ -24,9 +24,15 @@ class ActionModule(CheckedAction):
             file = scanner_file.exported(self._find_needle, self._task.args)
         except LocalFileError as error:
             raise AnsibleActionFail(f"configuration_file: {error}") from error
+        given = self._task.args
         if file:
             content, checksum = file
             added = {"configuration_checksum": checksum, "configuration_content": base64.b64encode(content).decode()}
-            self._task.args = {**self._task.args, **added}
-        result: Result = super().run(tmp, task_vars)
+            self._task.args = {**given, **added}
+        try:
+            result: Result = super().run(tmp, task_vars)
+        finally:
+            self._task.args = given
+        # Registered results and events of AWX keep the module's options, and this one has up to 1.3 MB.
+        (result.get("invocation") or {}).get("module_args", {}).pop("configuration_content", None)
         return result

@@ -639,11 +639,21 @@ def test_the_module_gets_the_content_of_the_exported_file(tmp_path: Path) -> Non
     file.write_bytes(b"\xef\xbb\xbf{}")
     action = load_action("scanner", {"configuration_file": str(file)})
     action._find_needle = lambda _kind, source: source
-    action._execute_module = lambda **_named: {}
-    action.run(task_vars={})
-    asked = action._task.args
+    asked: Json = {}
+
+    def module(**_named: object) -> Json:
+        asked.update(action._task.args)
+        return {"failed": True, "invocation": {"module_args": dict(asked)}}
+
+    action._execute_module = module
+    result = action.run(task_vars={})
+    checksum = hashlib.sha256(file.read_bytes()).hexdigest()
     assert base64.b64decode(asked["configuration_content"]) == file.read_bytes()
-    assert asked["configuration_checksum"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert asked["configuration_checksum"] == checksum
+    # neither the result nor the task, which callbacks get, keeps so much
+    kept = {"configuration_file": str(file)}
+    assert result["invocation"]["module_args"] == {**kept, "configuration_checksum": checksum}
+    assert action._task.args == kept
 
 
 def test_a_host_that_was_lost_is_lost_again_at_the_end() -> None:
