@@ -54,6 +54,24 @@ def test_a_day_is_downloaded_once(powershell: PowerShellHost, changed: ChangedTe
     assert not logs(powershell, to=DAYS[0], password="wrong-password").get("failed"), "nobody had to sign in"
 
 
+def test_a_command_that_fails_is_in_the_admin_log(powershell: PowerShellHost, changed: ChangedTenant) -> None:
+    script = """
+        Import-Module -Name AIPService
+        $password = ConvertTo-SecureString -String $case.password -AsPlainText -Force
+        $null = Connect-AipService -Credential ([pscredential]::new($case.username, $password))
+        try { $null = Set-AipServiceSuperUserGroup -GroupEmailAddress $case.group } catch { $_.Exception.Message }
+        $null = Disconnect-AipService
+    """
+    for group in ("nobody@contoso.test", "superusers@contoso.test"):
+        failure = powershell.run(script, ADMIN | {"group": group})
+        assert ("was not found" in str(failure)) is (group == "nobody@contoso.test"), failure
+    with changed() as tenant:
+        log = [(one["account"], one["command"], one["outcome"]) for one in tenant["admin_log"]]
+        assert tenant["super_user_group"] == "superusers@contoso.test"
+    command = (ADMIN["username"], "Set-AipServiceSuperUserGroup")
+    assert log == [(*command, "Failed"), (*command, "Passed")]
+
+
 def test_again_by_force_replaces_what_differs(powershell: PowerShellHost, changed: ChangedTenant, folder: Path) -> None:
     logs(powershell)
     (folder / f"rmslog-{DAYS[0]}.log").write_text("cut off", encoding="utf-8")

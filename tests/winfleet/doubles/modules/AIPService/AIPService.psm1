@@ -42,6 +42,8 @@ function Use-Tenant {
             finally {
                 if ($name -notmatch '^(?:Get|New|Export|Connect|Disconnect)-') {
                     $tenant.admin_log = @($tenant.admin_log) + @{ time = [DateTime]::UtcNow; account = $script:account; command = $name; outcome = $outcome }
+                    # A failure passes the save below. Actions check everything before they change anything, so only the log is new.
+                    if ($outcome -eq 'Failed') { Save-FleetFile -File $file }
                 }
             }
             foreach ($change in @($tenant['foreign'] | Where-Object { $_ -and $_.after -eq $name })) {
