@@ -158,14 +158,25 @@ function Get-ScannerState {
         $state.Outdated = (Get-ScannerRecord).DatabaseVersion -ne $state.Version
         Import-ScannerModule -State $state
         $state.Configuration = & $state.Command.GetConfiguration -ErrorAction Stop
-        # Only -Verbose tells counts; what it writes to its stream is for the screen.
-        $state.Status = & $state.Command.GetStatus -Verbose -ErrorAction Stop 4>$null
+        $state.Status = Read-ScanStatus -Command $state.Command.GetStatus
         Read-ScannerJob -State $state
     }
     catch {
         $state.Problem = $_.Exception.Message
     }
     $state
+}
+
+function Read-ScanStatus {
+    # Only -Verbose returns counts; its verbose messages are not needed. Where it fails, the status is enough to manage the scanner.
+    param ($Command)
+
+    try {
+        & $Command -Verbose -ErrorAction Stop 4>$null
+    }
+    catch {
+        & $Command -ErrorAction Stop
+    }
 }
 
 function Read-ScannerJob {

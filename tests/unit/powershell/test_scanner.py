@@ -520,6 +520,27 @@ def test_a_sql_server_that_is_gone_is_named_and_nothing_is_changed(host: Host) -
 
 
 @pytest.mark.full("modules")
+def test_a_scanner_without_counts_is_managed_all_the_same(host: Host) -> None:
+    host.powershell.run(
+        """function global:Get-StatusOnly {
+            [CmdletBinding()] param ()
+            if ($PSBoundParameters['Verbose']) { throw 'No counts.' }
+            AzureInformationProtection\\Get-AIPScannerStatus
+        }
+        # before the function of the module, which is loaded again and again
+        Set-Alias -Name Get-AIPScannerStatus -Value Get-StatusOnly -Scope Global"""
+    )
+    try:
+        host.ok(DISCOVERY)
+        assert host.ok({**DISCOVERY, "schedule": "always"})["changed"]
+        info = host.powershell.module("scanner_info")["scanner"]
+    finally:
+        host.powershell.run("Remove-Item -LiteralPath Alias:\\Get-AIPScannerStatus, Function:\\Get-StatusOnly")
+    assert (info["problem"], info["cluster"], info["scan"]) == (None, "EU", None)
+    assert info["status"] and info["repository_states"] == []
+
+
+@pytest.mark.full("modules")
 def test_a_running_scan_goes_on_with_its_settings(host: Host) -> None:
     with host.fleet() as data:
         data["scan_seconds"] = 600
