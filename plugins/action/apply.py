@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infoprotect.aip.plugins.plugin_utils import inspecting
+from ansible_collections.infoprotect.aip.plugins.plugin_utils import fleet, inspecting
 from ansible_collections.infoprotect.aip.plugins.plugin_utils._other_action import run_action
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.domains import DOMAINS, HostVariables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.fleet import own_variables
@@ -47,9 +47,9 @@ class ActionModule(ActionBase):
             # .NET Framework is not there, without which the module would refuse
             what = f"The {step} would be installed once .NET Framework is there."
             return {**result, "changed": True, "msg": what, **_url(host, inspection)}
-        module, options = _module(step, host, inspection)
-        if step == "scanner":
+        if step in ("scanner", inspecting.RELEASE):
             _await_first_node(inspection, known)
+        module, options = _module(step, host, inspection)
         # with its controller's side, which brings files over and restarts the host
         result |= run_action(self, f"infoprotect.aip.{module}", options, known)
         if step in DOMAINS:
@@ -81,14 +81,27 @@ def _module(step: str, host: HostVariables, inspection: Result) -> tuple[str, Re
 
 
 def _await_first_node(inspection: Result, known: Result) -> None:
-    """Fail where the first node of the cluster has failed in this play: the others need its database."""
+    """Fail where the first node of the cluster does not come before this one: the others need its database."""
     first = inspection.get("first_node")
-    there, left = (plain(known.get(name) or []) for name in ("ansible_play_hosts_all", "ansible_play_hosts"))
-    if inspection.get("joins") and first in there and first not in left:
+    if inspection.get("joins") and first and (reason := _missing(first, known)):
         raise AnsibleActionFail(
-            f"{first}, the first node of the cluster, failed or was lost: this node waits for it, which updates the"
-            f" database and sets what the nodes share. Correct {first}, and run this again."
+            f"{first}, the first node of the cluster, {reason}: this node waits for it, which updates the database and"
+            " sets what the nodes share. Correct that, or make another node the first one (aip_scanner_first_node:"
+            " true), and run this again."
         )
+
+
+def _missing(first: str, known: Result) -> str:
+    """Why the first node of a cluster has not done its part in this run; empty where it has, or has nothing to do."""
+    there, left = (plain(known.get(name) or []) for name in ("ansible_play_hosts_all", "ansible_play_hosts"))
+    # a host that is blocked or lost before its turn is in no later play
+    stopped, waits = (plain((known.get("aip_plan") or {}).get(name) or []) for name in ("stopped", "waits"))
+    if first in stopped or (first in there and first not in left):
+        return "failed, is blocked or was lost"
+    found = fleet.registered(known, first).get("aip_apply_inspection") or {}
+    if first in waits and "scanner" in plain(found.get("steps") or []):
+        return "is in none of the rings (aip_waves)"
+    return ""
 
 
 def _url(host: HostVariables, inspection: Result) -> Result:

@@ -570,14 +570,48 @@ def test_the_first_node_of_a_cluster_sets_what_its_nodes_share(tmp_path: Path, m
     fleet.run("apply", "b", play, step="scanner", inspection=inspection)
     assert (done[0]["cluster"], done[0]["first_node"]) == ("eu", False)
     play["ansible_play_hosts_all"] = ["a", "b"]
-    with pytest.raises(AnsibleActionFail, match=r"^a, the first node of the cluster, failed or was lost"):
-        fleet.run("apply", "b", play, step="scanner", inspection=inspection)
+    for step in ("scanner_release", "scanner"):
+        with pytest.raises(AnsibleActionFail, match=r"^a, the first node of the cluster, failed, is blocked or was"):
+            fleet.run("apply", "b", play, step=step, inspection=inspection)
 
     # an operator says otherwise
     fleet.hostvars["b"]["aip_scanner_first_node"] = True
     fleet.inspect()
     assert fleet.hostvars["a"]["aip_apply_inspection"]["joins"]
     assert not fleet.hostvars["b"]["aip_apply_inspection"]["joins"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "steps", "said"),
+    [
+        ({"stopped": {"a": ["unreachable: timed out"]}}, None, "failed, is blocked or was lost"),
+        ({"stopped": {"a": ["TLS 1.2 is off"]}}, ["scanner"], "failed, is blocked or was lost"),
+        ({"waits": ["a"]}, ["scanner"], "is in none of the rings"),
+        ({"waits": ["a"]}, ["settings"], ""),
+        ({"complies": ["a"]}, [], ""),
+    ],
+)
+def test_nodes_wait_for_a_first_node_that_has_no_turn(
+    monkeypatch: pytest.MonkeyPatch, plan: Json, steps: list[str] | None, said: str
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(apply, "run_action", lambda _action, name, _options, _known: done.append(name) or {})
+    fleet = Fleet(a=dict(NODE), b=dict(NODE))
+    fleet.answers["desired_state"] = SCANNER_COMPLIES
+    fleet.inspect()
+    if steps is None:
+        fleet.hostvars["a"]["aip_apply_inspection"] = {"unreachable": True, "msg": "timed out"}
+    else:
+        fleet.hostvars["a"]["aip_apply_inspection"]["steps"] = steps
+    known = {"ansible_play_hosts": ["b"], "ansible_play_hosts_all": ["b"], "aip_plan": plan}
+    inspection = fleet.hostvars["b"]["aip_apply_inspection"]
+    if not said:
+        fleet.run("apply", "b", known, step="scanner", inspection=inspection)
+        assert done == ["infoprotect.aip.scanner"]
+        return
+    with pytest.raises(AnsibleActionFail, match=rf"^a, the first node of the cluster, {said}.* make another node"):
+        fleet.run("apply", "b", known, step="scanner", inspection=inspection)
+    assert not done
 
 
 def test_an_upgrade_does_not_begin_while_a_node_outside_of_the_run_is_online() -> None:
