@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -61,14 +61,17 @@ class ActionModule(ActionBase):
         names = plain(self._known["ansible_play_hosts_all"])
         inspections = {name: self._inspection(name) for name in names}
         inspections = {name: found for name, found in inspections.items() if not found.get("skipped")}
-        online = left_online(inspections, RELEASE)
-        hosts = [replace(self._host(name, found), obstacle=online.get(name, "")) for name, found in inspections.items()]
+        hosts = [self._host(name, found) for name, found in inspections.items()]
         groups = plain(dict(self._known["groups"]))
         try:
             waves = fleet.waves(self._known, self._templar.template)
         except planning.PlanError as error:
             raise AnsibleActionFail(str(error)) from error
-        plan = planning.make(hosts, waves, groups, bool(self._task.check_mode))
+        check = bool(self._task.check_mode)
+        plan = planning.make(hosts, waves, groups, check)
+        # nothing stops the scanner of a host that has no turn
+        online = left_online({name: inspections[name] for name in plan.turns}, RELEASE)
+        plan = planning.with_obstacles(plan, online, check)
         findings = {name: found["findings"] for name, found in inspections.items() if found.get("findings")}
         result |= {**asdict(plan), "findings": findings, "asks_service": self._asks_service(inspections)}
         result["protection_service"] = fleet.protecting(self._known, names)

@@ -61,7 +61,6 @@ class Host:
         restart: why a restart of it is pending.
         manual_steps: what an operator has to do at it.
         together: what it has in common with hosts that have their turn with it, such as the database of a cluster.
-        obstacle: why no work on it may begin.
     """
 
     name: str
@@ -73,7 +72,6 @@ class Host:
     restart: tuple[str, ...] = ()
     manual_steps: tuple[Mapping[str, Any], ...] = ()
     together: str = ""
-    obstacle: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +154,11 @@ class Plan:
     ends: bool = False
 
     @property
+    def turns(self) -> list[str]:
+        """The hosts that have a turn."""
+        return [*self.connectors, *(name for batch in self.batches for name in batch)]
+
+    @property
     def order(self) -> list[str]:
         """In which order hosts have their turn, a line for each pool and one for the batches."""
         lines = [
@@ -210,11 +213,15 @@ def make(hosts: Sequence[Host], waves: Waves, rings: Mapping[str, Iterable[str]]
     plan.batches.extend(_together(portions, {host.name: host.together for host in hosts if host.together}))
     connectors = {host.name: host.connector for host in hosts if host.connector}
     plan.pools.extend(_pools(plan.connectors, connectors))
-    plan.obstacles.extend(_obstacles([name for name in plan.connectors if name not in plan.asleep], connectors))
-    turn = {name for batch in plan.batches for name in batch}
-    plan.obstacles.extend(host.obstacle for host in hosts if host.obstacle and host.name in turn)
     blocked = any(host.blocked and host.stop == "run" for host in hosts)
-    return replace(plan, ends=blocked or (bool(plan.obstacles) and not check))
+    obstacles = _obstacles([name for name in plan.connectors if name not in plan.asleep], connectors)
+    return with_obstacles(replace(plan, ends=blocked), obstacles, check)
+
+
+def with_obstacles(plan: Plan, obstacles: Iterable[str], check: bool = False) -> Plan:
+    """The plan with more reasons why no work may begin."""
+    found = [*plan.obstacles, *obstacles]
+    return replace(plan, obstacles=found, ends=plan.ends or (bool(found) and not check))
 
 
 def batches(names: Sequence[str], sizes: Sequence[str]) -> list[list[str]]:

@@ -43,23 +43,23 @@ def first_nodes(hosts: Iterable[str], values_of: Callable[[str], Mapping[str, An
     return {**found, **named}
 
 
-def left_online(inspections: Mapping[str, Mapping[str, Any]], release: str) -> dict[str, str]:
+def left_online(inspections: Mapping[str, Mapping[str, Any]], release: str) -> list[str]:
     """Of hosts whose client is changed, why their database could not be updated: a node that the run does not stop.
 
-    inspections: of all hosts of the run.
+    inspections: of the hosts that have a turn.
     release: the step that stops a scanner.
     """
     changing = {name: found for name, found in inspections.items() if release in found.get("steps", ())}
     stopped: dict[str, set[str]] = {}
     for name, found in changing.items():
         stopped.setdefault(found.get("first_node") or name, set()).add(_computer(found["host"].get("name")))
-    obstacles = {}
+    obstacles = []
     for name, found in changing.items():
         own = stopped[found.get("first_node") or name]
         nodes = (found["host"].get("scanner") or {}).get("nodes") or ()
         online = [node["name"] for node in nodes if node["status"] != "offline" and _computer(node["name"]) not in own]
         if online:
-            obstacles[name] = (
+            obstacles.append(
                 f"{name}: this scanner gets another client, and its database is updated only while all nodes of the"
                 f" cluster are offline. This run does not stop {', '.join(online)}. Run it for all nodes of the"
                 " cluster, or stop those scanners first (aip_scanner_service_state: stopped)."

@@ -633,6 +633,13 @@ def test_an_upgrade_does_not_begin_while_a_node_outside_of_the_run_is_online() -
     inspect(a=CLIENT, b=CLIENT)
     found = fleet.run("plan")
     assert not found["obstacles"] and found["batches"] == [["a", "b"]]
+    # a node without a turn is not stopped: it is in none of the rings, or blocked by itself
+    fleet.hostvars["a"]["group_names"] = ["aip_scanners", "ring_pilot"]
+    assert "does not stop B.contoso.test" in fleet.run("plan", variables={"aip_waves": "ring_pilot"})["msg"]
+    blocking = dict.fromkeys(("document", "expected", "remedy", "section", "text", "found"), "disk space")
+    blocking |= {"id": "disk_space", "severity": "blocks", "status": "failed"}
+    fleet.hostvars["b"]["aip_apply_inspection"] |= {"findings": [blocking], "stop": "host"}
+    assert "does not stop B.contoso.test" in fleet.run("plan")["msg"]
     nodes[1]["status"] = "offline"
     inspect(a=CLIENT)
     assert not fleet.run("plan")["obstacles"]
