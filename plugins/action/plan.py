@@ -37,8 +37,6 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.rollout_lease impo
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.scanner_cluster import left_online
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.summary import lines, summary
 
-from .prepare import SIGN_IN
-
 Result = dict[str, Any]
 #: The domains of requirements that Microsoft Graph answers
 GRAPH_DOMAINS = frozenset(("client", "connector"))
@@ -179,7 +177,7 @@ class ActionModule(ActionBase):
         new = [
             name for name, found in inspections.items() if "looked_for" in found and assessment.sets_up_connector(found)
         ]
-        return any(variable in fleet.registered(self._known, name) for name in new for variable in SIGN_IN)
+        return any(variable in fleet.registered(self._known, name) for name in new for variable in fleet.TENANT_SIGN_IN)
 
     def _failing(self, inspections: Mapping[str, Result]) -> dict[str, list[str]]:
         """The hosts that are to fail by the variables of the playbook audit, each with the reasons."""

@@ -17,12 +17,6 @@ from ansible_collections.infoprotect.aip.plugins.plugin_utils.requirements impor
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.tenant import TenantError, ask
 
 Result = dict[str, Any]
-#: Variables for signing in to the protection service
-SIGN_IN = (
-    "rms_authorization_tenant_username",
-    "rms_authorization_tenant_application_id",
-    "rms_authorization_tenant_access_token",
-)
 
 
 class ActionModule(ActionBase):
@@ -77,7 +71,7 @@ class ActionModule(ActionBase):
                 except TenantError as error:
                     self._display.warning(str(error))
                     tenants[connector] = ""
-            elif any(name in host.values for name in SIGN_IN):
+            elif any(name in host.values for name in fleet.TENANT_SIGN_IN):
                 asks_service = True
             else:
                 raise AnsibleActionFail(

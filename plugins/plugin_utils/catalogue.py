@@ -14,7 +14,7 @@ from typing import Any
 
 from .conditions import Condition, Subject, View, at_least, column, is_for, rows, same_url, some, without, words
 from .domains import CONNECTORS, EXCHANGE_SERVERS, FCI_SERVERS, PRODUCTS, SHAREPOINT_SERVERS
-from .graph import INFORMATION_PROTECTION
+from .service_plans import INFORMATION_PROTECTION
 
 BLOCKS, ADVISES = "blocks", "advises"
 REQUIREMENTS_PAGE, CONNECTOR_PAGE = "aip-requirements-2021.md", "deploy-rms-connector-2021.md"

@@ -21,6 +21,8 @@ SERVICE_ACCOUNT = {
     *("username", "password", "application_id", "client_secret", "certificate_thumbprint", "access_token"),
     *("tenant_id", "cloud", "force", "ad_rms_deployed", "inspection", "result"),
 }
+#: Those of the role rms_authorization that sign in to the protection service
+TENANT_SIGN_IN = tuple(f"rms_authorization_tenant_{name}" for name in ("username", "application_id", "access_token"))
 #: How those begin that are for Microsoft Graph, and those that sign in there
 GRAPH = f"{SERVICE}graph_"
 GRAPH_SIGN_IN = (f"{GRAPH}application_id", f"{GRAPH}access_token")

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from .addresses import HIDDEN, has_account
+from .service_plans import GOVERNMENT, IN_USE, INDIVIDUALS, NOT_THERE, PLANS, RIGHTS_MANAGEMENT_IDS
 
 try:
     import requests
@@ -39,21 +40,6 @@ CLOUDS = {
     "AzureChinaCloud": ("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
     "AzureUSGovernment": ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
 }
-#: The service plan of Azure Rights Management, and what the licenses of users call it, the second for a government
-RIGHTS_MANAGEMENT = "RMS_S_ENTERPRISE"
-RIGHTS_MANAGEMENT_IDS = ("bea4c11e-220a-4e6d-8eb8-8ea15d019f90", "6a76346d-5d6e-4051-9fe3-ed3f312b5597")
-#: The service plans of Azure Information Protection, P1 and P2
-INFORMATION_PROTECTION = ("RMS_S_PREMIUM", "RMS_S_PREMIUM2")
-PLANS = (RIGHTS_MANAGEMENT, *INFORMATION_PROTECTION)
-#: How their names end in subscriptions of the government of the United States
-GOVERNMENT = "_GOV"
-#: Of subscriptions and of licenses: in use, the second during the grace period after the end
-IN_USE = ("Enabled", "Warning")
-#: Of a service plan in a subscription
-NOT_THERE = ("Disabled", "Error")
-#: RMS for individuals. Microsoft asks not to use it for an organization.
-INDIVIDUALS = "RIGHTSMANAGEMENT_ADHOC"
-
 #: What application permissions the requests need
 READ_SUBSCRIPTIONS = "Organization.Read.All"
 READ_USERS = "User.Read.All"
