@@ -52,9 +52,8 @@ class ActionModule(ActionBase):
         del tmp
         self._known: Result = task_vars or {}
         result: Result = super().run(None, self._known)
-        _validation, given = self.validate_argument_spec(
-            argument_spec={"report_only": {"type": "bool", "default": False}}
-        )
+        options = {name: {"type": "bool", "default": False} for name in ("report_only", "tenant_was_read")}
+        _validation, given = self.validate_argument_spec(argument_spec=options)
         self._service, self._graph = fleet.service(self._known), fleet.graph(self._known)
         names = plain(self._known["ansible_play_hosts_all"])
         inspections = {name: self._inspection(name) for name in names}
@@ -71,11 +70,13 @@ class ActionModule(ActionBase):
         online = left_online({name: inspections[name] for name in plan.turns}, RELEASE)
         plan = planning.with_obstacles(plan, online, check)
         findings = {name: found["findings"] for name, found in inspections.items() if found.get("findings")}
-        result |= {**asdict(plan), "findings": findings, "asks_service": self._asks_service(inspections)}
+        result |= {**asdict(plan), "findings": findings, "asks_service": False, "graph": []}
+        if not given["tenant_was_read"]:
+            result["asks_service"] = self._asks_service(inspections)
+            result["graph"] = self._reads_graph(names, inspections)
         result["protection_service"] = fleet.protecting(self._known, names)
         result["service"] = service.kept(self._service, next(iter(result["protection_service"]), ""))
         result["irm"] = self._irm(names)
-        result["graph"] = self._reads_graph(names, inspections)
         asking = [str(self._known["inventory_hostname"])] if result["asks_service"] else []
         result["tenant"] = list(dict.fromkeys([*(result["protection_service"] or asking), *result["graph"]]))
         result["stopped"] = {

@@ -494,6 +494,16 @@ def test_microsoft_graph_is_read_once_where_a_requirement_needs_it() -> None:
     assert tls.run("plan", report_only=True)["graph"] == []
 
 
+def test_a_plan_with_the_tenant_fails_whatever_the_tenant_answered(tmp_path: Path) -> None:
+    """Otherwise a blocked run would begin where nothing was registered of Microsoft Graph."""
+    fleet = needs_client(aip_client_src=str(tmp_path / "none.exe"), protection_service_graph_access_token="a-token")
+    first = fleet.run("plan")
+    assert first["graph"] == first["tenant"] == ["a"] and not first.get("failed")
+    assert fleet.run("plan", tenant_was_read=True)["failed"]
+    again = fleet.run("plan", tenant_was_read=True, report_only=True)
+    assert again["graph"] == again["tenant"] == [] and not again["asks_service"]
+
+
 def test_check_mode_installs_nothing_that_lacks_dotnet() -> None:
     fleet = Fleet(a={"aip_client_product": "purview"})
     fleet.check_mode = True
