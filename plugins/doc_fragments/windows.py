@@ -74,7 +74,7 @@ options:
     type: str
   tenant_id:
     description:
-      - The tenant in Microsoft Entra ID. Needed with O(application_id); otherwise that of the account.
+      - The id of the tenant in Microsoft Entra ID, a GUID. Needed with O(application_id); otherwise the account's.
     type: str
   cloud:
     description:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, fleet, variables
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.option_types import of_module
 
@@ -97,6 +99,22 @@ def test_microsoft_graph_is_read_with_the_variables_of_one_host(
         "inventory_hostname": "client-1",
     }
     assert fleet.graph_reader(known, ["client-1", "client-2", "admin-1"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"protection_service_graph_tenant_id": "contoso.test", "protection_service_tenant_id": "guid"}, "contoso.test"),
+        ({"protection_service_tenant_id": "guid"}, "guid"),
+        ({"protection_service_graph_tenant_id": "", "rms_authorization_tenant_id": "guid"}, "guid"),
+    ],
+)
+def test_microsoft_graph_may_have_the_tenant_by_another_name(given: dict[str, str], expected: str) -> None:
+    loader = DataLoader()
+    known = loader.load_from_file(str(ROLE / "vars/main.yml"), trusted_as_template=True) | given
+    (task,) = loader.load_from_file(str(ROLE / "tasks/graph.yml"), trusted_as_template=True)
+    template = task["infoprotect.aip.protection_service_graph_info"]["tenant_id"]
+    assert Templar(loader=loader, variables=known).template(template) == expected
 
 
 def test_misspelled_variable_is_an_error() -> None:

@@ -137,6 +137,13 @@ def test_credentials_set_variables_of_the_collection() -> None:
         assert names <= collection.specs().keys(), item["name"]
 
 
+def test_a_credential_for_microsoft_graph_signs_in_nowhere_else() -> None:
+    """Its tenant may be a domain, which AIPService does not take, and extra variables outrank all others."""
+    types = yaml.safe_load((OBJECTS / "credential_types.yml").read_text("utf-8").replace("!unsafe", ""))
+    (graph,) = (item for item in types["controller_credential_types"] if item["name"] == "AIP Microsoft Graph")
+    assert all(name.startswith("protection_service_graph_") for name in graph["injectors"]["extra_vars"])
+
+
 def test_tags_and_limits_are_those_of_the_collection(objects: Objects) -> None:
     """A template without a limit of its own asks for all hosts."""
     for name, template in templates(objects).items():
