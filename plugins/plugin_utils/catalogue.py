@@ -320,7 +320,9 @@ def _uncovered(s: Subject) -> str:
         who += f"; no user has the user principal name {' or '.join(missing)}"
     if _covered(s) is False:
         missing = [one.account for one in _accounts(s) if _covers(policy, one) is False]
-        who = f"not among them: {', '.join(missing)}"
+        # Microsoft Graph leaves out groups with hidden members, without an error
+        seen = ", as far as the application may see" if policy.group else ""
+        who = f"not among them{seen}: {', '.join(missing)}"
     return f"the policy covers {' and '.join(covers)} only; {who}"
 
 

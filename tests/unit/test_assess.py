@@ -624,11 +624,12 @@ FAILS: dict[str, list[tuple[dict[str, Any], str]]] = {
     "onboarding": [
         (
             onboarding([("a", True, True, []), ("b", True, True, ["g-1"]), ("c", None, None, None)], group="g-1"),
-            "the policy covers members of g-1 only; not among them: a",
+            "the policy covers members of g-1 only; not among them, as far as the application may see: a",
         ),
         (
             onboarding([("a", True, False, ["g-1"])], group="g-1", licensed_only=True),
-            "the policy covers members of g-1 and users with a license only; not among them: a",
+            "the policy covers members of g-1 and users with a license only;"
+            " not among them, as far as the application may see: a",
         ),
         (
             onboarding([("a", True, False, []), ("b", False, False, [])], licensed_only=True),
