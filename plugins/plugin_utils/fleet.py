@@ -19,7 +19,7 @@ from .requirements import plain
 SERVICE = "protection_service_"
 SERVICE_ACCOUNT = {
     *("username", "password", "application_id", "client_secret", "certificate_thumbprint", "access_token"),
-    *("tenant_id", "cloud", "force", "ad_rms_deployed", "inspection", "result"),
+    *("tenant_id", "cloud", "force", "restore", "ad_rms_deployed", "inspection", "result"),
 }
 #: Those of the role rms_authorization that sign in to the protection service
 TENANT_SIGN_IN = tuple(f"rms_authorization_tenant_{name}" for name in ("username", "application_id", "access_token"))

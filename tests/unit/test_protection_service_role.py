@@ -10,6 +10,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import domains, fleet, variables
+from ansible_collections.infoprotect.aip.plugins.plugin_utils._checked_action import check_options
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.option_types import of_module
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +18,7 @@ ROLE = ROOT / "roles/protection_service"
 SPECS: dict[str, Any] = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"][
     "options"
 ]
+OMIT = "__omitted__"
 #: Prefix of variables -> module
 MODULES = {
     "protection_service_graph_": "protection_service_graph_info",
@@ -64,6 +66,7 @@ def test_every_option_has_a_variable() -> None:
         ({"protection_service_templates": [{"id": "x"}]}, ["admin-1"]),
         ({"protection_service_activated": "", "protection_service_username": "a"}, []),
         ({"protection_service_inspection": {"changed": True}}, []),
+        ({"protection_service_restore": "latest"}, []),
         ({"protection_service_graph_application_id": "x", "protection_service_graph_accounts": ["a"]}, []),
         ({}, []),
     ],
@@ -104,7 +107,7 @@ def test_microsoft_graph_is_read_with_the_variables_of_one_host(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"protection_service_graph_tenant_id": "contoso.test", "protection_service_tenant_id": "guid"}, "contoso.test"),
+        ({"protection_service_graph_tenant_id": "a.test", "protection_service_tenant_id": "guid"}, "a.test"),
         ({"protection_service_tenant_id": "guid"}, "guid"),
         ({"protection_service_graph_tenant_id": "", "rms_authorization_tenant_id": "guid"}, "guid"),
     ],
@@ -115,6 +118,27 @@ def test_microsoft_graph_may_have_the_tenant_by_another_name(given: dict[str, st
     (task,) = loader.load_from_file(str(ROLE / "tasks/graph.yml"), trusted_as_template=True)
     template = task["infoprotect.aip.protection_service_graph_info"]["tenant_id"]
     assert Templar(loader=loader, variables=known).template(template) == expected
+
+
+@pytest.mark.parametrize(
+    "sign_in",
+    [
+        {"protection_service_username": "admin@contoso.test", "protection_service_password": "x"},
+        {"protection_service_application_id": "id", "protection_service_client_secret": "x"},
+        {"protection_service_access_token": "x"},
+        {"rms_authorization_tenant_application_id": "id", "rms_authorization_tenant_certificate_thumbprint": "AB"},
+    ],
+)
+def test_settings_are_restored_with_any_sign_in(sign_in: dict[str, str]) -> None:
+    loader = DataLoader()
+    known = loader.load_from_file(str(ROLE / "vars/main.yml"), trusted_as_template=True)
+    (task,) = loader.load_from_file(str(ROLE / "tasks/restore.yml"), trusted_as_template=True)
+    templar = Templar(loader=loader, variables=known | sign_in | {"protection_service_restore": "latest", "omit": OMIT})
+    options = {name: templar.template(value) for name, value in task["infoprotect.aip.protection_service"].items()}
+    given = {name: value for name, value in options.items() if value != OMIT}
+    check_options("infoprotect.aip.protection_service", given)
+    assert given.pop("restore") == "latest" and given.pop("cloud") == "AzureCloud"
+    assert list(given.values()) == list(sign_in.values())
 
 
 def test_misspelled_variable_is_an_error() -> None:

@@ -22,6 +22,7 @@ from .text import clean
 _BLOCKS, _NOT_STATED = "blocks", "not_stated"
 #: The name of a file in which Ansible finds no template and no further option.
 _PLAIN_NAME = re.compile(r"[\w.$~-]+")
+_SERVICE = "infoprotect.aip.protection_service"
 #: Facts of the host in the order in which the report shows them, each with the path to it.
 _FACTS = {
     "full_name": ("fqdn",),
@@ -466,16 +467,17 @@ def _change(host: str, item: Result) -> model.Change:
 def undo(host: str, receipt: str, of_service: bool = False) -> str:
     """The command that restores what a receipt has; empty for a name that a shell or Ansible could read as more.
 
-    of_service: the receipt has settings of the protection service, whose module restores it.
+    of_service: the receipt has settings of the protection service, whose role restores it.
     """
     # not the path: Ansible reads \\r in name=value as a carriage return
     name = receipt.rpartition("\\")[2]
     if not _PLAIN_NAME.fullmatch(name):
         return ""
     if of_service:
-        options = f"restore={name} access_token={{{{ protection_service_access_token }}}}"
-        command = "-i INVENTORY -m infoprotect.aip.protection_service -a"
-        return f"ansible {shlex.quote(host)} {command} {shlex.quote(options)}"
+        # the role signs in with the variables that the run had, whatever their kind
+        command = f"-m ansible.builtin.include_role -a {shlex.quote(f'name={_SERVICE} tasks_from=restore')}"
+        variable = shlex.quote(f"protection_service_restore={name}")
+        return f"ansible {shlex.quote(host)} -i INVENTORY {command} -e {variable}"
     variable = shlex.quote(f"aip_restore_receipt={name}")
     return f"ansible-playbook -i INVENTORY infoprotect.aip.restore --limit {shlex.quote(host)} -e {variable}"
 

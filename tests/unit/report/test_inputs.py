@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_fleet import NOW, client, connector, connector_fact, content, domain, finding, tls_changes
 
-SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs/report.schema.json").read_text(encoding="utf-8"))
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = json.loads((ROOT / "docs/report.schema.json").read_text(encoding="utf-8"))
 Data = dict[str, Any]
 
 
@@ -154,8 +155,9 @@ def test_a_change_has_its_receipt_and_the_command_that_undoes_it(sample: Data) -
     assert (settings["settings"], template["settings"]) == (["super_user_feature"], ["change template Projekt: state"])
     assert template["installations"] == template["values"] == [], "which are those of hosts"
     assert settings["undo"] == (
-        "ansible adm01 -i INVENTORY -m infoprotect.aip.protection_service -a"
-        " 'restore=000001-20261129T091000Z-protection_service.json access_token={{ protection_service_access_token }}'"
+        "ansible adm01 -i INVENTORY -m ansible.builtin.include_role"
+        " -a 'name=infoprotect.aip.protection_service tasks_from=restore'"
+        " -e protection_service_restore=000001-20261129T091000Z-protection_service.json"
     )
     assert installed["domains"] == ["client"] and installed["receipt"] == installed["undo"] == ""
     assert installed["installations"][0]["product"] == "unified_labeling"
@@ -170,7 +172,11 @@ def test_ansible_reads_the_command_as_the_report_means_it(sample: Data) -> None:
     """In name=value, it takes a backslash and a letter for one character."""
     commands = [shlex.split(change["undo"]) for change in sample["changes"] if change["undo"]]
     names = [parse_kv(command[-1]) for command in commands]
-    assert next(iter(names[0].values())) == report_fleet.SERVICE_RECEIPT.rpartition("\\")[2]
+    role = parse_kv(commands[0][commands[0].index("-a") + 1])
+    tasks = ROOT / "roles" / role["name"].removeprefix("infoprotect.aip.") / "tasks" / f"{role['tasks_from']}.yml"
+    ((variable, receipt),) = names[0].items()
+    assert variable in tasks.read_text(encoding="utf-8")
+    assert receipt == report_fleet.SERVICE_RECEIPT.rpartition("\\")[2]
     assert names[-1] == {"aip_restore_receipt": report_fleet.RECEIPT.rpartition("\\")[2]}
 
 
