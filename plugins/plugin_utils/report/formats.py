@@ -1,7 +1,10 @@
 # Copyright (c) 2026, infoprotect.aip maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # Internal to infoprotect.aip, may change in any release.
-"""The report in formats that other programs read. All functions take the content of report.json and return text."""
+"""The report in formats that other programs read. All functions take the content of report.json and return text.
+
+Except in report.json itself, control and invisible characters are spelled out: programs show these texts to people.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from . import model, words
-from .text import visible
+from .text import all_visible
 
 Content = Mapping[str, Any]
 _COLUMNS = (
@@ -43,6 +46,7 @@ def as_csv(content: Content) -> str:
 
     With a byte order mark, which Excel needs.
     """
+    content = all_visible(content)
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
@@ -112,6 +116,7 @@ def as_junit(content: Content) -> str:
     A host has a case for the inspection, the restart, each domain and each prerequisite; the service has one for each
     setting.
     """
+    content = all_visible(content)
     root = ElementTree.Element("testsuites", name="infoprotect.aip")
     tests = failures = 0
     suites = [(host["name"], list(_cases(host, content["prerequisites"]))) for host in content["hosts"]]
@@ -188,6 +193,7 @@ def _xml(text: str) -> str:
 
 def as_sarif(content: Content) -> str:
     """A result for each thing that a host lacks, as code scanning tools take it."""
+    content = all_visible(content)
     rules: dict[str, dict[str, Any]] = {}
     results = []
     for host in content["hosts"]:
@@ -252,7 +258,7 @@ def _rule_text(rule: str) -> str:
 
 def _result(index: int, rule: str, level: str, host: str, item: str, text: str) -> dict[str, Any]:
     fingerprint = hashlib.sha256("\0".join((rule, host, item)).encode()).hexdigest()
-    name = visible(host) or "(no name)"
+    name = host or "(no name)"
     location = {
         "physicalLocation": {"artifactLocation": {"uri": "report.json"}},
         "logicalLocations": [{"name": name, "fullyQualifiedName": name, "kind": "resource"}],

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 #: A longer text is cut; a host cannot fill the report.
@@ -28,6 +29,15 @@ def clean(value: Any) -> str:
 def visible(text: str) -> str:
     """The text on one line, with control and invisible characters spelled out, such as <U+202E>."""
     return _INVISIBLE.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+
+
+def all_visible(value: Any) -> Any:
+    """Data with every text and key as `visible` shows it."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {visible(str(name)): all_visible(item) for name, item in value.items()}
+    return [all_visible(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -84,12 +85,23 @@ def test_no_cell_is_a_formula(made: Data) -> None:
 )
 def test_a_formula_is_made_text(text: str) -> None:
     made = content({"inspections": {text: client("srv")}})
-    assert {row["host"] for row in rows_of(made)} == {f"'{text}"}
+    assert {row["host"] for row in rows_of(made)} == {visible(text) if visible(text) != text else f"'{text}"}
 
 
 def test_quotes_and_line_breaks_stay_in_their_cell() -> None:
     name = 'a"b\r\nc,"d'
-    assert {row["host"] for row in rows_of(content({"inspections": {name: client("srv")}}))} == {name}
+    assert {row["host"] for row in rows_of(content({"inspections": {name: client("srv")}}))} == {visible(name)}
+
+
+@pytest.mark.parametrize("write", [formats.as_csv, formats.as_junit, formats.as_sarif, markdown.as_markdown])
+def test_nothing_of_a_host_is_invisible(hostile: Data, write: Callable[[Data], str]) -> None:
+    """Or reorders the text around it. Only line feeds are left, which no text of a host has."""
+    text = write(hostile).removeprefix("\ufeff").replace("\r\n", "\n")
+    assert all(line == visible(line) for line in text.split("\n")) and "U+202E" in text
+    if write is formats.as_sarif:
+        assert not re.search(r"\\[nrtbfu]", text), "nor in an escape of JSON"
+    if write is formats.as_csv:
+        assert len(text.splitlines()) == len(rows_of(hostile)) + 1
 
 
 # -- JUnit and SARIF --------------------------------------------------------------------------------------------------
