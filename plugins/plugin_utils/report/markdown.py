@@ -63,9 +63,7 @@ def _hosts(content: Content) -> Iterator[str]:
     for host in hosts[:_MOST_HOSTS]:
         if lines := words.differences(host):
             yield from ("", f"### {code(host['name'])}", "")
-            yield from (f"- {code(line)}" for line in lines[:_MOST_LINES])
-            if len(lines) > _MOST_LINES:
-                yield f"- and {len(lines) - _MOST_LINES:,} more"
+            yield from _listed(map(code, lines))
 
 
 def _prerequisites(content: Content) -> Iterator[str]:
@@ -120,11 +118,10 @@ def _pools(content: Content) -> Iterator[str]:
         events = [(member["host"], event) for member in pool["members"] for event in member["events"]]
         if events:
             yield ""
-        for host, event in events[:_MOST_LINES]:
-            times = f" ({event['count']} times)" if event["count"] > 1 else ""
-            yield f"- {code(host)}, {code(event['time'])}: event {event['id']}, {code(event['text'])}{times}"
-        if len(events) > _MOST_LINES:
-            yield f"- and {len(events) - _MOST_LINES:,} more events"
+        yield from _listed(
+            f"{code(host)}, {code(event['time'])}: event {event['id']}, {code(event['text'])}{_times(event['count'])}"
+            for host, event in events
+        )
 
 
 def _service(found: Content) -> Iterator[str]:
@@ -194,7 +191,11 @@ def _scanners(content: Content) -> Iterator[str]:
         for event in scanner["errors"]
     ]
     yield ""
-    yield from (f"- {code(host)}: {code(text)}" for host, text in lines[:_MOST_LINES])
+    yield from _listed(f"{code(host)}: {code(text)}" for host, text in lines)
+
+
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""
 
 
 def _short(items: Sequence[str] | None) -> str:
@@ -243,6 +244,14 @@ def _previous(content: Content) -> Iterator[str]:
     yield from _more(previous["hosts"], "host")
     if not (previous["added"] or previous["removed"] or previous["hosts"]):
         yield "Nothing changed."
+
+
+def _listed(items: Iterable[str]) -> Iterator[str]:
+    """A list; of a long one its beginning, and how many there are more."""
+    items = list(items)
+    yield from (f"- {item}" for item in items[:_MOST_LINES])
+    if len(items) > _MOST_LINES:
+        yield f"- and {len(items) - _MOST_LINES:,} more, see report.html"
 
 
 def _more(items: Sequence[Any], noun: str) -> Iterator[str]:

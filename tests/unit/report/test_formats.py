@@ -203,6 +203,17 @@ def test_markdown_fits_into_a_comment() -> None:
     assert markdown.as_markdown(content({"inspections": long})).endswith("The rest is in report.html.\n")
 
 
+def test_markdown_counts_what_it_leaves_out() -> None:
+    """Of each list: differences of a host, events of a pool, errors of scanners."""
+    events = [{"id": number, "time": "2026-11-29T08:51:00Z", "text": "x", "count": 1} for number in range(22)]
+    values = [report_fleet.value("HKLM:\\SOFTWARE\\x", str(number), None, 1) for number in range(23)]
+    differs = {**client("a"), "domains": {"tls": report_fleet.domain(values)}}
+    connector = report_fleet.connector("b", report_fleet.connector_fact("3.1.0.0", events=events))
+    scanner = client("c", facts={"scanner": report_fleet.scanner_fact(errors=events, problem="y")})
+    text = markdown.as_markdown(content({"inspections": {"a": differs, "b": connector, "c": scanner}}))
+    assert re.findall("^- and (.+) more, see report.html$", text, re.MULTILINE) == ["3", "2", "3"]
+
+
 @pytest.mark.parametrize(("part", "bars"), [("hosts", 5), ("pools", 7), ("scanners", 8), ("service", 4)])
 def test_markdown_has_data_in_code_spans_only(hostile: Data, part: str, bars: int) -> None:
     """Outside of code spans nothing of a host is left, so nothing can become a link, a mention or markup."""
