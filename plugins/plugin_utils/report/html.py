@@ -63,6 +63,7 @@ def as_html(content: Content) -> str:
         most=_MOST_NAMES,
         service_drift=sum(setting["state"] == model.DRIFTED for setting in content["service"]["settings"]),
         scanner_drift=_scanner_drift(content),
+        scanner_nodes=_scanner_nodes(content),
         to_renew=sum(line["state"] != "valid" for line in content["statements"]),
     )
 
@@ -142,6 +143,16 @@ def _cell(domain: Content | None) -> dict[str, str]:
     if state in signs:
         return {"kind": state, "sign": signs[state], "words": ""}
     return {"kind": state, "sign": "", "words": "complies" if state == model.COMPLIANT else "set by this run"}
+
+
+def _scanner_nodes(content: Content) -> dict[str, list[Content]]:
+    """The nodes of each cluster, by the host of its first scanner."""
+    nodes = {_cluster(cluster): cluster["nodes"] for cluster in content["scanner_clusters"]}
+    return {scanner["host"]: nodes.pop(_cluster(scanner), []) for scanner in content["scanners"]}
+
+
+def _cluster(item: Content) -> tuple[str, str]:
+    return item["sql_instance"].lower(), item["cluster"].lower()
 
 
 def _scanner_drift(content: Content) -> dict[str, list[str]]:

@@ -94,6 +94,7 @@ def from_inspections(
         pools=_pools(plan or {}, used, results),
         irm=servers.irm(plan or {}, used, results, of_host),
         scanners=servers.scanners(used, results, of_host),
+        scanner_clusters=servers.scanner_clusters(used, results),
         manual_steps=_manual_steps(plan or {}, used, results),
         changes=tuple(_change(str(name), item) for name, items in results.items() for item in items if _did(item)),
     )

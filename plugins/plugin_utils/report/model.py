@@ -339,9 +339,17 @@ class Scanner:
     status: str
     scan_started: str
     scan: Scan | None
-    nodes: tuple[Node, ...]
     problem: str
     errors: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class ScannerCluster:
+    """The nodes of a cluster: once, since every scanner tells all of them."""
+
+    cluster: str
+    sql_instance: str
+    nodes: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -451,6 +459,7 @@ class Report:
     pools: tuple[Pool, ...]
     irm: tuple[Irm, ...]
     scanners: tuple[Scanner, ...]
+    scanner_clusters: tuple[ScannerCluster, ...]
     manual_steps: tuple[ManualStep, ...]
     changes: tuple[Change, ...]
     previous: Previous | None = None

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..summary import reason
@@ -23,15 +23,41 @@ def scanners(
     inspections: Mapping[str, Result], applied: Mapping[str, Sequence[Result]], hosts: Mapping[str, model.Host]
 ) -> tuple[model.Scanner, ...]:
     """The nodes that run a scanner or are to run one, as they are after the run, cluster by cluster."""
-    found = []
-    for name, result in inspections.items():
-        before = mapping(mapping(result.get("host")).get("scanner"))
-        if not before:
-            continue
-        after = [mapping(item["scanner"]) for item in applied.get(name, ()) if mapping(item.get("scanner"))]
-        # only the inspection reads the event log
-        found.append(_scanner(name, {**before, **(after[-1] if after else {})}, hosts.get(clean(name))))
+    facts = _scanner_facts(inspections, applied)
+    # only the inspection reads the event log
+    found = [_scanner(name, {**before, **after}, hosts.get(clean(name))) for name, before, after in facts]
     return tuple(sorted(found, key=lambda scanner: (scanner.cluster, scanner.host)))
+
+
+def scanner_clusters(
+    inspections: Mapping[str, Result], applied: Mapping[str, Sequence[Result]]
+) -> tuple[model.ScannerCluster, ...]:
+    """The clusters with their nodes, as a scanner tells them that the run has changed, or else the first one."""
+    told: dict[tuple[str, str], Result] = {}
+    for _name, before, after in _scanner_facts(inspections, applied):
+        fact = {**before, **after}
+        key = clean(fact.get("sql_instance")).lower(), clean(fact.get("cluster")).lower()
+        if dicts(fact.get("nodes")) and (after or key not in told):
+            told[key] = fact
+    found = (
+        model.ScannerCluster(clean(fact.get("cluster")), clean(fact.get("sql_instance")), _nodes(fact))
+        for fact in told.values()
+    )
+    return tuple(sorted(found, key=lambda one: (one.cluster, one.sql_instance)))
+
+
+def _scanner_facts(
+    inspections: Mapping[str, Result], applied: Mapping[str, Sequence[Result]]
+) -> Iterator[tuple[str, Result, Result]]:
+    """Of each host with a scanner the fact before and after the run; the latter is empty where nothing was done."""
+    for name, result in inspections.items():
+        if before := mapping(mapping(result.get("host")).get("scanner")):
+            after = [mapping(item["scanner"]) for item in applied.get(name, ()) if mapping(item.get("scanner"))]
+            yield name, before, after[-1] if after else {}
+
+
+def _nodes(fact: Result) -> tuple[model.Node, ...]:
+    return tuple(model.Node(clean(node.get("name")), clean(node.get("status"))) for node in dicts(fact.get("nodes")))
 
 
 def _scanner(name: str, fact: Result, host: model.Host | None) -> model.Scanner:
@@ -52,9 +78,6 @@ def _scanner(name: str, fact: Result, host: model.Host | None) -> model.Scanner:
         status=clean(fact.get("status")),
         scan_started=clean(fact.get("scan_started")),
         scan=_scan(scan) if isinstance(scan, Mapping) else None,
-        nodes=tuple(
-            model.Node(clean(node.get("name")), clean(node.get("status"))) for node in dicts(fact.get("nodes"))
-        ),
         problem=clean(fact.get("problem")),
         errors=tuple(
             model.Event(number(event.get("id")) or 0, clean(event.get("time")), clean(event.get("text")), 1)

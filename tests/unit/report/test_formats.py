@@ -18,7 +18,14 @@ import jsonschema
 import pytest
 import report_fleet
 import xmlschema
-from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import files, formats, markdown, model, terminal
+from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import (
+    files,
+    formats,
+    html,
+    markdown,
+    model,
+    terminal,
+)
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report.text import visible
 from report_fleet import client, content, fleet
 
@@ -235,6 +242,17 @@ def test_markdown_has_data_in_code_spans_only(hostile: Data, part: str, bars: in
 )
 def test_code_spans(text: str, expected: str) -> None:
     assert markdown.code(text) == expected
+
+
+# -- the page, whose other tests need a browser (test_page.py) ---------------------------------------------------------
+
+
+def test_page_has_the_nodes_of_a_cluster_once(sample: Data) -> None:
+    (cluster,) = sample["scanner_clusters"]
+    assert len(sample["scanners"]) > 1 and len(cluster["nodes"]) == 2
+    text = html.as_html(sample)
+    for node in cluster["nodes"]:
+        assert text.count(f'<bdi>{node["name"]}</bdi> <span class="quiet"><bdi>{node["status"]}</bdi>') == 1
 
 
 # -- the terminal -----------------------------------------------------------------------------------------------------

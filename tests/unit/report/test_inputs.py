@@ -411,7 +411,7 @@ def test_scanners_are_those_after_the_run() -> None:
     before = report_fleet.scanner_fact(service={"state": "stopped"}, errors=errors)
     found = scanner(before)
     assert (found["service"], found["state"], found["scan"]["failed_files"]) == ("stopped", "drifted", 17)
-    assert found["enforce"] is False and found["nodes"][1] == {"name": "app03", "status": "offline"}
+    assert found["enforce"] is False
     started = {"domain": "scanner", "changed": True, "actions": [], "scanner": report_fleet.scanner_fact(enforce=True)}
     del started["scanner"]["errors"]
     found = scanner(before, started)
@@ -419,6 +419,22 @@ def test_scanners_are_those_after_the_run() -> None:
     assert [event["id"] for event in found["errors"]] == [103], "which only the inspection reads"
     assert scanner({"installed": False})["service"] == "not_installed"
     assert report({"a": client("a")})["scanners"] == []
+
+
+def test_nodes_are_told_once_for_each_cluster() -> None:
+    """As many scanners have as many nodes, and each of them tells all."""
+    nodes = [{"name": f"app{number:02}", "status": "idle"} for number in range(20)]
+    other = report_fleet.scanner_fact(sql_instance="SQL02", cluster="eu", nodes=nodes[:1])
+    facts = {node["name"]: report_fleet.scanner_fact(nodes=nodes) for node in nodes} | {"app00": {"installed": False}}
+    inspections = {name: client(name, facts={"scanner": fact}) for name, fact in {**facts, "app99": other}.items()}
+    found = report(inspections)
+    assert [one["sql_instance"] for one in found["scanner_clusters"]] == [facts["app01"]["sql_instance"], "SQL02"]
+    assert [len(one["nodes"]) for one in found["scanner_clusters"]] == [20, 1] and len(found["scanners"]) == 21
+    assert json.dumps(found["scanners"]).count("app07") == 1
+    later = [{**node, "status": "scanning"} for node in nodes]
+    started = {"changed": True, "scanner": report_fleet.scanner_fact(nodes=later)}
+    (first, _other) = report(inspections, applied={"app07": [started]})["scanner_clusters"]
+    assert first["nodes"] == later, "as they are after the run"
 
 
 def test_irm_is_known_where_the_run_asked() -> None:
