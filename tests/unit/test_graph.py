@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from actions import load_action
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from graph_stub import APPLICATION, RIGHTS_MANAGEMENT, SECRET, TENANT, TOKEN, Graph, serve, subscription
 
 Json = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
 GROUP, OTHER = "10000000-0000-4000-8000-000000000007", "10000000-0000-4000-8000-000000000008"
 CONNECTOR = "connector@contoso.test"
 USER = {"id": "10000000-0000-4000-8000-000000000004", "plans": {RIGHTS_MANAGEMENT: "Enabled"}, "groups": [GROUP]}
@@ -69,6 +71,14 @@ def test_subscriptions_and_memberships(graph: Graph) -> None:
         (True, True, [GROUP]),
     ]
     assert not found.get("changed") and not found.get("failed")
+
+
+def test_example(graph: Graph) -> None:
+    """With the stand-in's secret, tenant and application."""
+    documentation = yaml.safe_load((ROOT / "plugins/modules/protection_service_graph_info.yml").read_text("utf-8"))
+    (example,) = yaml.safe_load(documentation["EXAMPLES"])
+    found = run(graph, **example["infoprotect.aip.protection_service_graph_info"] | WITH_SECRET)
+    assert [account["member_of"] for account in found["accounts"]] == [[GROUP]]
 
 
 def test_a_token_is_used_as_it_is(graph: Graph) -> None:

@@ -48,6 +48,7 @@ VARIABLES |= {"aipservice_checksum": "0" * 64, "sha256_of_wmf_2012r2": "0" * 64}
 ELSEWHERE = {
     "awx_objects": "awx/test_objects.py",
     "irm_server_import": "test_old_powershell.py",
+    "protection_service_graph_info": "test_graph.py",
     **dict.fromkeys(("scanner", "scanner_info", "scanner_scan"), "powershell/test_scanner.py"),
 }
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.yml") if path.stem not in ELSEWHERE)
