@@ -110,6 +110,8 @@ def leave_nothing(fleet: None) -> Iterator[None]:
     reset_hosts(HOST)
 
 
+# by default in playbooks/test_connectors.py
+@pytest.mark.full
 def test_somebody_runs_the_setup(playbook_on_a_new_host: AnsiblePlaybook) -> None:
     """Staged, signed in, upgraded and removed at the host; each step is predicted, and seen by the next run."""
     old, new = checksum("3.0.0"), checksum("3.1.0")
