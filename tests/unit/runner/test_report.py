@@ -38,13 +38,15 @@ def test_report() -> None:
 
 
 def test_the_first_lines_of_an_error_stand_below_the_failed_test() -> None:
-    said = f"    assert least == 2, log\nE   {'x' * 200}\nE   b\n\nE   c\nE   d\nfile.py:3: E"
+    more = "\n".join(f"E   {number}" for number in range(report.ERROR_LINES))
+    said = f"    assert least == 2, log\nE   {'x' * 200}\n\n{more}\nfile.py:3: E"
     failed = result("unit")
     failed.tests["unit::0"] = Ended("unit::0", "failed", 1, said)
     text = report.lines([failed], [], 90, 2)
     start = text.index("FAILED unit::0")
-    assert text[start + 1 : start + 4] == [f"  {'x' * report.WIDTH}", "  b", "  c"]
-    assert text[start + 4] == ""
+    kept = [f"  {number}" for number in range(report.ERROR_LINES - 1)]
+    assert text[start + 1 : start + 2 + len(kept)] == [f"  {'x' * report.WIDTH}", *kept]
+    assert text[start + 2 + len(kept)] == ""
 
 
 def test_a_test_on_a_cold_host_is_told_apart() -> None:
