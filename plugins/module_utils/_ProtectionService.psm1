@@ -9,6 +9,7 @@
 #AnsibleRequires -PowerShell ..module_utils._AipService
 #AnsibleRequires -PowerShell ..module_utils._ProtectionServiceTemplate
 #AnsibleRequires -PowerShell ..module_utils._Receipt
+#AnsibleRequires -PowerShell ..module_utils._ReceiptReader
 #AnsibleRequires -PowerShell ..module_utils._ProtectionServiceAdministrator
 
 $folderName = 'protection_service'

@@ -5,14 +5,14 @@
 # Internal to infoprotect.aip, may change in any release.
 #
 # Receipts: what registry values, or settings of a tenant, were before a module wrote them, and what it wrote. One JSON file each, in a folder that
-# only administrators and the system account can open, since restoring a receipt writes what it says.
+# only administrators and the system account can open, since restoring a receipt writes what it says. _ReceiptReader.psm1 reads them: an inspection,
+# which sends this file to the host, does not.
 
 using namespace ansible_collections.infoprotect.aip.plugins.module_utils._Native
 using namespace System.IO
 using namespace System.Security.AccessControl
 using namespace System.Security.Principal
 
-#AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -CSharpUtil ..module_utils._Native
 #AnsibleRequires -PowerShell ..module_utils._OwnFolder
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
@@ -20,7 +20,6 @@ using namespace System.Security.Principal
 $schema = 1
 $folderName = 'receipts'
 $newestKept = 50
-$notReceipt = 'is no receipt of infoprotect.aip'
 $timeFormat = 'yyyy-MM-ddTHH:mm:ssZ'
 # The module selftest removes its own receipts. They are not part of the history, and no receipt is removed for them.
 $testSource = 'selftest'
@@ -31,6 +30,14 @@ $unfinishedHours = 24
 $administrators = [SecurityIdentifier]'S-1-5-32-544'
 # .NET Framework and .NET offer access control lists in different places.
 $netCore = [Environment]::Version.Major -gt 4
+
+function Get-ReceiptFormat {
+    <#
+    .SYNOPSIS
+    What a receipt of registry values has: its schema's version, the name of its folder, and the format of its time.
+    #>
+    @{ Schema = $schema; FolderName = $folderName; Time = $timeFormat }
+}
 
 function Get-HostIdentity {
     <#
@@ -58,7 +65,10 @@ function Get-HostIdentity {
 }
 
 function Get-ReceiptFile {
-    # Names of all receipts, oldest first. They start with a number, so a clock set back does no harm.
+    <#
+    .SYNOPSIS
+    Names of all receipts, oldest first. They start with a number, so a clock set back does no harm.
+    #>
     param ([string]$FolderName)
 
     $folder = Get-OwnFolder -Name $FolderName
@@ -70,6 +80,10 @@ function Get-ReceiptFile {
 }
 
 function Protect-Byte {
+    <#
+    .SYNOPSIS
+    Bytes that only this host can read, or with Undo what they were.
+    #>
     [Diagnostics.CodeAnalysis.SuppressMessageAttribute('PSAvoidUsingPositionalParameters', '', Justification = 'None are used')]
     param ([byte[]]$Bytes, [switch]$Undo)
 
@@ -96,44 +110,6 @@ function ConvertTo-ReceiptValue {
     }
 }
 
-function ConvertFrom-ReceiptValue {
-    param ($Value)
-
-    if ($null -eq $Value) {
-        return $null
-    }
-    $bytes = if ($Value.ContainsKey('protected')) { Protect-Byte -Bytes ([Convert]::FromBase64String($Value.protected)) -Undo }
-    else { , [Convert]::FromBase64String($Value.bytes) }
-    [RawValue]::new($Value.kind, $bytes)
-}
-
-function ConvertFrom-ReceiptText {
-    param ([string]$Text)
-
-    # ConvertFrom-Json of 5.1 stops at 2 MB, which Ansible's own does not; under .NET that one returns another kind of object.
-    if ($netCore) {
-        ConvertFrom-Json -InputObject $Text -AsHashtable # check51: ok
-    }
-    else {
-        [Ansible.Basic.AnsibleModule]::FromJson($Text)
-    }
-}
-
-function Read-TrustedFile {
-    # The bytes of a file that is checked and read by the same handle.
-    param ([string]$Path)
-
-    $stream = Open-TrustedFile -Path $Path
-    try {
-        $memory = [MemoryStream]::new()
-        $stream.CopyTo($memory)
-        , $memory.ToArray()
-    }
-    finally {
-        $stream.Dispose()
-    }
-}
-
 function Write-WholeFile {
     # A new file with all of the bytes on the disk, or none.
     param ([string]$Path, [byte[]]$Bytes)
@@ -157,7 +133,10 @@ function Write-WholeFile {
 }
 
 function Format-Time {
-    # Whatever the account's region says: Thai years are others, and Finnish times have dots.
+    <#
+    .SYNOPSIS
+    A time, whatever the account's region says: Thai years are others, and Finnish times have dots.
+    #>
     param ([datetime]$Time, [string]$Format)
 
     $Time.ToString($Format, [cultureinfo]::InvariantCulture)
@@ -302,170 +281,4 @@ function Save-Receipt {
     $path
 }
 
-function Open-Receipt {
-    <#
-    .SYNOPSIS
-    Reads the file of a receipt: an object with Path and Content; nothing for latest and first when there is none.
-
-    .DESCRIPTION
-    Throws when a named one does not exist, and when it is not trusted, is no receipt or has an unknown version.
-
-    .PARAMETER FolderName
-    The collection's own folder that it belongs to.
-
-    .PARAMETER Name
-    latest, first, a path, or a file name in the folder.
-
-    .PARAMETER Force
-    Accept a file outside of the folder.
-    #>
-    [CmdletBinding()]
-    param (
-        [Parameter(Mandatory = $true)]
-        [string]
-        $FolderName,
-
-        [Parameter(Mandatory = $true)]
-        [AllowEmptyString()]
-        [string]
-        $Name,
-
-        [switch]
-        $Force
-    )
-
-    if (-not $Name.Trim()) {
-        throw 'receipt is empty: expected latest, first, or the name or path of a receipt. A task that wrote nothing returns no receipt: skip this one then.'
-    }
-    $folder = Get-OwnFolder -Name $FolderName
-    if ($Name -in 'latest', 'first') {
-        $files = @(Get-ReceiptFile -FolderName $FolderName)
-        if ($Name -eq 'latest') {
-            # Restoring the latest twice must not undo the restoring.
-            $files = @($files | Where-Object -FilterScript { $_ -notlike '*-restore.json' })
-        }
-        if (-not $files.Count) {
-            return
-        }
-        $path = if ($Name -eq 'first') { $files[0] } else { $files[-1] }
-    }
-    else {
-        $path = try { [Path]::GetFullPath([Path]::Combine($folder, $Name)) } catch { throw "receipt is '$Name': expected a path, 'latest' or 'first' ($($_.Exception.GetBaseException().Message))" }
-    }
-    if ($path -match '^[\\/]{2}') {
-        throw "$path is on another computer: expected a receipt on a disk of this host"
-    }
-    if (-not [File]::Exists($path)) {
-        throw "There is no receipt $path`: expected a file, 'latest' or 'first'"
-    }
-    if (-not [string]::Equals([Path]::GetDirectoryName($path), $folder, 'OrdinalIgnoreCase')) {
-        # Who can write a folder above the file can put another one in its place.
-        if (-not $Force) {
-            throw "$path is outside of the receipts' own folder: expected a file in $folder. Copy it there as an administrator, or use force if you trust " +
-            'everybody who can write its folder'
-        }
-    }
-    else {
-        Assert-OwnFolder -Name $FolderName
-    }
-
-    $problem = "$path $notReceipt"
-    $bytes = Read-TrustedFile -Path $path
-    try {
-        $content = ConvertFrom-ReceiptText -Text ([Text.Encoding]::UTF8.GetString($bytes))
-    }
-    catch {
-        throw "$problem`: it is not JSON: $($_.Exception.GetBaseException().Message)"
-    }
-    if ($content -isnot [System.Collections.IDictionary] -or $content.receipt -isnot [System.Collections.IDictionary] -or
-        $content.receipt.collection -ne 'infoprotect.aip') {
-        throw $problem
-    }
-    $head = $content.receipt
-    if ($head.schema -ne $schema) {
-        throw "$path has version '$($head.schema)': expected version $schema, which this version of the collection reads"
-    }
-    [pscustomobject]@{ Path = $path; Content = $content }
-}
-
-function Get-Receipt {
-    <#
-    .SYNOPSIS
-    Reads a receipt: an object with Path, Module, Time, NewKeys (path, view) and Values (path, view, name, before, after as RawValue or
-    $null, sensitive).
-
-    .DESCRIPTION
-    Throws when a named one does not exist, and when it is not trusted, is no receipt, has an unknown version or belongs to another host.
-
-    .PARAMETER Name
-    latest (but for those of restore itself) or first, both nothing when there is none; or a path, or a file name in the folder of receipts.
-
-    .PARAMETER Force
-    Accept a file outside of the folder of receipts, and that the host had another name when the receipt was written.
-    #>
-    [CmdletBinding()]
-    param (
-        [Parameter(Mandatory = $true)]
-        [AllowEmptyString()]
-        [string]
-        $Name,
-
-        [switch]
-        $Force
-    )
-
-    $opened = Open-Receipt -FolderName $folderName -Name $Name -Force:$Force
-    if (-not $opened) {
-        return
-    }
-    $path = $opened.Path
-    $content = $opened.Content
-    $head = $content.receipt
-    $here = Get-HostIdentity
-    $there = $head.host
-    if ($there -isnot [System.Collections.IDictionary] -or $there.machine_guid -ne $here.machine_guid) {
-        throw "$path belongs to another host ('$($there.name)'): expected one of this host ('$($here.name)')"
-    }
-    if ($there.name -ne $here.name -and -not $Force) {
-        throw "$path belongs to '$($there.name)': expected '$($here.name)'. If the host was renamed since, restore with force"
-    }
-
-    $account = [WindowsIdentity]::GetCurrent().User.Value
-    if ($head.account -ne $account -and @(@($content.values) + @($content.new_keys) | Where-Object -FilterScript { "$($_.path)" -match '^HK(?:CU|EY_CURRENT_USER)\b' }).Count) {
-        throw "$path has values below HKCU of the account '$($head.account)': expected to run as that account, not as '$account'"
-    }
-
-    try {
-        $values = foreach ($record in $content.values) {
-            if ($record.path -isnot [string] -or $record.name_utf16 -isnot [string] -or $record.view -notin 32, 64) {
-                throw 'a record has no path, name or view'
-            }
-            [pscustomobject]@{
-                Path = $record.path
-                View = $record.view
-                Name = [RawValue]::ToText([Convert]::FromBase64String($record.name_utf16))
-                Before = ConvertFrom-ReceiptValue -Value $record.before
-                After = ConvertFrom-ReceiptValue -Value $record.after
-                Sensitive = [bool]$record.sensitive
-            }
-        }
-        $newKeys = foreach ($record in $content.new_keys) {
-            if ($record.path -isnot [string] -or $record.view -notin 32, 64) {
-                throw 'a new key has no path or view'
-            }
-            [pscustomobject]@{ Path = $record.path; View = $record.view }
-        }
-    }
-    catch {
-        throw "$path $notReceipt`: $($_.Exception.GetBaseException().Message)"
-    }
-    [pscustomobject]@{
-        Path = $path
-        Module = "$($head.module)"
-        Time = if ($head.time -is [datetime]) { Format-Time -Time $head.time.ToUniversalTime() -Format $timeFormat } else { "$($head.time)" }
-        Values = @($values)
-        NewKeys = @($newKeys)
-    }
-}
-
-Export-ModuleMember -Function Get-Receipt, New-Receipt, Open-Receipt, Save-Receipt
+Export-ModuleMember -Function Format-Time, Get-HostIdentity, Get-ReceiptFile, Get-ReceiptFormat, New-Receipt, Protect-Byte, Save-Receipt

@@ -187,6 +187,10 @@ function Get-MachineValue {
 }
 
 function Get-KeyId {
+    <#
+    .SYNOPSIS
+    What tells a key from all others: its view, its hive and its path.
+    #>
     param ($Key)
 
     "$($Key.View) $($Key.Hive)\$($Key.SubKey)"
@@ -461,72 +465,6 @@ function Get-MissingKey {
     }
 }
 
-function Get-RestorePlan {
-    <#
-    .SYNOPSIS
-    A plan that brings back what a receipt has kept, as Get-RegistryPlan, newest write first.
-
-    .DESCRIPTION
-    Its EmptyKeys are those that were made for the receipt's values and will be empty. It has also Foreign (path, view, name, reason):
-    values that somebody else has changed since, none with -Force; and Kept: keys that will not be empty.
-
-    .PARAMETER Receipt
-    What Get-Receipt returns.
-    #>
-    [CmdletBinding()]
-    param (
-        [Parameter(Mandatory = $true)]
-        $Receipt,
-
-        [switch]
-        $Force
-    )
-
-    $ignoreCase = [StringComparer]::OrdinalIgnoreCase
-    $after = [Dictionary[string, object]]::new($ignoreCase)
-    $records = @($Receipt.Values)
-    [Array]::Reverse($records)
-    $wanted = foreach ($record in $records) {
-        $value = New-RegistryValue -Path $record.Path -View $record.View -Name $record.Name -Raw $record.Before -Sensitive:$record.Sensitive
-        $after["$(Get-KeyId -Key $value)`0$($value.Name)"] = $record
-        $value
-    }
-    $plan = Get-RegistryPlan -Value $wanted
-    $plan | Add-Member -NotePropertyMembers @{ Foreign = @(); Kept = @() }
-
-    $gone = [HashSet[string]]::new($ignoreCase)
-    foreach ($change in $plan.Changes) {
-        $id = "$(Get-KeyId -Key $change)`0$($change.Name)"
-        if ($null -eq $change.After) {
-            $null = $gone.Add($id)
-        }
-        if (-not $Force -and -not [RawValue]::Same($change.Before, $after[$id].After)) {
-            $plan.Foreign += [ordered]@{ path = $change.Path; view = $change.View; name = $change.Name; reason = 'changed since the receipt was written' }
-        }
-    }
-
-    $newKeys = @($Receipt.NewKeys | ForEach-Object -Process { Resolve-RegistryPath -Path $_.Path -View $_.View } |
-            Sort-Object -Property { $_.SubKey.Length } -Descending)
-    foreach ($key in $newKeys) {
-        $id = Get-KeyId -Key $key
-        $open = Open-RegistryKey -Key $key
-        if (-not $open) {
-            continue
-        }
-        $left = @($open.GetValueNames() | Where-Object -FilterScript { -not $gone.Contains("$id`0$_") }).Count +
-        @($open.GetSubKeyNames() | Where-Object -FilterScript { -not $gone.Contains("$id\$_") }).Count
-        $open.Dispose()
-        if ($left) {
-            $plan.Kept += [ordered]@{ path = $key.Path; view = $key.View; name = $null; reason = 'the key is not empty' }
-        }
-        else {
-            $null = $gone.Add($id)
-            $plan.EmptyKeys.Add($key)
-        }
-    }
-    $plan
-}
-
 function Set-RawRegistryValue {
     <#
     .SYNOPSIS
@@ -788,10 +726,10 @@ $export = @{
     Function = @(
         'ConvertTo-ChangeResult'
         'Get-InnerMessage'
+        'Get-KeyId'
         'Get-MachineValue'
         'Get-RegistryDiff'
         'Get-RegistryPlan'
-        'Get-RestorePlan'
         'Invoke-RegistryPlan'
         'New-RegistryValue'
         'Open-RegistryKey'

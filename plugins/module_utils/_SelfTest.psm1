@@ -29,9 +29,10 @@ using namespace System.Security.Principal
 #AnsibleRequires -PowerShell ..module_utils._Policy
 #AnsibleRequires -PowerShell ..module_utils._Product
 #AnsibleRequires -PowerShell ..module_utils._Program
-#AnsibleRequires -PowerShell ..module_utils._Receipt
+#AnsibleRequires -PowerShell ..module_utils._ReceiptReader
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
+#AnsibleRequires -PowerShell ..module_utils._Restore
 #AnsibleRequires -PowerShell ..module_utils._SystemTask
 
 # Receipts of this source are not part of the host's history: _Receipt.psm1.

@@ -7,10 +7,11 @@
 #Requires -Version 5.1
 #AnsibleRequires -CSharpUtil Ansible.Basic
 #AnsibleRequires -PowerShell ..module_utils._Policy
-#AnsibleRequires -PowerShell ..module_utils._Receipt
+#AnsibleRequires -PowerShell ..module_utils._ReceiptReader
 #AnsibleRequires -PowerShell ..module_utils._Registry
 #AnsibleRequires -PowerShell ..module_utils._RegistryData
 #AnsibleRequires -PowerShell ..module_utils._Restart
+#AnsibleRequires -PowerShell ..module_utils._Restore
 
 $spec = @{
     options = @{
