@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -145,8 +145,9 @@ class AnsiblePlaybook:
     ) -> Run:
         """Run a playbook (a file, or plays as data). `expect`: the exit code that is wanted, None for any.
 
-        `cut_off_before`: a task, without its role, before which the run is killed; it must come so far, unless any end
-        is wanted. With `suspended` it is only stopped there (SIGSTOP), the first time; that file has its process then.
+        `cut_off_before`: a task, with or without its role, before which the run is killed; it must come so far, unless
+        any end is wanted. With `suspended` it is only stopped there (SIGSTOP), the first time; that file has its
+        process then.
         """
         with tempfile.TemporaryDirectory() as folder:
             if not isinstance(playbook, Path):
@@ -201,6 +202,27 @@ class AnsiblePlaybook:
                 f"{done.stdout[-6000:]}{done.stderr[-4000:]}"
             )
         return run
+
+
+@contextmanager
+def suspended(
+    run: Callable[..., Run], beside: ThreadPoolExecutor, file: Path, before: str
+) -> Iterator[tuple[Future[Run], int]]:
+    """A run, and its process, which is suspended before a task while the block runs, and goes on after it."""
+    started = beside.submit(run, expect=None, cut_off_before=before, suspended=file)
+    while not (file.exists() and (process := file.read_text(encoding="utf-8")) and is_stopped(process)):
+        assert not started.done(), started.result().stdout
+        time.sleep(0.05)
+    try:
+        yield started, int(process)
+    finally:
+        if not started.done():
+            os.kill(int(process), signal.SIGCONT)
+
+
+def is_stopped(process: str) -> bool:
+    """By proc(5): the state follows the name in parentheses."""
+    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2].startswith("T")
 
 
 def ansible_of(core: str, inventories: Sequence[Path] = INVENTORIES) -> AnsiblePlaybook:

@@ -236,6 +236,7 @@ def test_somebody_is_waited_for(connectors: AnsiblePlaybook, proxy: str) -> None
 @pytest.mark.full("cut-offs")
 def test_settings_that_were_never_taken(connectors: AnsiblePlaybook, proxy: str) -> None:
     """A run is cut off between writing and restarting: the next one restarts, though nothing differs any more."""
+    run(connectors, **unattended("3.0.0"), rms_connector_proxy_address=proxy)
     absent: dict[str, Any] = {"rms_connector_settings_state": "absent"}
     run(connectors, f"--limit={FIRST}", cut_off_before="Restart IIS", **absent)
     assert {**look(connectors, FIRST), "lease": ""} == {

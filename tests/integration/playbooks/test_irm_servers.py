@@ -26,6 +26,7 @@ KEYS = [
 SET = "infoprotect.aip.aip_apply : Apply the settings"
 INSPECT = "infoprotect.aip.aip_apply : Inspect the host"
 IMPORT = "infoprotect.aip.irm_server : Set the addresses of the connector by reg import"
+RESTART = "infoprotect.aip.irm_server : Restart the host"
 
 pytestmark = pytest.mark.hosts(*HOSTS)
 
@@ -192,9 +193,7 @@ def test_runs_that_are_cut_off_at_each_step(playbook: AnsiblePlaybook, groups: s
     """One after the other, each going on where the one before has ended."""
     connector = "http://rms.contoso.test"
     variables = {"irm_server_connector_url": connector, "irm_server_tenant_url": TENANT, "irm_server_use_reg": True}
-    tasks = (INSPECT, SET, "Set the addresses without a module", IMPORT)
-    steps = [task.rpartition(" : ")[2] for task in tasks]
-    for step in steps:
+    for step in (INSPECT, SET, "Set the addresses without a module", IMPORT, RESTART):
         playbook.run(PLAYBOOK, groups, extra_vars=variables, cut_off_before=step)
     assert registry(playbook) == expected(connector)
     rest = playbook.run(PLAYBOOK, groups, extra_vars=variables)

@@ -28,7 +28,7 @@ from winfleet.balancer import Balancer
 from winfleet.clients import Clients
 from winfleet.paths import state_directory
 
-from ..ansible_runner import CONNECTOR_TAGS, OLDER_CORES, ROOT, AnsiblePlaybook, Run, ansible_of
+from ..ansible_runner import CONNECTOR_TAGS, OLDER_CORES, ROOT, AnsiblePlaybook, Run, ansible_of, suspended
 from ..certificates import PASSWORD, make_certificate, served_at
 
 CONNECTORS_PLAYBOOK = ROOT / "playbooks/connectors.yml"
@@ -157,7 +157,13 @@ class Pool:
             ask_until_served(f"http://{address}:{port}")
 
     def run(
-        self, version: str, *arguments: str, expect: int | None = 0, cut_off_before: str = "", **more: object
+        self,
+        version: str,
+        *arguments: str,
+        expect: int | None = 0,
+        cut_off_before: str = "",
+        suspended: Path | None = None,
+        **more: object,
     ) -> Run:
         """connectors.yml, with the version that the members shall have."""
         hooks = {name: str(ROOT / f"playbooks/haproxy/{name}.yml") for name in ("drain", "restore")}
@@ -174,7 +180,7 @@ class Pool:
             **more,
         }
         where = CONNECTOR_TAGS, f"--limit={','.join(POOL)}", *arguments
-        ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before}
+        ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before, "suspended": suspended}
         return self.playbook.run(CONNECTORS_PLAYBOOK, *where, extra_vars=values, **ends)
 
     def versions(self, *hosts: str) -> set[str]:
@@ -411,12 +417,15 @@ def test_a_member_that_dies_ends_the_rollout(aging_pool: Pool, seed: int) -> Non
 
 @pytest.mark.full
 @pytest.mark.parametrize("left", [pytest.param(False, id="in service"), pytest.param(True, id="left")])
-def test_of_two_runs_at_once_on_a_member_one_goes_on(pool: Pool, left: bool) -> None:
-    """Also when both come to a member that a run before has left."""
+def test_of_two_runs_at_once_on_a_member_one_goes_on(pool: Pool, tmp_path: Path, left: bool) -> None:
+    """Also when both come to a member that a run before has left. Both have planned before one of them takes it."""
     if left:
         pool.leave("pool-1")
+    upgrade = partial(pool.run, "3.1.0", "--limit=pool-1")
     with ThreadPoolExecutor() as both, Clients(partial(ask, pool.balancer.url)) as clients:
-        started = [both.submit(pool.run, "3.1.0", "--limit=pool-1", expect=None) for _ in range(2)]
+        waits = [suspended(upgrade, both, tmp_path / name, TAKE) for name in ("first", "second")]
+        with waits[0] as (first, _), waits[1] as (second, _):
+            started = [first, second]
     stopped, ended = sorted((run.result() for run in started), key=lambda run: run.rc, reverse=True)
     assert (stopped.rc, ended.rc) == (2, 0), stopped.stdout + ended.stdout
     assert "before pool-1: another run works on it" in stopped.task(TAKE, "pool-1")["msg"]

@@ -6,9 +6,8 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 from winfleet.balancer import Balancer
 
-from ..ansible_runner import CONNECTOR_TAGS, ROOT, AnsiblePlaybook, Run, ansible_of, older_cores
+from ..ansible_runner import CONNECTOR_TAGS, ROOT, AnsiblePlaybook, Run, ansible_of, older_cores, suspended
 from .simulated import BALANCER, SimulatedPool
 
 POOL = ["pool-1", "pool-2", "pool-3"]
@@ -82,8 +81,7 @@ class Rollout:
             **more,
         }
         where = [CONNECTOR_TAGS, f"--extra-vars=@{STATEMENTS}", *arguments]
-        ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before.rpartition(" : ")[2]}
-        ends["suspended"] = suspended
+        ends: dict[str, Any] = {"expect": expect, "cut_off_before": cut_off_before, "suspended": suspended}
         return self.playbook.run(ROOT / "playbooks/connectors.yml", *where, extra_vars=values, **ends)
 
     def told(self, since: int = 0) -> list[tuple[str, str]]:
@@ -224,34 +222,14 @@ def test_a_member_is_left_to_the_run_whose_lease_it_has(pool: Rollout) -> None:
     pool.assert_finished()
 
 
-@contextmanager
-def suspended(pool: Rollout, beside: ThreadPoolExecutor, name: str, before: str) -> Iterator[tuple[Future[Run], int]]:
-    """A run, and its process, which is suspended before a task while the block runs, and goes on after it."""
-    file = pool.world.folder / f"suspended-{name}"
-    run = beside.submit(pool.run, expect=None, cut_off_before=before, suspended=file)
-    while not (file.exists() and (process := file.read_text(encoding="utf-8")) and is_stopped(process)):
-        assert not run.done(), run.result().stdout
-        time.sleep(0.05)
-    try:
-        yield run, int(process)
-    finally:
-        if not run.done():
-            os.kill(int(process), signal.SIGCONT)
-
-
-def is_stopped(process: str) -> bool:
-    """By proc(5): the state follows the name in parentheses."""
-    return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2].startswith("T")
-
-
 def test_a_run_that_was_taken_over_does_nothing_more(pool: Rollout) -> None:
     """Suspended before it restarts member 1. The next run finishes that member, and has drained member 2 by then."""
     for member in POOL:
         pool.world.change(member, needs_restart=True)
     with ThreadPoolExecutor() as beside:
-        with suspended(pool, beside, "first", CHECK_RESTART) as (first, process):
+        with suspended(pool.run, beside, pool.world.folder / "first", CHECK_RESTART) as (first, process):
             pool.world.expire()
-            with suspended(pool, beside, "second", CHECK_SETUP) as (second, _process):
+            with suspended(pool.run, beside, pool.world.folder / "second", CHECK_SETUP) as (second, _process):
                 assert pool.world.of_members("version") == [NEW, OLD, OLD]
                 assert pool.world.of_members("enabled") == [True, False, True]
                 os.kill(process, signal.SIGCONT)
