@@ -133,10 +133,7 @@ function Write-WholeFile {
 }
 
 function Format-Time {
-    <#
-    .SYNOPSIS
-    A time, whatever the account's region says: Thai years are others, and Finnish times have dots.
-    #>
+    # Whatever the account's region says: Thai years are others, and Finnish times have dots.
     param ([datetime]$Time, [string]$Format)
 
     $Time.ToString($Format, [cultureinfo]::InvariantCulture)
@@ -281,4 +278,4 @@ function Save-Receipt {
     $path
 }
 
-Export-ModuleMember -Function Format-Time, Get-HostIdentity, Get-ReceiptFile, Get-ReceiptFormat, New-Receipt, Protect-Byte, Save-Receipt
+Export-ModuleMember -Function Get-HostIdentity, Get-ReceiptFile, Get-ReceiptFormat, New-Receipt, Protect-Byte, Save-Receipt

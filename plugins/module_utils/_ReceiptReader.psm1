@@ -219,7 +219,7 @@ function Get-Receipt {
     [pscustomobject]@{
         Path = $path
         Module = "$($head.module)"
-        Time = if ($head.time -is [datetime]) { Format-Time -Time $head.time.ToUniversalTime() -Format $format.Time } else { "$($head.time)" }
+        Time = if ($head.time -is [datetime]) { $head.time.ToUniversalTime().ToString($format.Time, [cultureinfo]::InvariantCulture) } else { "$($head.time)" }
         Values = @($values)
         NewKeys = @($newKeys)
     }

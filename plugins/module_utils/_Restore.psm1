@@ -20,7 +20,7 @@ function Get-RestorePlan {
 
     .DESCRIPTION
     Its EmptyKeys are those that were made for the receipt's values and will be empty. It has also Foreign (path, view, name, reason):
-    values that somebody else has changed since, none with -Force; and Kept: keys that will not be empty.
+    values that were changed since, none with -Force; and Kept: keys that will not be empty.
 
     .PARAMETER Receipt
     What Get-Receipt returns.

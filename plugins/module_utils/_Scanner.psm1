@@ -355,7 +355,7 @@ function Get-ScannerError {
     $title = $State.Service.Title
     try {
         Get-WinEvent -FilterHashtable @{ LogName = $title; Level = 2 } -MaxEvents $Most -ErrorAction Stop | ForEach-Object -Process {
-            [ordered]@{ time = $_.TimeCreated.ToUniversalTime().ToString('yyyy-MM-ddTHH:mm:ssZ', [cultureinfo]::InvariantCulture); id = $_.Id; text = "$($_.Message)" }
+            [ordered]@{ time = ConvertTo-ScannerTime -Value $_.TimeCreated.ToUniversalTime(); id = $_.Id; text = "$($_.Message)" }
         }
     }
     catch {
