@@ -70,7 +70,7 @@ class ActionModule(ActionBase):
         online = left_online({name: inspections[name] for name in plan.turns}, RELEASE)
         plan = planning.with_obstacles(plan, online, check)
         findings = {name: found["findings"] for name, found in inspections.items() if found.get("findings")}
-        result |= {**asdict(plan), "findings": findings, "asks_service": False, "graph": []}
+        result |= {**asdict(plan), "turns": plan.turns, "findings": findings, "asks_service": False, "graph": []}
         if not given["tenant_was_read"]:
             result["asks_service"] = self._asks_service(inspections)
             result["graph"] = self._reads_graph(names, inspections)

@@ -106,10 +106,9 @@ class ActionModule(ActionBase):
 
 def _lines(content: Result, given: Result) -> list[str]:
     """The fleet, or what became of a run that has shown its plan before."""
-    plan = given["plan"] or {}
-    if given["playbook"] != "site" or not isinstance(plan.get("batches"), list):
+    turns = (given["plan"] or {}).get("turns")
+    if given["playbook"] != "site" or not isinstance(turns, list):
         return terminal.table(content)
-    turns = [*plan.get("connectors", ()), *(host for batch in plan["batches"] for host in batch)]
     return terminal.outcome(content, turns)
 
 

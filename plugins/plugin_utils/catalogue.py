@@ -291,7 +291,7 @@ def _accounts(s: Subject) -> list[Any]:
 def _covers(policy: Any, account: Any) -> bool | None:
     """Whether the onboarding policy covers an account; None where that is not known."""
     if not account.found:
-        # the account may have another user principal name than the address that is known of it
+        # the account may have a user principal name that differs from the known address
         return None
     known: list[bool | None] = [True]
     if policy.group:

@@ -139,16 +139,18 @@ def service(known: Mapping[str, Any]) -> dict[str, Any]:
 
     It is compared with its variables, or else asked, once. The hosts that did so have the result.
     """
-    sources = [known, *(registered(known, host) for host in known["groups"].get("all", ()))]
-    names = ("protection_service_inspection", "rms_authorization_service")
-    answers = (plain(one.get(name)) for name, one in itertools.product(names, sources))
-    return next((answer for answer in answers if isinstance(answer, dict) and answer), {})
+    return _answer(known, "protection_service_inspection", "rms_authorization_service")
 
 
 def graph(known: Mapping[str, Any]) -> dict[str, Any]:
     """What Microsoft Graph reported in this run; empty if it was not asked."""
-    sources = (known, *(registered(known, host) for host in known["groups"].get("all", ())))
-    answers = (plain(one.get("protection_service_graph_result")) for one in sources)
+    return _answer(known, "protection_service_graph_result")
+
+
+def _answer(known: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The first result of one of these names that some host has; the earlier names first."""
+    sources = [known, *(registered(known, host) for host in known["groups"].get("all", ()))]
+    answers = (plain(one.get(name)) for name, one in itertools.product(names, sources))
     return next((answer for answer in answers if isinstance(answer, dict) and answer), {})
 
 

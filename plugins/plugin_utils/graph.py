@@ -54,7 +54,7 @@ MOST, LONGEST = 16_000_000, 300
 VALID = 300
 #: The groups that one request may name
 GROUPS = 20
-#: Of the object that is asked for. Another 404 tells nothing of it: a proxy's, for instance, or of another address.
+#: The code of a 404 for a missing object. Any other 404, such as a proxy's, says nothing about the object.
 NO_SUCH_OBJECT = "Request_ResourceNotFound"
 #: What a header may have. An error of requests would repeat a header that has more.
 _PRINTABLE = re.compile(r"[!-~]*")

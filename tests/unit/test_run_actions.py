@@ -329,6 +329,7 @@ def test_a_plan() -> None:
     fleet = needs_client(aip_client_path="\\\\share\\a.exe")
     plan = fleet.run("plan", variables={"aip_waves": "1,100%"})
     assert (plan["batches"], plan["complies"], plan["blocked"], plan["ends"]) == ([["a"], ["b"]], ["c"], [], False)
+    assert plan["turns"] == ["a", "b"]
     assert plan["lines"][-1].startswith("3 hosts: 1 comply")
 
 

@@ -42,7 +42,7 @@ def test_writes_the_report_in_check_mode_as_well(check_mode: bool, tmp_path: Pat
 def test_a_run_of_site_ends_with_what_became_of_it(tmp_path: Path) -> None:
     """Its plan was shown before. An audit, and a run that ended before its plan was shown, have the whole table."""
     given = report_fleet.showcase()
-    plan = {**given["plan"], "connectors": ["rmsc02"], "batches": [["fs01"], ["fs02"]]}
+    plan = {**given["plan"], "turns": ["rmsc02", "fs01", "fs02"]}
 
     def names(**more: Any) -> list[str]:
         lines = run(**{**given, **more}, dir=str(tmp_path), formats=["json"])["lines"]
