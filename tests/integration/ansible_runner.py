@@ -143,10 +143,10 @@ class AnsiblePlaybook:
         suspended: Path | None = None,
         timeout: float = 540,
     ) -> Run:
-        """Run a playbook (a file, or plays as data). `expect`: the exit code that is wanted, None for any.
+        """Run a playbook (a file, or plays as data). `expect`: the exit code, None for any.
 
-        `cut_off_before`: a task, with or without its role, before which the run is killed; it must come so far, unless
-        any end is wanted. With `suspended` it is only stopped there (SIGSTOP), the first time; that file has its
+        `cut_off_before`: a task, with or without its role, before which the run is killed; the run must reach it,
+        unless `expect` is None. With `suspended` it is only stopped there (SIGSTOP), the first time; that file has its
         process then.
         """
         with tempfile.TemporaryDirectory() as folder:

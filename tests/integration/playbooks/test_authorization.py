@@ -434,7 +434,7 @@ def test_preflight_asks_the_protection_service(authorization: AnsiblePlaybook) -
         return result
 
     def found(run: Run) -> list[Json]:
-        """The finding of each host in each plan but those for which the tenant is asked."""
+        """The finding of each host in each plan, without those that still have to ask the tenant."""
         every = [result for task, _host, result in run.results if task == "Plan the run"]
         plans = [plan for plan in every if "findings" in plan and not plan["tenant"]]
         return [
