@@ -173,6 +173,15 @@ def test_readme_follows_the_template() -> None:
     assert "pip install ansible" not in text, "users of execution environments do not install ansible-core"
 
 
+def test_readme_names_everything_that_users_can_call_or_read() -> None:
+    text = (ROOT / "README.md").read_text()
+    called = [*ROOT.glob("plugins/modules/*.yml"), *ROOT.glob("playbooks/*.yml")]
+    named = [f"`infoprotect.aip.{path.stem}`" for path in called]
+    named += [f"/roles/{path.parent.name}/README.md" for path in ROOT.glob("roles/*/README.md")]
+    named += [f"/rst/{path.name}" for path in ROOT.glob("docs/docsite/rst/*.rst")]
+    assert [name for name in named if name not in text] == []
+
+
 def test_readmes_have_full_links() -> None:
     """Automation Hub and Galaxy show the READMEs of the collection and its roles outside the repository."""
     readmes = project_files("README.md", "roles/*/README.md")
