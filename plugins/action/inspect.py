@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -55,7 +56,7 @@ class ActionModule(ActionBase):
             if not selected:
                 return {**result, "skipped": True}
         first = first_node(known, host, self._templar.template)
-        question = inspecting.question(inspecting.with_first_node(host, first), selected, tenants(known))
+        question = inspecting.question(inspecting.with_first_node(host, first), selected, partial(tenants, known))
         if "scanner" in question.options:
             question = self._with_checksum(question)
         # whatever the play says: it changes nothing

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,15 +63,16 @@ def needs_tenant(host: HostVariables, selected: Iterable[str]) -> bool:
     )
 
 
-def question(host: HostVariables, selected: Iterable[str], tenants: Tenants) -> Question:
+def question(host: HostVariables, selected: Iterable[str], tenants_of_run: Callable[[], Tenants]) -> Question:
     """What to ask the host for.
 
     selected: the domains that the run is about.
+    tenants_of_run: called only if the host needs one, since the answer may be among the variables of any other host.
     """
     names = [name for name in domains_of(host) if name in set(selected)]
     waiting = {}
     if needs_tenant(host, names):
-        connector = str(host.values["irm_server_connector_url"])
+        connector, tenants = str(host.values["irm_server_connector_url"]), tenants_of_run()
         if tenant := tenants.of(connector):
             host = HostVariables(host.name, host.groups, {**host.values, "irm_server_tenant_url": tenant})
         else:

@@ -49,7 +49,7 @@ from powershell_host import PowerShellHost
 
 def question(value: Any) -> tuple[dict[str, Any], list[str]]:
     host, errors = variables.read("h", ["rms_connectors"], ["aip_tls_dummy"], lambda name: value)
-    return dict(inspecting.question(host, ["tls"], inspecting.Tenants()).options), errors
+    return dict(inspecting.question(host, ["tls"], inspecting.Tenants).options), errors
 
 
 def test_the_variable_reaches_the_module(powershell: PowerShellHost) -> None:

@@ -284,6 +284,27 @@ def test_a_service_that_answers_nonsense_has_told_nothing(answer: object) -> Non
     assert "the protection service does not tell the URL of the tenant" in found["waiting"]["irm_server"]
 
 
+def test_only_a_server_without_a_tenant_reads_the_variables_of_other_hosts() -> None:
+    """Otherwise the cost of each host would grow with the fleet."""
+    read: list[str] = []
+
+    class Watched(dict[str, Json]):
+        def __getitem__(self, name: str) -> Json:
+            read.append(name)
+            return super().__getitem__(name)
+
+    server = {"group_names": ["fci_servers"], "irm_server_connector_url": CONNECTOR_URL}
+    fleet = Fleet(a=server, b={}, c={"group_names": ["rms_connectors"]})
+    fleet.hostvars = Watched(fleet.hostvars)
+
+    def others_read_by(host: str) -> set[str]:
+        read.clear()
+        fleet.run("inspect", host, variables={"aip_apply_prepared": {"asks_service": True}})
+        return {*read} - {host}
+
+    assert [others_read_by(host) for host in "abc"] == [{"b", "c"}, set(), set()]
+
+
 def test_iis_is_restarted_for_what_a_connector_reads_at_its_start() -> None:
     """Also for values of .NET and WinHTTP alone, and where an earlier run has written them."""
     fleet = Fleet(a={"group_names": ["rms_connectors"]})
