@@ -11,7 +11,7 @@ import pytest
 import yaml
 from setup.environment import COMMANDS, PYTHONS_OF_CORE
 
-from .tools import ROOT, passes, run
+from .tools import CORES, ROOT, passes, run
 
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))
@@ -99,7 +99,7 @@ def test_every_core_has_lint_and_sanity() -> None:
     job = yaml.safe_load((FOLDER / "tests.yml").read_text())["jobs"]["cores"]
     assert job["strategy"]["matrix"]["core"] == list(PYTHONS_OF_CORE)
     tests = collected("--full", "tests/gates/test_text.py", "tests/gates/test_sanity.py")
-    for core in PYTHONS_OF_CORE:
+    for core in CORES:
         names = {test.partition("::")[2].partition("[")[0] for test in tests if core in test}
         assert names == {"test_ansible_lint", "test_sanity"}, core
 

@@ -250,6 +250,8 @@ _ON_CONTROLLER |= {"meta", "set_stats", "validate_argument_spec", "group_by", "a
 _MAY_ASK = {"infoprotect.aip.rms_pool_turn", "infoprotect.aip.authorization_list"}
 _ON_CONTROLLER |= {f"infoprotect.aip.{name}" for name in ("prepare", "plan", "report", "authorization_groups")}
 _ON_CONTROLLER.add("infoprotect.aip.protection_service_graph_info")
+# No Windows host runs it, so it was delegated; of a loop, ansible-core before 2.21 does not say so.
+_ON_CONTROLLER.add("copy")
 
 
 def _ran_on_host(result: Json) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes.util
 import fcntl
 import hashlib
 import json
@@ -69,6 +70,8 @@ COMMANDS["full"] = COMMANDS["test"]
 # The tests of the report's page use any of these; setup installs the first, a Debian package. On Ubuntu, which has
 # Chromium only as a snap, install Google Chrome.
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+# A library that the driver of the browser needs, and its Debian package.
+BROWSER_LIBRARY = ("atomic", "libatomic1")
 # Those that need the test tools; full needs every supported ansible-core.
 TEST_PURPOSES = ("test", "full")
 
@@ -187,6 +190,8 @@ def missing_packages(purpose: str, pythons: dict[tuple[int, int], Python]) -> li
     missing = [name for command, names in COMMANDS[purpose].items() if not installed(command) for name in names]
     if purpose in TEST_PURPOSES and not any(map(installed, BROWSERS)):
         missing.append(BROWSERS[0])
+    if purpose in TEST_PURPOSES and not ctypes.util.find_library(BROWSER_LIBRARY[0]):
+        missing.append(BROWSER_LIBRARY[1])
     if not pythons:
         # Ubuntu 22.04 has 3.10 by default and 3.11 beside it
         missing += ["python3.11", "python3.11-venv"]

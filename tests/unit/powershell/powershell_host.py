@@ -207,9 +207,16 @@ class PowerShellHost:
         assert len(results) == len(cases)
         return [result[0] for result in results]
 
-    def module(self, name: str, options: Mapping[str, Any] | None = None, *, check: bool = False) -> dict[str, Any]:
-        """The result of a whole module, with the parameters that Ansible would give it, also of one that fails."""
+    def module(
+        self, name: str, options: Mapping[str, Any] | None = None, *, check: bool = False, invocation: bool = False
+    ) -> dict[str, Any]:
+        """The result of a whole module, with the parameters that Ansible would give it, also of one that fails.
+
+        invocation: the result has the options; with ansible-core before 2.21 it always does.
+        """
         parameters = {"_ansible_module_name": f"infoprotect.aip.{name}", "_ansible_check_mode": check}
+        if invocation and "inject_invocation" in (self.place / "Ansible.Basic.cs").read_text(encoding="utf-8"):
+            parameters["_ansible_inject_invocation"] = True
         case = {"file": rf"C:\unit\{name}.ps1", "parameters": {**(options or {}), **parameters, "_ansible_diff": True}}
         result: dict[str, Any] = json.loads(self.run(_MODULE, case))
         return result

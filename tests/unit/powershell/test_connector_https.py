@@ -625,8 +625,8 @@ LEFT = rf"$null = Initialize-OwnFolder -Name pfx; [IO.File]::WriteAllText('{PFX_
 
 
 def with_content(powershell: PowerShellHost, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    given = {"thumbprint": WANTED, "pfx_password": "pfx-Passwort", "_ansible_inject_invocation": True, **options}
-    return powershell.module("connector_https", given, check=check)
+    given = {"thumbprint": WANTED, "pfx_password": "pfx-Passwort", **options}
+    return powershell.module("connector_https", given, check=check, invocation=True)
 
 
 def in_the_folder(powershell: PowerShellHost) -> list[str]:

@@ -67,7 +67,7 @@ def test_secrets_beside_a_refused_option(powershell: PowerShellHost, module: str
     options = of_module(module)
     secrets = dict.fromkeys(sorted(SECRETS & options.keys()), SECRET)
     for refused in refusals(options):
-        result = powershell.module(module, {**secrets, **refused, "_ansible_inject_invocation": True})
+        result = powershell.module(module, {**secrets, **refused}, invocation=True)
         assert result["failed"], refused
         assert set(result["invocation"]["module_args"]) >= secrets.keys()
         assert SECRET not in json.dumps(result), refused
