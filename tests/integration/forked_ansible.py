@@ -73,7 +73,7 @@ def run_job(job: Mapping[str, Any]) -> dict[str, int | None]:
     finally:
         os.close(ended)
         if not ready:
-            print_stacks(child)
+            print_stacks(child, Path(job["stderr"]))
         if not ready or sys.stdin in ready:
             os.kill(child, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -81,15 +81,24 @@ def run_job(job: Mapping[str, Any]) -> dict[str, int | None]:
     return {"code": code if ready else None}
 
 
-def print_stacks(process: int) -> None:
-    """Let a run and its workers write to its standard error what each of their threads does."""
+def print_stacks(process: int, errors: Path) -> None:
+    """Let a run and its workers write to its standard error what each of their threads does, one after the other."""
     for one in (process, *children(process)):
         with contextlib.suppress(OSError, StopIteration):
             status = Path(f"/proc/{one}/status").read_text().splitlines()
             caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
             if caught >> (signal.SIGUSR1 - 1) & 1:  # a command that a worker has started would die of it
+                size = errors.stat().st_size
                 os.kill(one, signal.SIGUSR1)
-    time.sleep(1)
+                await_end(errors, size)
+
+
+def await_end(file: Path, begun: int) -> None:
+    """Wait until a file has grown and grows no more, for 5 seconds at most. begun: its size before, in bytes."""
+    deadline, before, size = time.monotonic() + 5, -1, begun
+    while time.monotonic() < deadline and (size == begun or size != before):
+        time.sleep(0.2)
+        before, size = size, file.stat().st_size
 
 
 def children(process: int) -> list[int]:
