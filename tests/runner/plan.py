@@ -42,12 +42,15 @@ STAGES = {
     "molecule": Stage("tests/integration/molecule", "test", True, 120),
 }
 
-DEFAULT, COLD = "default", "cold"
+DEFAULT = "default"
+#: Parts with the tests of the modules once more, on cold hosts. The second has those of the client and the connector.
+COLD = ("cold", "cold-software")
+SOFTWARE = ("modules/client", "modules/connector")
 #: A test is in the default part, or it is marked `full`: then the mark or its folder names the part.
-#: The tests of the part "cold" are those of the modules once more.
 PARTS = {
     DEFAULT: "what bin/test runs without --full",
-    COLD: "the module tests, on hosts that start a PowerShell process for each command",
+    "cold": "the module tests of settings, on hosts that start a PowerShell process for each command",
+    "cold-software": "those of the client and the connector, on such hosts",
     "gates": "ansible-lint and ansible-test sanity with the other versions of ansible-core",
     "modules": "the other module tests",
     "clients": "every way from one client to another, on every version of Windows",
@@ -123,14 +126,17 @@ def part_of(path: str, full: bool, named: str = "") -> str:
     if not full:
         return DEFAULT
     part = named or stage_of(path)
-    if part not in PARTS or part in (DEFAULT, COLD):
+    if part not in PARTS or part in (DEFAULT, *COLD):
         raise ValueError(f"{path}: no part {part!r} for its mark `full`. Name one, or add it to tests/runner/plan.py")
     return part
 
 
 def selects(part: str, path: str, own: str) -> bool:
     """Return whether a part runs a test, of which the own part is known."""
-    return stage_of(path) == "modules" and own in (DEFAULT, "modules") if part == COLD else own == part
+    if part not in COLD:
+        return own == part
+    is_software = _job_name("modules", path, "") in SOFTWARE
+    return stage_of(path) == "modules" and own in (DEFAULT, "modules") and (part == "cold-software") == is_software
 
 
 def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:
@@ -151,11 +157,11 @@ def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:
         if count > 1:
             shares = [nodeids[start : start + size] for start in range(0, len(nodeids), size)]
             jobs += [
-                Job(f"{name}-{number}", stage, part, own, own, part == COLD) for number, own in enumerate(shares, 1)
+                Job(f"{name}-{number}", stage, part, own, own, part in COLD) for number, own in enumerate(shares, 1)
             ]
             continue
         targets = {"folder": (STAGES[stage].folder,), "file": _files(members), "test": nodeids}[STAGES[stage].split]
-        jobs.append(Job(name, stage, part, targets, nodeids, part == COLD))
+        jobs.append(Job(name, stage, part, targets, nodeids, part in COLD))
     if cold:
         nodeids = tuple(test.nodeid for test in cold)
         jobs.append(Job("modules/cold", "modules", part, _files(cold), nodeids, True, ("-m", "cold")))

@@ -13,7 +13,7 @@ from runner import plan
 from runner.arguments import parse
 from runner.plan import COLD, DEFAULT, PARTS, ROOT, STAGES, Case, jobs_of, part_of, selects, stage_of
 
-SETTINGS = "tests/integration/modules/test_tls.py"
+SETTINGS, CLIENT = (f"tests/integration/modules/test_{name}.py" for name in ("tls", "client"))
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def cases_of(collected: list[dict[str, Any]], part: str) -> list[Case]:
 
 def test_no_test_falls_between_the_parts(collected: list[dict[str, Any]]) -> None:
     parts = Counter(test["part"] for test in collected)
-    assert set(parts) == set(PARTS) - {COLD}, "a part without a test, or a test in no part"
+    assert set(parts) == set(PARTS) - {*COLD}, "a part without a test, or a test in no part"
     for test in collected:
-        own = [part for part in PARTS if part != COLD and selects(part, path_of(test["collected"]), test["part"])]
+        own = [part for part in PARTS if part not in COLD and selects(part, path_of(test["collected"]), test["part"])]
         assert own == [test["part"]]
 
 
@@ -58,7 +58,7 @@ def test_jobs_hold_each_test_of_a_part_once(collected: list[dict[str, Any]], par
     for job in jobs:
         paths = {path_of(test) for test in job.tests}
         assert {stage_of(path) for path in paths} == {job.stage}
-        assert job.cold == (part == COLD or job.name == "modules/cold")
+        assert job.cold == (part in COLD or job.name == "modules/cold")
 
 
 def test_each_job_has_a_log_and_a_fleet_of_its_own(collected: list[dict[str, Any]]) -> None:
@@ -76,12 +76,13 @@ def test_parts() -> None:
     assert part_of(SETTINGS, full=False) == DEFAULT
     assert part_of(SETTINGS, full=True) == "modules"
     assert part_of(SETTINGS, full=True, named="clients") == "clients"
-    assert [part for part in PARTS if selects(part, SETTINGS, DEFAULT)] == [DEFAULT, COLD]
-    assert [part for part in PARTS if selects(part, SETTINGS, "modules")] == [COLD, "modules"]
+    assert [part for part in PARTS if selects(part, SETTINGS, DEFAULT)] == [DEFAULT, "cold"]
+    assert [part for part in PARTS if selects(part, SETTINGS, "modules")] == ["cold", "modules"]
+    assert [part for part in PARTS if selects(part, CLIENT, DEFAULT)] == [DEFAULT, "cold-software"]
     assert [part for part in PARTS if selects(part, SETTINGS, "clients")] == ["clients"]
 
 
-@pytest.mark.parametrize("named", ["clinets", DEFAULT, COLD])
+@pytest.mark.parametrize("named", ["clinets", DEFAULT, *COLD])
 def test_a_mark_with_a_part_that_is_none_is_refused(named: str) -> None:
     with pytest.raises(ValueError, match=f"no part '{named}'"):
         part_of(SETTINGS, full=True, named=named)
@@ -109,7 +110,7 @@ def test_jobs() -> None:
     assert jobs["molecule/default"].targets == ("tests/integration/molecule/test_molecule.py::test_scenario[default]",)
     assert jobs["modules/cold"].tests == (f"{SETTINGS}::test_it[a]",) and jobs["modules/cold"].options == ("-m", "cold")
     assert {name for name, job in jobs.items() if job.cold} == {"modules/cold"}
-    assert all(job.cold for job in jobs_of(cases[2:3], COLD))
+    assert all(job.cold for job in jobs_of(cases[2:3], COLD[0]))
 
 
 def test_many_tests_are_divided_among_jobs() -> None:
