@@ -149,12 +149,8 @@ def graph(known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(known: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The first result of one of these names that some host has; the earlier names first."""
-    hosts = known["groups"].get("all", ())
-    answers = (
-        plain(one.get(name))
-        for name in names
-        for one in itertools.chain([known], (registered(known, host) for host in hosts))
-    )
+    sources = [known, *(registered(known, host) for host in known["groups"].get("all", ()))]
+    answers = (plain(one.get(name)) for name, one in itertools.product(names, sources))
     return next((answer for answer in answers if isinstance(answer, dict) and answer), {})
 
 
