@@ -43,8 +43,8 @@ STAGES = {
 }
 
 DEFAULT = "default"
-#: Parts with the tests of the modules once more, on cold hosts. The second has those of the client and the connector.
-COLD = ("cold", "cold-software")
+#: Parts with the tests of the modules once more, on cold hosts, and whether those are the tests that install software.
+COLD = {"cold": False, "cold-software": True}
 SOFTWARE = ("modules/client", "modules/connector")
 #: A test is in the default part, or it is marked `full`: then the mark or its folder names the part.
 PARTS = {
@@ -135,8 +135,8 @@ def selects(part: str, path: str, own: str) -> bool:
     """Return whether a part runs a test, of which the own part is known."""
     if part not in COLD:
         return own == part
-    is_software = _job_name("modules", path, "") in SOFTWARE
-    return stage_of(path) == "modules" and own in (DEFAULT, "modules") and (part == "cold-software") == is_software
+    installs = _job_name("modules", path, "") in SOFTWARE
+    return stage_of(path) == "modules" and own in (DEFAULT, "modules") and COLD[part] == installs
 
 
 def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:

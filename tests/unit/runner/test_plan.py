@@ -110,7 +110,7 @@ def test_jobs() -> None:
     assert jobs["molecule/default"].targets == ("tests/integration/molecule/test_molecule.py::test_scenario[default]",)
     assert jobs["modules/cold"].tests == (f"{SETTINGS}::test_it[a]",) and jobs["modules/cold"].options == ("-m", "cold")
     assert {name for name, job in jobs.items() if job.cold} == {"modules/cold"}
-    assert all(job.cold for job in jobs_of(cases[2:3], COLD[0]))
+    assert all(job.cold for job in jobs_of(cases[2:3], "cold"))
 
 
 def test_many_tests_are_divided_among_jobs() -> None:
