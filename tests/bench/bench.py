@@ -133,7 +133,7 @@ def fleet_command(*arguments: str) -> list[str]:
 
 @contextlib.contextmanager
 def running(host: str) -> Iterator[None]:
-    """The host is up and cold; at the end it is as it was."""
+    """The host is up and cold; at the end it is up as usual, or down if it was."""
     status = subprocess.run(fleet_command("status", "--json"), stdout=subprocess.PIPE, text=True, check=False).stdout
     was_up = any(state["name"] == host and state["phase"] == "up" for state in json.loads(status or "[]"))
     try:

@@ -188,10 +188,10 @@ def installed(command: str) -> bool:
 
 def missing_packages(purpose: str, pythons: dict[tuple[int, int], Python]) -> list[str]:
     missing = [name for command, names in COMMANDS[purpose].items() if not installed(command) for name in names]
-    if purpose in TEST_PURPOSES and not any(map(installed, BROWSERS)):
-        missing.append(BROWSERS[0])
-    if purpose in TEST_PURPOSES and not ctypes.util.find_library(BROWSER_LIBRARY[0]):
-        missing.append(BROWSER_LIBRARY[1])
+    if purpose in TEST_PURPOSES:
+        library, package = BROWSER_LIBRARY
+        missing += [] if any(map(installed, BROWSERS)) else [BROWSERS[0]]
+        missing += [] if ctypes.util.find_library(library) else [package]
     if not pythons:
         # Ubuntu 22.04 has 3.10 by default and 3.11 beside it
         missing += ["python3.11", "python3.11-venv"]

@@ -132,6 +132,8 @@ class PowerShellHost:
             *(ROOT / "plugins/modules").glob("*.ps1"),
         ):
             shutil.copy(file, self.place)
+        basic = (self.place / "Ansible.Basic.cs").read_text(encoding="utf-8")
+        self._invocation_is_an_option = "inject_invocation" in basic
         #: every request with its answer, for replay.py
         self.exchanges: list[dict[str, Any]] = []
         self._pty, terminal = os.openpty()
@@ -215,7 +217,7 @@ class PowerShellHost:
         invocation: the result has the options; with ansible-core before 2.21 it always does.
         """
         parameters = {"_ansible_module_name": f"infoprotect.aip.{name}", "_ansible_check_mode": check}
-        if invocation and "inject_invocation" in (self.place / "Ansible.Basic.cs").read_text(encoding="utf-8"):
+        if invocation and self._invocation_is_an_option:
             parameters["_ansible_inject_invocation"] = True
         case = {"file": rf"C:\unit\{name}.ps1", "parameters": {**(options or {}), **parameters, "_ansible_diff": True}}
         result: dict[str, Any] = json.loads(self.run(_MODULE, case))
