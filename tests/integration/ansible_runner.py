@@ -120,6 +120,15 @@ class Run:
         """What these tasks returned."""
         return [result for _task, where, result in self.results if where == host and _ran_on_host(result)]
 
+    @property
+    def failures(self) -> list[tuple[str, str, Any]]:
+        """What failed: task, host, message."""
+        return [
+            (task, host, result.get("msg"))
+            for task, host, result in self.results
+            if result.get("failed") or result.get("unreachable")
+        ]
+
     def seconds(self, name: str) -> float:
         """How long the one task of this name took."""
         (seconds,) = [seconds for task, seconds in self.durations if task == name]
@@ -194,11 +203,8 @@ class AnsiblePlaybook:
                 raise TimeoutError(f"stopped at: {last}\n{error}\n{at}\n{what_hosts_do()}") from None
         run = Run(done.returncode, done.stdout, done.stderr, *_results(done.stdout))
         if expect is not None and run.rc != expect:
-            failures = [
-                (task, host, r.get("msg")) for task, host, r in run.results if r.get("failed") or r.get("unreachable")
-            ]
             raise AssertionError(
-                f"ansible-playbook ended with {run.rc}, expected {expect}: {failures}\n"
+                f"ansible-playbook ended with {run.rc}, expected {expect}: {run.failures}\n"
                 f"{done.stdout[-6000:]}{done.stderr[-4000:]}"
             )
         return run

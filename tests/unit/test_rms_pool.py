@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 import simulated_lease
 from actions import load_action
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -223,6 +224,22 @@ def test_a_lease_is_read_over_a_connection_of_its_own() -> None:
     host.others(60)
     lease = host.run("read")["lease"]
     assert (lease["run"], lease["controller"], lease["seconds_left"], host.closed) == ("theirs", "elsewhere", 60, 2)
-    host.fault = AnsibleConnectionFailure("no route")
+
+
+@pytest.mark.parametrize("fault", [AnsibleConnectionFailure("no route"), requests.ConnectionError("no route")])
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_member_that_dies_while_it_is_read_has_a_lease_that_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, closes: bool
+) -> None:
+    """The connections of Ansible translate only some of the errors of their libraries."""
+
+    def fail() -> None:
+        raise requests.ConnectionError("reset by peer")
+
+    host = Host(fault=fault)
+    if not closes:
+        monkeypatch.setattr(host, "_close", fail)
     read = host.run("read")
-    assert (read["lease"], read["msg"], read.get("failed"), host.closed) == (None, "no route", None, 3)
+    assert (read["lease"], read["msg"], read.get("failed")) == (None, "no route", None)
+    host.fault = None
+    assert host.run("read")["lease"] == {}

@@ -20,7 +20,16 @@ from typing import Any
 
 import simulated_lease
 
-from ..simulated.results import UnreachableError, comparison, connector, connector_product, domain, facts, step
+from ..simulated.results import (
+    LostError,
+    UnreachableError,
+    comparison,
+    connector,
+    connector_product,
+    domain,
+    facts,
+    step,
+)
 
 Json = dict[str, Any]
 BALANCER = "balancer"
@@ -45,12 +54,12 @@ def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
 
     Raises:
         UnreachableError: the host is not there.
+        LostError: it dies at this call.
     """
     module = str(arguments["_ansible_module_name"]).rpartition(".")[2]
+    if _is_last_call(folder, host):
+        raise LostError(host)
     with state_of(folder) as state:
-        state["calls"] += 1
-        if state["calls"] == state["dies"]["at"]:
-            _die(state, state["dies"]["who"])
         if host == BALANCER:
             action, member = arguments["argv"]
             return _balance(state, member, action)
@@ -72,15 +81,27 @@ def answer(folder: Path, host: str, arguments: Mapping[str, Any]) -> Json:
 
 
 def count_shell(folder: Path, host: str, change: int) -> None:
-    """Shells that a controller opens, or ends. Windows allows 30, and keeps those that are left open for two hours."""
+    """Shells that a controller opens, or ends. Windows allows 30, and keeps those that are left open for two hours.
+
+    Raises:
+        LostError: the host is not there.
+    """
     with state_of(folder) as state:
-        if host in state["members"]:
-            state["members"][host]["shells"] += change
+        member = state["members"].get(host, {"up": True, "shells": 0})
+        if not member["up"]:
+            raise LostError(host)
+        member["shells"] += change
 
 
-def _die(state: Json, host: str) -> None:
-    state["members"][host]["up"] = False
-    state["died"].append(host)
+def _is_last_call(folder: Path, host: str) -> bool:
+    """Count a call. Whoever dies at it is gone afterwards; True when that is this host."""
+    with state_of(folder) as state:
+        state["calls"] += 1
+        dying = state["dies"]["who"] if state["calls"] == state["dies"]["at"] else ""
+        if dying:
+            state["members"][dying]["up"] = False
+            state["died"].append(dying)
+    return dying == host
 
 
 def _serving(state: Json) -> list[str]:

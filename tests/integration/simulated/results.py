@@ -23,6 +23,10 @@ class UnreachableError(Exception):
     """The host is unreachable."""
 
 
+class LostError(Exception):
+    """The host was lost while it was asked."""
+
+
 def facts(**differs: Any) -> Json:
     """The facts of a host: those of HOST, except where they differ."""
     return deepcopy(HOST) | differs

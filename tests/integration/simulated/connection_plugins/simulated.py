@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
-from integration.simulated.results import UnreachableError
+from integration.simulated.results import LostError, UnreachableError
 
 WORLD = importlib.import_module(os.environ["SIMULATED_BY"])
 FOLDER = Path(os.environ["SIMULATED_WORLD"])
@@ -55,13 +58,11 @@ class Connection(ConnectionBase):
         """See ConnectionBase. In each ansible-core, a manifest with the arguments follows four zeros."""
         arguments = _arguments(json.loads((in_data or b"").rpartition(b"\0\0\0\0")[2]))
         assert arguments, f"no module in {cmd}"
-        try:
+        with _errors_of_a_connection():
             result = WORLD.answer(FOLDER, str(self.get_option("remote_addr")), arguments)
-        except UnreachableError as error:
-            raise AnsibleConnectionFailure(f"{error} is unreachable") from error
-        if not self._has_shell:
-            self._has_shell = True
-            WORLD.count_shell(FOLDER, str(self.get_option("remote_addr")), 1)
+            if not self._has_shell:
+                self._has_shell = True
+                WORLD.count_shell(FOLDER, str(self.get_option("remote_addr")), 1)
         return 0, json.dumps(result).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -76,7 +77,19 @@ class Connection(ConnectionBase):
         """See ConnectionBase."""
         if self._has_shell:
             self._has_shell = False
-            WORLD.count_shell(FOLDER, str(self.get_option("remote_addr")), -1)
+            with _errors_of_a_connection():
+                WORLD.count_shell(FOLDER, str(self.get_option("remote_addr")), -1)
+
+
+@contextmanager
+def _errors_of_a_connection() -> Iterator[None]:
+    """Those of WinRM: it translates that it cannot connect, and lets through that it has lost a host."""
+    try:
+        yield
+    except UnreachableError as error:
+        raise AnsibleConnectionFailure(f"{error} is unreachable") from error
+    except LostError as error:
+        raise requests.ConnectionError(f"{error}: reset by peer") from error
 
 
 def _arguments(manifest: Any) -> dict[str, Any] | None:
