@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from winfleet import engine
+from winfleet import engine, prefix
 from winfleet.paths import state_directory
 
 from .tools import CACHE, GATES, passes
@@ -46,6 +46,12 @@ def make_prefix() -> None:
         else:
             shutil.rmtree(home, ignore_errors=True)
         home.symlink_to(folder)
+    # what keeps compiled C# for bin/cached.ps1
+    agent = PREFIX / "drive_c/windows/winfleet"
+    agent.mkdir(exist_ok=True)
+    template = prefix.prepare_template(state_directory(), folder)
+    shutil.copy(template / "drive_c/windows/winfleet/Winfleet.Agent.dll", agent)
+    prefix.share_state(PREFIX, state_directory())
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ Standard library only, as bin/test --help needs it before anything is installed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -43,13 +43,13 @@ STAGES = {
 }
 
 DEFAULT = "default"
-#: Parts with the tests of the modules once more, on cold hosts, and whether those are the tests that install software.
+#: Parts that repeat the default part's tests of modules on cold hosts, and whether those are the ones that install.
 COLD = {"cold": False, "cold-software": True}
 SOFTWARE = ("modules/client", "modules/connector")
 #: A test is in the default part, or it is marked `full`: then the mark or its folder names the part.
 PARTS = {
     DEFAULT: "what bin/test runs without --full",
-    "cold": "the module tests of settings, on hosts that start a PowerShell process for each command",
+    "cold": "the default part's tests of settings, on hosts that start a PowerShell process for each command",
     "cold-software": "those of the client and the connector, on such hosts",
     "gates": "ansible-lint and ansible-test sanity with the other versions of ansible-core",
     "modules": "the other module tests",
@@ -63,7 +63,8 @@ PARTS = {
     "molecule": "the other Molecule scenarios",
 }
 
-#: Files that use the same hosts share a job and its fleet; each other file is a job of its own.
+#: Files that use the same hosts share a job and its fleet, but not on cold hosts, which are slow; each other file is a
+#: job of its own.
 TOGETHER = {
     "modules/settings": ("client_settings", "failures", "host_info", "registry_values", "restore", "tls"),
     "modules/client": ("client", "client_failures", "dotnet_framework"),
@@ -136,7 +137,7 @@ def selects(part: str, path: str, own: str) -> bool:
     if part not in COLD:
         return own == part
     installs = _job_name("modules", path, "") in SOFTWARE
-    return stage_of(path) == "modules" and own in (DEFAULT, "modules") and COLD[part] == installs
+    return stage_of(path) == "modules" and own == DEFAULT and COLD[part] == installs
 
 
 def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:
@@ -146,7 +147,8 @@ def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:
     for test in tests:
         path = test.nodeid.partition("::")[0]
         stage = stage_of(path)
-        groups.setdefault((stage, _job_name(stage, path, test.nodeid)), []).append(test)
+        name = _job_name(stage, path, test.nodeid, together={} if part in COLD else TOGETHER)
+        groups.setdefault((stage, name), []).append(test)
         if test.cold and part == DEFAULT:
             cold.append(test)
     jobs = []
@@ -172,13 +174,13 @@ def _files(tests: Iterable[Case]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(test.nodeid.partition("::")[0] for test in tests))
 
 
-def _job_name(stage: str, path: str, nodeid: str) -> str:
+def _job_name(stage: str, path: str, nodeid: str, together: Mapping[str, tuple[str, ...]] = TOGETHER) -> str:
     if STAGES[stage].split == "folder":
         return stage
     if STAGES[stage].split == "test":
         return f"{stage}/{nodeid.partition('[')[2].removesuffix(']') or nodeid.rpartition('::')[2]}"
     stem = PurePosixPath(path).stem.removeprefix("test_")
-    for name, stems in TOGETHER.items():
+    for name, stems in together.items():
         if name.startswith(f"{stage}/") and stem in stems:
             return name
     return f"{stage}/{stem}"

@@ -77,7 +77,7 @@ def test_parts() -> None:
     assert part_of(SETTINGS, full=True) == "modules"
     assert part_of(SETTINGS, full=True, named="clients") == "clients"
     assert [part for part in PARTS if selects(part, SETTINGS, DEFAULT)] == [DEFAULT, "cold"]
-    assert [part for part in PARTS if selects(part, SETTINGS, "modules")] == ["cold", "modules"]
+    assert [part for part in PARTS if selects(part, SETTINGS, "modules")] == ["modules"]
     assert [part for part in PARTS if selects(part, CLIENT, DEFAULT)] == [DEFAULT, "cold-software"]
     assert [part for part in PARTS if selects(part, SETTINGS, "clients")] == ["clients"]
 
@@ -110,7 +110,8 @@ def test_jobs() -> None:
     assert jobs["molecule/default"].targets == ("tests/integration/molecule/test_molecule.py::test_scenario[default]",)
     assert jobs["modules/cold"].tests == (f"{SETTINGS}::test_it[a]",) and jobs["modules/cold"].options == ("-m", "cold")
     assert {name for name, job in jobs.items() if job.cold} == {"modules/cold"}
-    assert all(job.cold for job in jobs_of(cases[2:3], "cold"))
+    cold = jobs_of(cases[2:4], "cold")
+    assert [(job.name, job.cold) for job in cold] == [("modules/tls", True), ("modules/restore", True)]
 
 
 def test_many_tests_are_divided_among_jobs() -> None:
