@@ -267,6 +267,7 @@ def test_with_arguments(playbook_on_a_new_host: AnsiblePlaybook) -> None:
     assert not result["remove again"]["changed"]
 
 
+@pytest.mark.hosts("connector-3")  # has the administration tool
 def test_settings_that_iis_has_to_take(playbook_on_a_new_host: AnsiblePlaybook) -> None:
     """host_info says so from the writing on, until IIS is started, also after a restore; many events hide nothing."""
     info: Json = {"infoprotect.aip.host_info": {}}
