@@ -27,6 +27,8 @@ from .forked_ansible import Completed, ForkedAnsible
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORIES = (ROOT / "inventories/emulated", ROOT / "tests/integration/inventory")
 Json = dict[str, Any]
+#: Seconds for a playbook, less than pytest's limit for a test. A cold host takes a second and more for each command.
+TIMEOUT = 1700.0 if os.environ.get("WINFLEET_MODE") == "cold" else 540.0
 #: The commands of the environment that runs the tests, whose ansible-playbook need not be started for each run.
 OWN_COMMANDS = Path(sys.executable).parent
 FORKED = ForkedAnsible()
@@ -150,7 +152,7 @@ class AnsiblePlaybook:
         expect: int | None = 0,
         cut_off_before: str = "",
         suspended: Path | None = None,
-        timeout: float = 540,
+        timeout: float = TIMEOUT,
     ) -> Run:
         """Run a playbook (a file, or plays as data). `expect`: the exit code, None for any.
 

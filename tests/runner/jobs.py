@@ -22,6 +22,8 @@ LOGS = ROOT / ".cache" / "test"
 FLEETS = ROOT / ".cache" / "winfleet" / "beside"
 #: A job in which no test ends for so long hangs, in seconds. The longest test may take half an hour.
 SILENCE = 2400.0
+#: Seconds for a test on cold hosts, instead of pytest's limit (pyproject.toml).
+COLD_TIMEOUT = 1800
 #: How long a job has for what it stops itself, in seconds.
 STOP_TIMEOUT = 30.0
 
@@ -95,7 +97,8 @@ def collect(part: str, folders: Sequence[str]) -> list[Case]:
 
 
 def run_command(job: Job) -> list[str]:
-    return pytest_command(job.part, LOGS / f"{job.file_name}.jsonl", *job.options, *job.targets)
+    options = (*job.options, f"--timeout={COLD_TIMEOUT}") if job.cold else job.options
+    return pytest_command(job.part, LOGS / f"{job.file_name}.jsonl", *options, *job.targets)
 
 
 class RunningJob:
