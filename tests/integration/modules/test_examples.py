@@ -106,7 +106,10 @@ FULL = ("admin-2019", "exchange-1", "sharepoint-2016")
 @pytest.mark.parametrize(
     "host",
     [
-        pytest.param(host, marks=[pytest.mark.hosts(host), *([pytest.mark.full] if host in FULL else [])])
+        # connector-3 has the administration tool
+        pytest.param(
+            host, marks=[pytest.mark.hosts(host, "connector-3"), *([pytest.mark.full] if host in FULL else [])]
+        )
         for host in MODULES_BY_HOST
     ],
 )
