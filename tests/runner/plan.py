@@ -43,13 +43,13 @@ STAGES = {
 }
 
 DEFAULT = "default"
-#: Parts that repeat the default part's tests of modules on cold hosts, and whether those are the ones that install.
+#: Parts that repeat the tests of modules on cold hosts, and whether those are the ones that install software.
 COLD = {"cold": False, "cold-software": True}
 SOFTWARE = ("modules/client", "modules/connector")
 #: A test is in the default part, or it is marked `full`: then the mark or its folder names the part.
 PARTS = {
     DEFAULT: "what bin/test runs without --full",
-    "cold": "the default part's tests of settings, on hosts that start a PowerShell process for each command",
+    "cold": "the module tests of settings, on hosts that start a PowerShell process for each command",
     "cold-software": "those of the client and the connector, on such hosts",
     "gates": "ansible-lint and ansible-test sanity with the other versions of ansible-core",
     "modules": "the other module tests",
@@ -137,7 +137,7 @@ def selects(part: str, path: str, own: str) -> bool:
     if part not in COLD:
         return own == part
     installs = _job_name("modules", path, "") in SOFTWARE
-    return stage_of(path) == "modules" and own == DEFAULT and COLD[part] == installs
+    return stage_of(path) == "modules" and own in (DEFAULT, "modules") and COLD[part] == installs
 
 
 def jobs_of(tests: Iterable[Case], part: str) -> list[Job]:

@@ -240,6 +240,6 @@ def test_a_member_that_dies_while_it_is_read_has_a_lease_that_is_not_known(
     if not closes:
         monkeypatch.setattr(host, "_close", fail)
     read = host.run("read")
-    assert (read["lease"], read["msg"], read.get("failed")) == (None, "no route", None)
+    assert (read["lease"], read["msg"], read.get("failed"), host.closed) == (None, "no route", None, closes)
     host.fault = None
     assert host.run("read")["lease"] == {}

@@ -77,7 +77,7 @@ def test_parts() -> None:
     assert part_of(SETTINGS, full=True) == "modules"
     assert part_of(SETTINGS, full=True, named="clients") == "clients"
     assert [part for part in PARTS if selects(part, SETTINGS, DEFAULT)] == [DEFAULT, "cold"]
-    assert [part for part in PARTS if selects(part, SETTINGS, "modules")] == ["modules"]
+    assert [part for part in PARTS if selects(part, SETTINGS, "modules")] == ["cold", "modules"]
     assert [part for part in PARTS if selects(part, CLIENT, DEFAULT)] == [DEFAULT, "cold-software"]
     assert [part for part in PARTS if selects(part, SETTINGS, "clients")] == ["clients"]
 
