@@ -224,3 +224,18 @@ def test_fleets_of_a_run_that_was_killed_are_stopped_and_removed(
             one.kill()
             other.kill()
     assert list((tmp_path / "beside").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("cold", "full", "mode", "examples"),
+    [(False, True, "warm", "60"), (True, True, "cold", None), (False, False, "warm", None)],
+)
+def test_what_a_job_is_told(
+    cold: bool, full: bool, mode: str, examples: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state of its own; more examples with --full, unless each takes half a minute."""
+    monkeypatch.delenv("WINFLEET_EXAMPLES", raising=False)
+    job = Job("modules/it", "modules", "default", (), (), cold)
+    values = jobs.variables(job, full=full)
+    assert (values["WINFLEET_MODE"], values.get("WINFLEET_EXAMPLES")) == (mode, examples)
+    assert Path(values["WINFLEET_STATE"]) == jobs.FLEETS / job.file_name
