@@ -15,7 +15,7 @@ import report_fleet
 from ansible.parsing.splitter import parse_kv
 from ansible_collections.infoprotect.aip.plugins.plugin_utils import authorization
 from ansible_collections.infoprotect.aip.plugins.plugin_utils.report import difference, files, model, service, terminal
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from report_fleet import NOW, client, connector, connector_fact, content, domain, finding, tls_changes
 
@@ -508,6 +508,7 @@ ANYTHING = st.recursive(
     st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=3),
     st.dictionaries(st.text(max_size=4), ANYTHING, max_size=2),
 )
+@example(inspections={"a": {}}, plan={}, applied={"a": {"domains": None, "run": []}})
 def test_any_input_gives_a_report(inspections: Data, plan: Data, applied: Data) -> None:
     real = copy.deepcopy(report_fleet.showcase()["inspections"]["rmsc03"])
     mixed = {name: {**real, **value} if isinstance(value, dict) else value for name, value in inspections.items()}
