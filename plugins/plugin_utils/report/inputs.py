@@ -328,6 +328,7 @@ def _latest_connector(inspection: Result, applied: Sequence[Result]) -> Result:
     """The fact `connector` after the run. A lease whose turn has ended was this run's own."""
     known = [item for item in (inspection, *applied) if isinstance(item.get("host"), Mapping)]
     connector = _connector(known[-1]) if known else {}
+    # a list, as what a task returned may have a run of any type
     lease, ended = connector.get("lease"), [item.get("run") for item in applied]
     own = isinstance(lease, Mapping) and lease.get("run") in ended
     return {**connector, "lease": None} if own else connector
